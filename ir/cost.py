@@ -1,0 +1,152 @@
+"""CostTable: what each layer costs in cycles at each pair of widths.
+
+Entry (layer, (w_bits, a_bits)) is the layer's share of a run of the whole network with every layer at
+that pair; *measured* when the run was simulated, *predicted* when the cycle model gave the figure. A
+plan's truth is not the table's sum but the cycle model of the whole plan, which the allocator gets
+as a callable.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ir.errors import ConfigError, MismatchError, shorten
+from ir.files import read_json, write_json
+from ir.plan import PrecisionPlan, check_width
+
+Provenance = Literal["measured", "predicted"]
+Widths = tuple[int, int]  # (w_bits, a_bits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostEntry:
+    """Cycles of one layer at one pair of widths, and where the figure comes from."""
+
+    cycles: int
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        if isinstance(self.cycles, bool) or not isinstance(self.cycles, int) or self.cycles < 0:
+            raise ConfigError(f"cycles must be a non-negative integer, not {shorten(self.cycles)}")
+        if self.provenance not in ("measured", "predicted"):
+            raise ConfigError(
+                f"provenance must be measured or predicted, not {shorten(self.provenance)}"
+            )
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """entries[layer][(w_bits, a_bits)], layers in running order."""
+
+    entries: Mapping[str, Mapping[Widths, CostEntry]]
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ConfigError("a cost table needs at least one layer")
+        for layer, row in self.entries.items():
+            if not row:
+                raise ConfigError(f"cost table, layer {shorten(layer)}: no entry")
+            for w_bits, a_bits in row:
+                check_width(w_bits, f"cost table, layer {shorten(layer)}: w_bits")
+                check_width(a_bits, f"cost table, layer {shorten(layer)}: a_bits")
+
+    @property
+    def layers(self) -> list[str]:
+        """Layer names in running order."""
+        return list(self.entries)
+
+    def choices(self, layer: str) -> list[Widths]:
+        """The pairs of widths the table prices for ``layer``, ascending."""
+        return sorted(self.entries[layer])
+
+    def entry(self, layer: str, widths: Widths) -> CostEntry:
+        """One entry; ConfigError names the layer and widths that the table lacks."""
+        try:
+            return self.entries[layer][widths]
+        except KeyError as cause:
+            raise ConfigError(
+                f"the cost table has no entry for {shorten(layer)} at {widths}"
+            ) from cause
+
+    def cycles(self, layer: str, widths: Widths) -> int:
+        """Cycles of one layer at (w_bits, a_bits)."""
+        return self.entry(layer, widths).cycles
+
+    def cost(self, plan: PrecisionPlan) -> int:
+        """The table's sum over the plan's layers (each at its widest channel), cycles."""
+        return sum(self.cycles(layer, bits.pair) for layer, bits in plan.layers.items())
+
+    def count(self, provenance: Provenance) -> int:
+        """How many entries have this provenance."""
+        rows = self.entries.values()
+        return sum(entry.provenance == provenance for row in rows for entry in row.values())
+
+    def to_dict(self) -> dict[str, list[dict[str, int | str]]]:
+        """The JSON form of cost_table.json."""
+        return {
+            layer: [
+                {"w_bits": w, "a_bits": a, "cycles": entry.cycles, "provenance": entry.provenance}
+                for (w, a), entry in sorted(row.items())
+            ]
+            for layer, row in self.entries.items()
+        }
+
+    def save(self, path: Path) -> None:
+        """Write cost_table.json, whole or not at all."""
+        write_json(path, self.to_dict())
+
+
+def build_table(
+    *, measured: Mapping[str, Mapping[Widths, int]], predicted: Mapping[str, Mapping[Widths, int]]
+) -> CostTable:
+    """Join measured and predicted cycles; where both exist the measured entry stands.
+
+    A model that is wrong anywhere prices nothing: MismatchError names the first layer and widths where
+    the prediction differs from the measurement.
+    """
+    entries: dict[str, dict[Widths, CostEntry]] = {}
+    for layer in dict.fromkeys([*measured, *predicted]):
+        seen, model = measured.get(layer, {}), predicted.get(layer, {})
+        for widths in seen.keys() & model.keys():
+            if seen[widths] != model[widths]:
+                raise MismatchError(
+                    f"layer {shorten(layer)} at {widths}: measured {seen[widths]} cycles, "
+                    f"predicted {model[widths]}"
+                )
+        row = {w: CostEntry(cycles=c, provenance="predicted") for w, c in model.items()}
+        row |= {w: CostEntry(cycles=c, provenance="measured") for w, c in seen.items()}
+        entries[layer] = row
+    return CostTable(entries)
+
+
+def load_table(path: Path) -> CostTable:
+    """Read cost_table.json; ConfigError names the file when it is no cost table."""
+    data = read_json(path)
+    try:
+        return CostTable(
+            {
+                str(layer): {
+                    (item["w_bits"], item["a_bits"]): CostEntry(
+                        cycles=item["cycles"], provenance=item["provenance"]
+                    )
+                    for item in row
+                }
+                for layer, row in data.items()
+            }
+        )
+    except (KeyError, TypeError, AttributeError) as cause:
+        raise ConfigError(f"{path}: not a cost table") from cause
+    except ConfigError as cause:
+        raise ConfigError(f"{path}: {cause}") from cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostModel:
+    """What an allocator is told about cost: the table it may optimise, and the truth it must keep.
+
+    plan_cycles: the exact cycle model of the whole network at a plan (codegen supplies it).
+    """
+
+    table: CostTable
+    plan_cycles: Callable[[PrecisionPlan], int]
