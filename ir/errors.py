@@ -74,14 +74,17 @@ class ToolError(BitwrightError):
         log: str | Path | None = None,
         fix: str = "",
         reason: str = "",
+        output: str = "",
     ):
-        """`returncode` None: it never ran. `reason`: what we saw, where the exit code says too little."""
+        """`returncode` None: it never ran. `reason`: what we saw where the exit code says too
+        little. `output`: the last lines of its log."""
         super().__init__(command)
         self.command = command if isinstance(command, str) else shlex.join(map(str, command))
         self.returncode = returncode
         self.log = log
         self.fix = fix
         self.reason = reason
+        self.output = output
 
     def __str__(self) -> str:
         lines = [f"{shorten_command(self.command)}: {self.reason or self._ended()}"]
@@ -89,6 +92,7 @@ class ToolError(BitwrightError):
             lines.append(f"exit code: {self.returncode}")
         if self.log is not None:
             lines.append(f"log: {self.log}")
+        lines += [f"| {line}" for line in self.output.splitlines()]
         if self.fix:
             lines.append(f"fix: {self.fix}")
         return "\n  ".join(lines)
