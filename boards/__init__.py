@@ -1,0 +1,1 @@
+"""What the boards offer: one YAML each, read by boards/loader.py."""

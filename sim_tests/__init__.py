@@ -1,0 +1,1 @@
+"""The emitted Verilog in Verilator, under cocotb, against the golden model."""
