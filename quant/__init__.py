@@ -1,0 +1,1 @@
+"""Training and quantization in PyTorch: data, networks, quantizers, allocators, integerization."""

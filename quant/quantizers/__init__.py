@@ -1,0 +1,1 @@
+"""Quantizers: how one tensor is quantized. One file each; see `quant/quantizer.py`."""
