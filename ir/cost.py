@@ -1,9 +1,9 @@
 """CostTable: what each layer costs in cycles at each pair of widths.
 
-Entry (layer, (w_bits, a_bits)) is the layer's share of a run of the whole network with every layer at
-that pair; *measured* when the run was simulated, *predicted* when the cycle model gave the figure. A
-plan's truth is not the table's sum but the cycle model of the whole plan, which the allocator gets
-as a callable.
+Entry (layer, (w_bits, a_bits)) is the layer's share of a run of the whole network with every layer
+at that pair; *measured* when the run was simulated, *predicted* when the cycle model gave the
+figure. A plan's truth is not the table's sum but the cycle model of the whole plan, which the
+allocator gets as a callable.
 """
 
 from collections.abc import Callable, Mapping
@@ -102,8 +102,8 @@ def build_table(
 ) -> CostTable:
     """Join measured and predicted cycles; where both exist the measured entry stands.
 
-    A model that is wrong anywhere prices nothing: MismatchError names the first layer and widths where
-    the prediction differs from the measurement.
+    A model that is wrong anywhere prices nothing: MismatchError names the first layer and widths
+    where the prediction differs from the measurement.
     """
     entries: dict[str, dict[Widths, CostEntry]] = {}
     for layer in dict.fromkeys([*measured, *predicted]):

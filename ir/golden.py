@@ -1,9 +1,9 @@
 """The golden model: the bit-exact meaning of every node of an IntegerGraph.
 
-Torch's snapped network equals it, and so does the RTL; a mismatch says which half is wrong. Results
-are int64. Products are summed in float64 where that is provably exact (every partial sum is an integer
-below 2^53, the bound is checked on the data), because BLAS is some fifty times faster there, and in
-int64 otherwise.
+Torch's snapped network equals it, and so does the RTL; a mismatch says which half is wrong.
+Results are int64. Products are summed in float64 where that is provably exact (every partial sum
+is an integer below 2^53, the bound is checked on the data), because BLAS is some fifty times
+faster there, and in int64 otherwise.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ FLOAT64_EXACT = 1 << 53
 def execute(graph: IntegerGraph, inputs: np.ndarray) -> dict[str, np.ndarray]:
     """Run a verified graph on a batch.
 
-    inputs: (N, C, H, W) integer codes of the input tensor -> {tensor name: (N, C, H, W) int64}, every
-    tensor of the graph. Raises ConfigError for a wrong shape, EncodingError for a value that is no
-    code.
+    inputs: (N, C, H, W) integer codes of the input tensor -> {tensor name: (N, C, H, W) int64},
+    every tensor of the graph. Raises ConfigError for a wrong shape, EncodingError for a value that
+    is no code.
     """
     tensor = graph.tensors[graph.input]
     if inputs.ndim != 4 or inputs.shape[1:] != tensor.shape:

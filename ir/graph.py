@@ -1,8 +1,8 @@
 """IntegerGraph: a quantized network in integers alone.
 
-``golden.py`` gives each node its meaning, ``verify.py`` the rules it keeps, ``codegen`` its place on
-the device. A *layer* of the device is a Conv or MatMul together with the Requantize that reads its
-accumulators; it carries the name of the Conv or MatMul.
+``golden.py`` gives each node its meaning, ``verify.py`` the rules it keeps, ``codegen`` its place
+on the device. A *layer* of the device is a Conv or MatMul together with the Requantize that reads
+its accumulators; it carries the name of the Conv or MatMul.
 """
 
 from collections.abc import Sequence
@@ -79,8 +79,8 @@ class IntegerGraph:
     def verify(self) -> "IntegerGraph":
         """Check every rule of ``ir/verify.py``; returns the graph itself.
 
-        Raises UnsupportedModelError (the device cannot) or ConfigError (the graph is broken), naming
-        the node.
+        Raises UnsupportedModelError (the device cannot) or ConfigError (the graph is broken),
+        naming the node.
         """
         verify_graph(self)
         return self

@@ -28,7 +28,8 @@ class Tensor:
 class Conv:
     """2-D convolution with zero padding; the output holds raw accumulators.
 
-    weight: (M, C, kh, kw) int64 codes of ``precision``; stride and padding in pixels, both directions.
+    weight: (M, C, kh, kw) int64 codes of ``precision``; stride and padding in pixels, both
+    directions.
     """
 
     name: str
@@ -99,8 +100,9 @@ def output_shape(node: Linear, shape: tuple[int, int, int]) -> tuple[int, int, i
 def accumulator_range(weight: np.ndarray, activations: Precision) -> tuple[int, int]:
     """The exact least and greatest sum that any channel of ``weight`` can reach.
 
-    weight: (M, ...) int64. Tight: an input that takes ``activations.max`` where a weight is positive
-    and ``.min`` where it is negative reaches the upper end (a padded tap adds zero, which is between).
+    weight: (M, ...) int64. Tight: an input that takes ``activations.max`` where a weight is
+    positive and ``.min`` where it is negative reaches the upper end (a padded tap adds zero, which
+    is between).
     """
     rows = weight.reshape(weight.shape[0], -1)
     positive = np.where(rows > 0, rows, 0).sum(axis=1)

@@ -22,7 +22,7 @@ def check_width(bits: object, what: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerBits:
-    """w_bits: one width for the layer or a tuple with one per output channel; a_bits: its input's."""
+    """w_bits: one width, or a tuple with one per output channel; a_bits: the input's."""
 
     w_bits: int | tuple[int, ...]
     a_bits: int
@@ -94,7 +94,7 @@ class PrecisionPlan:
 
 
 def uniform_plan(layers: Iterable[str], bits: int, *, first_a_bits: int) -> PrecisionPlan:
-    """Every layer at w = a = ``bits``, except that the first reads the network input's own width."""
+    """Every layer at w = a = ``bits``; the first reads the network input's own width."""
     names = list(layers)
     return PrecisionPlan(
         {

@@ -1,8 +1,9 @@
 """Integer precisions: how many bits an operand has, and its digit planes.
 
-A precision is the one meaning of a tensor's codes that torch, the golden model, the packer of memory
-images and the hardware share. Planes are two's complement: plane i weighs 2^i, and the top plane of a
-signed precision weighs -2^(bits-1). Bipolar is the one-bit exception: plane bit 1 is +1, 0 is -1.
+A precision is the one meaning of a tensor's codes that torch, the golden model, the packer of
+memory images and the hardware share. Planes are two's complement: plane i weighs 2^i, and the top
+plane of a signed precision weighs -2^(bits-1). Bipolar is the one-bit exception: plane bit 1 is
++1, 0 is -1.
 """
 
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Precision:
         return (x >= self.min) & (x <= self.max)
 
     def check(self, x: np.ndarray, what: str = "value") -> np.ndarray:
-        """Return ``x`` as int64, or raise EncodingError naming the first element that is no code."""
+        """``x`` as int64; EncodingError names the first element that is no code."""
         array = np.asarray(x)
         if array.dtype.kind not in "iub":
             raise EncodingError(f"{what}: codes must be integers, not {array.dtype}")
@@ -119,7 +120,7 @@ def narrowest(low: int, high: int) -> Precision:
 
 
 def precision_from_dict(data: dict) -> Precision:
-    """Inverse of :meth:`Precision.to_dict`; ConfigError when a key is missing or of a wrong kind."""
+    """Inverse of :meth:`Precision.to_dict`; ConfigError when a key is missing or wrong."""
     try:
         return Precision(data["bits"], bool(data["signed"]), bool(data.get("bipolar", False)))
     except (KeyError, TypeError, AttributeError) as cause:

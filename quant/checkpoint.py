@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, read without trusting them.
 
-A checkpoint is an ordinary uncompressed torch zip file. Reading checks every member's checksum, so a
-flipped bit is an error and never a slightly different network; pickled code is refused.
+A checkpoint is an ordinary uncompressed torch zip file. Reading checks every member's checksum, so
+a flipped bit is an error and never a slightly different network; pickled code is refused.
 """
 
 import pickle

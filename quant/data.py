@@ -1,7 +1,7 @@
 """Data sets as integer codes, split so that a search can never see the test images.
 
-Pixels stay the integers that they are in the file (digits: 0..16, five bits; photographs: 0..255), and
-`scale` says what one code is worth when a network is trained in floats.
+Pixels stay the integers that they are in the file (digits: 0..16, five bits; photographs: 0..255),
+and `scale` says what one code is worth when a network is trained in floats.
 """
 
 from dataclasses import dataclass
@@ -142,9 +142,9 @@ def load_data(config: DataConfig) -> Dataset:
 def _digits(config: DataConfig) -> Dataset:
     from sklearn.datasets import load_digits  # a second to import, and only digits need it
 
-    bunch = load_digits()
-    images = np.asarray(bunch.images).astype(np.uint8)[:, np.newaxis]
-    labels = np.asarray(bunch.target).astype(np.int64)
+    pixels, targets = load_digits(return_X_y=True)
+    images = np.asarray(pixels).astype(np.uint8).reshape(-1, 1, 8, 8)
+    labels = np.asarray(targets).astype(np.int64)
     whole = Split(images=images, labels=labels, scale=DIGIT_SCALE)
     rows = stratified_parts(whole.labels, config.folds, config.seed)
     validation = (config.fold + 1) % config.folds
@@ -167,8 +167,8 @@ def _digits(config: DataConfig) -> Dataset:
 def stratified_parts(labels: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
     """Rows dealt into ``parts`` sorted, disjoint sets that hold each class in equal shares.
 
-    labels: (N,) int. A class's rows are shuffled and dealt round; the dealer goes on where the class
-    before stopped, so that the sets differ in size by one at most.
+    labels: (N,) int. A class's rows are shuffled and dealt round; the dealer goes on where the
+    class before stopped, so that the sets differ in size by one at most.
     """
     if parts < 2:
         raise ConfigError(f"needs 2 or more parts, not {parts}")

@@ -1,8 +1,8 @@
 """A trained quantized network, snapped to the integers that the device computes.
 
-Batch norm, bias, ReLU and the next layer's step size fold into one requantizer per layer. From then on
-the snapped network *is* the network: torch evaluates exactly its integers in float64, the golden model
-in int64, the overlay in gates.
+Batch norm, bias, ReLU and the next layer's step size fold into one requantizer per layer. From
+then on the snapped network *is* the network: torch evaluates exactly its integers in float64, the
+golden model in int64, the overlay in gates.
 """
 
 import numpy as np

@@ -4,6 +4,7 @@ A file in `quant/quantizers/` with one public subclass of `Quantizer` *is* the r
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,8 +22,8 @@ Role = Literal["weight", "activation"]
 class QuantizerSetup:
     """What a quantizer is built from.
 
-    channels: number of step sizes, one per leading index (output channel) of the tensor; 1 = one for
-    the whole tensor. role: weights are one tensor, activations a batch of them.
+    channels: number of step sizes, one per leading index (output channel) of the tensor; 1 = one
+    for the whole tensor. role: weights are one tensor, activations a batch of them.
     """
 
     precision: Precision
@@ -54,7 +55,7 @@ class Quantizer(nn.Module, ABC):
     def scale(self, x: Tensor) -> Tensor:
         """What one code is worth: (channels,) float. x: the weights (a scale may follow them)."""
 
-    def project(self) -> None:  # noqa: B027  (a hook, not a duty)
+    def project(self) -> None:
         """Bring parameters back into their domain; called after every optimizer step."""
 
     def spread(self, per_channel: Tensor, x: Tensor) -> Tensor:
@@ -66,7 +67,11 @@ class Quantizer(nn.Module, ABC):
 
 def build_quantizer(name: str, setup: QuantizerSetup) -> Quantizer:
     """The quantizer of that name; UnknownPluginError lists what there is."""
-    return plugins.load(FOLDER, name, Quantizer)(setup)
+    return _kind(name)(setup)
+
+
+def _kind(name: str) -> Callable[[QuantizerSetup], Quantizer]:
+    return plugins.load(FOLDER, name, Quantizer)
 
 
 def round_half_up(x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Readers for the usual image files. Files are hostile until read: sizes and labels are checked,
 nothing is unpickled (CIFAR: the "binary version" alone).
 
-Each reader gives ((images, labels), (images, labels)) for train and test: (N, C, H, W) uint8, (N,) int64.
+Each reader gives ((images, labels), (images, labels)) for train and test: (N, C, H, W) uint8, (N,)
+int64.
 """
 
 import gzip

@@ -1,7 +1,8 @@
 """Real-valued gain and offset per channel, snapped to the integers of the device's requantizer.
 
     y = clip((acc * M_c + B_c) >> n, lo, hi)
-    M = round(m * 2^n) (16 bits),  B = round(c * 2^n) + 2^(n-1) (48 bits),  n as large as fits the layer
+    M = round(m * 2^n) (16 bits),  B = round(c * 2^n) + 2^(n-1) (48 bits),  n as large as fits the
+    layer
 
 so that y = round_half_up(m * acc + c), clipped, up to the rounding of M and B. After snapping these
 integers *are* the network: nothing refers to m and c any more.
@@ -33,12 +34,12 @@ def snap_requantizer(
 ) -> Requantizer:
     """The integers for y = clip(round(gain * acc + offset), lo, hi) with the largest n that fits.
 
-    gain, offset: (C,) float64; reach: greatest |acc|. UnsupportedModelError names the layer when not
-    even n = 0 fits, or a value is no number.
+    gain, offset: (C,) float64; reach: greatest |acc|. UnsupportedModelError names the layer when
+    not even n = 0 fits, or a value is no number.
     """
     if not (np.isfinite(gain).all() and np.isfinite(offset).all()):
         raise UnsupportedModelError(
-            f"layer {shorten(layer)}: a weight, scale or batch norm value is not finite; train again"
+            f"layer {shorten(layer)}: a weight, scale or batch norm value is not finite; retrain"
         )
     # An offset beyond what the clip can show changes no output, but would cost bits of n.
     swing = np.abs(gain) * reach

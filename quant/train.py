@@ -86,7 +86,7 @@ def fine_tune(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> QuantNet:
-    """Quantize a float (or quantized) network at ``plan`` and train it; the model stays as it is."""
+    """Quantize a float or quantized network at ``plan`` and train it; it stays as it is."""
     with threads(recipe.threads):
         sample = inputs_of(data.train)[:CALIBRATION_IMAGES]
         quantized = prepare(model, plan, task=data.task, calibration=sample, quantizer=quantizer)
@@ -95,7 +95,7 @@ def fine_tune(
 
 
 def evaluate(model: nn.Module, split: Split, batch_size: int = 512) -> dict[str, float]:
-    """{"nll": mean cross entropy in nats, "accuracy": 0..1} of a float, quantized or snapped net."""
+    """{"nll": mean cross entropy in nats, "accuracy": 0..1} of any kind of our networks."""
     was_training = model.training
     model.eval()
     with torch.no_grad(), threads(1):
@@ -214,10 +214,9 @@ class _Run:
                 "delete it or choose another folder"
             )
         load_weights(self.model, payload.get("model"), path)
-        losses, state = payload.get("losses"), payload.get("optimizer")
         try:
-            self.optimizer.load_state_dict(state)  # pyright: ignore[reportArgumentType]
-            self.losses = [float(loss) for loss in losses]  # pyright: ignore[reportOptionalIterable]
+            self.optimizer.load_state_dict(payload["optimizer"])
+            self.losses = [float(loss) for loss in payload["losses"]]
         except Exception:  # the state's own structure decides what is thrown
             raise ConfigError(
                 f"checkpoint {path} is corrupt: its optimizer state does not fit; "

@@ -1,4 +1,4 @@
-"""d4: three 3x3 convolutions with batch norm and ReLU, the second of stride 2, then a linear layer."""
+"""d4: three 3x3 convolutions (batch norm, ReLU), the second of stride 2, then a linear layer."""
 
 from torch import Tensor, nn
 

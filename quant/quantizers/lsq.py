@@ -4,9 +4,10 @@
     dv^/dv = 1 inside (-QN < v / s < QP), 0 outside
     dv^/ds = q - v / s inside, -QN or QP outside, times 1 / sqrt(N * QP)
 
-QN = 2^(b-1), QP = 2^(b-1) - 1 signed; QN = 0, QP = 2^b - 1 unsigned. N counts the values that share a
-step: weights of a channel or tensor, features of one sample for activations. Start: 2 mean|v| / sqrt(QP).
-Ours beyond the paper: one-bit weights are bipolar, sign(v) * mean|v|, without a parameter of their own.
+QN = 2^(b-1), QP = 2^(b-1) - 1 signed; QN = 0, QP = 2^b - 1 unsigned. N counts the values that
+share a step: weights of a channel or tensor, features of one sample for activations. Start: 2
+mean|v| / sqrt(QP). Ours beyond the paper: one-bit weights are bipolar, sign(v) * mean|v|, without
+a parameter of their own.
 """
 
 import torch
@@ -59,7 +60,7 @@ class Bipolar(Function):
 
 
 class Lsq(Quantizer):
-    """One learned step per tensor or per channel; bipolar weights scale with their mean magnitude."""
+    """One learned step per tensor or channel; bipolar weights scale with their mean magnitude."""
 
     def __init__(self, setup: QuantizerSetup) -> None:
         super().__init__(setup)

@@ -1,0 +1,80 @@
+"""EAGL: entropy approximation guided layer selection (Bablani et al., arXiv 2301.13330).
+
+The gain of a layer at b bits is the entropy of its trained integer weight codes at b bits, in bits
+per weight; the sum of gains is maximised under the cycle budget, an exact knapsack. No data, no
+training.
+
+The paper chooses between two widths and reads the entropy at the trained one. Ours takes any set of
+widths: below the trained width the codes are requantized to b bits, the step widened as LSQ's start
+2 mean|v| / sqrt(QP) widens, by sqrt(QP_trained / QP_b) (one bit: their signs); a wider layer never
+gains less than a narrower one. Above the trained width the codes stay, and so does the gain: train
+at the widest width under consideration.
+"""
+
+import time
+
+import numpy as np
+import torch
+
+from ir.cost import CostModel
+from ir.precision import weight_precision
+from quant.allocator import Allocation, Allocator, Provenance
+from quant.budget import fit_budget
+from quant.data import SearchData
+from quant.layers import QuantLayer, QuantNet
+
+
+class Eagl(Allocator):
+    """Entropy of the trained codes as gain."""
+
+    def allocate(
+        self, model: QuantNet, data: SearchData, cost: CostModel, budget: int, seed: int
+    ) -> Allocation:
+        """See `Allocator.allocate`."""
+        start = time.perf_counter()
+        gains = {layer.block_name: entropy_gains(layer) for layer in model.chain}
+        found = fit_budget(lambda layer, width: gains[layer][width], cost, model.links, budget)
+        return Allocation(
+            plan=found.plan,
+            provenance=Provenance(
+                allocator="eagl",
+                seed=seed,
+                seconds=time.perf_counter() - start,
+                evaluations=0,
+                images_seen=0,
+                solves=found.solves,
+                budget_cycles=budget,
+                table_cycles=found.table_cycles,
+                plan_cycles=found.plan_cycles,
+            ),
+        )
+
+
+def entropy_gains(layer: QuantLayer) -> dict[int, float]:
+    """{width 1..8: gain in bits per weight}, never falling."""
+    with torch.no_grad():
+        codes = layer.weights.codes(layer.linear.weight).numpy()
+    gains: dict[int, float] = {}
+    best = 0.0
+    for bits in range(1, 9):
+        best = max(best, entropy(narrow(codes, bits, trained_bits=layer.bits.widest)))
+        gains[bits] = best
+    return gains
+
+
+def narrow(codes: np.ndarray, bits: int, *, trained_bits: int) -> np.ndarray:
+    """Integer codes requantized to fewer bits. codes: any shape int64 -> same shape int64."""
+    if bits >= trained_bits:
+        return codes
+    precision = weight_precision(bits)
+    if precision.bipolar:
+        return np.where(codes >= 0, 1, -1)
+    step = (weight_precision(trained_bits).max / precision.max) ** 0.5
+    return np.floor(np.clip(codes / step, precision.min, precision.max) + 0.5).astype(np.int64)
+
+
+def entropy(codes: np.ndarray) -> float:
+    """-sum p_k log2 p_k over the codes that occur, bits per code."""
+    _, counts = np.unique(codes, return_counts=True)
+    share = counts / counts.sum()
+    return float(-(share * np.log2(share)).sum())
