@@ -1,1 +1,1 @@
-"""The emitted Verilog in Verilator, under cocotb, against the golden model."""
+"""cocotb benches on the emitted Verilog, and the RTL and C++ that they and the harness share."""

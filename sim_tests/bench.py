@@ -1,0 +1,185 @@
+"""The cocotb bench: executes a bench script (sim_tests/script.h) on bench_top.
+
+Independent of the C++ harness in all but mem_timing: cocotbext-axi's AxiRam is the memory,
+AxiLiteMaster the host. The environment variable BITWRIGHT_BENCH names the job folder.
+"""
+
+import itertools
+import logging
+import os
+import random
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, First, RisingEdge, Timer, ValueChange
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
+
+CLOCK_NS = 10
+RESET_CYCLES = 4
+CONTROL_CYCLES = 1000  # longest wait for a control register, and for irq to fall
+LONG_PAUSE_CYCLES = 200
+
+
+class Finding(Exception):
+    """What the overlay, or the program run on it, did wrong; the words after 'failed'."""
+
+
+class Bench:
+    """The devices around `dut` (bench_top), and one method per command of the script."""
+
+    def __init__(self, dut: Any, folder: Path, memory_bytes: int):
+        logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
+        self.dut = dut
+        self.blob = memoryview((folder / "blob.bin").read_bytes())
+        self.memory = bytearray(memory_bytes)
+        self.answers: list[str] = []
+        self.dumped = bytearray()
+        self.events: list[tuple[int, int]] = []  # of the job that runs
+        self.all_events: list[tuple[int, int]] = []
+        self.limit = 0
+        reset = {"reset": dut.aresetn, "reset_active_level": False}
+        self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.aclk, **reset)
+        self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.aclk, mem=self.memory, **reset)
+
+    async def execute(self, verb: str, *numbers: int) -> None:
+        await getattr(self, f"do_{verb}")(*numbers)
+
+    async def do_memory(self, size: int) -> None:
+        self.dut.memory_end.value = size
+
+    async def do_latency(self, cycles: int) -> None:
+        self.dut.latency.value = cycles
+
+    async def do_limit(self, cycles: int) -> None:
+        self.limit = cycles
+
+    async def do_stall(self, seed: int) -> None:
+        self.dut.bypass.value = int(seed != 0)
+        if not seed:
+            return
+        write, read = self.ram.write_if, self.ram.read_if
+        channels = (write.aw_channel, write.w_channel, write.b_channel)
+        for number, channel in enumerate((*channels, read.ar_channel, read.r_channel)):
+            channel.set_pause_generator(pauses(f"{seed}/{number}"))
+
+    async def do_reset(self) -> None:
+        self.dut.aresetn.value = 0
+        await ClockCycles(self.dut.aclk, RESET_CYCLES)
+        self.dut.aresetn.value = 1
+        await ClockCycles(self.dut.aclk, 2)
+        cocotb.start_soon(self.watch_writes())
+
+    async def do_load(self, address: int, offset: int, size: int) -> None:
+        self.memory[address : address + size] = self.blob[offset : offset + size]
+
+    async def do_write(self, offset: int, value: int) -> None:
+        answer = await self.control(
+            cocotb.start_soon(self.host.write(offset, value.to_bytes(4, "little"))), offset
+        )
+        if answer.resp != AxiResp.OKAY:
+            raise Finding(f"refused {offset} {int(answer.resp)}")
+
+    async def do_read(self, offset: int) -> None:
+        answer = await self.control(cocotb.start_soon(self.host.read(offset, 4)), offset)
+        if answer.resp != AxiResp.OKAY:
+            raise Finding(f"refused {offset} {int(answer.resp)}")
+        self.answers.append(f"read {int.from_bytes(answer.data, 'little')}")
+
+    async def control(self, access: Any, offset: int) -> Any:
+        """The result of a register access. Finding when it takes too long."""
+        await First(access.complete, Timer(CONTROL_CYCLES * CLOCK_NS, "ns"))
+        if not access.done():
+            raise Finding(f"silent {offset} {CONTROL_CYCLES}")
+        return access.result()
+
+    async def do_run(self, start: int, start_value: int, clear: int, clear_value: int) -> None:
+        self.events.clear()
+        await self.do_write(start, start_value)
+        started = int(self.dut.csr_edge.value)
+        if not await self.irq_becomes(1, self.limit):
+            raise Finding(f"hang {self.limit}")
+        measured = int(self.dut.irq_edge.value) - started
+        self.answers.append(f"run {measured} {len(self.events)}")
+        self.all_events += [(edge - started, address) for edge, address in self.events]
+        await self.do_write(clear, clear_value)
+        if not await self.irq_becomes(0, CONTROL_CYCLES):
+            raise Finding("stuck")
+
+    async def irq_becomes(self, level: int, cycles: int) -> bool:
+        """Wait for irq, a broken rule (Finding) or the limit (False)."""
+        irq, error = self.dut.irq_seen, self.dut.error_code
+        limit = Timer(cycles * CLOCK_NS, "ns")
+        fired = None
+        while int(irq.value) != level and fired is not limit and not int(error.value):
+            fired = await First(ValueChange(irq), ValueChange(error), limit)
+        self.check_rules()
+        return int(irq.value) == level
+
+    def check_rules(self) -> None:
+        code = int(self.dut.error_code.value)
+        if code:
+            after = int(self.dut.error_edge.value) - int(self.dut.csr_edge.value)
+            raise Finding(f"rule {code} {int(self.dut.error_address.value)} {after}")
+
+    async def watch_writes(self) -> None:
+        dut = self.dut
+        while True:
+            await ValueChange(dut.write_count)
+            if int(dut.write_count.value):
+                self.events.append((int(dut.write_edge.value), int(dut.write_address.value)))
+
+    async def do_dump(self, address: int, size: int) -> None:
+        self.dumped += self.memory[address : address + size]
+
+    async def do_expect(self, address: int, offset: int, size: int) -> None:
+        found, wanted = self.memory[address : address + size], self.blob[offset : offset + size]
+        if found != wanted:
+            at = next(i for i in range(size) if found[i] != wanted[i])
+            raise Finding(f"expect {address + at} {found[at]} {wanted[at]}")
+
+    def save(self, folder: Path, last: str) -> None:
+        (folder / "dump.bin").write_bytes(self.dumped)
+        packed = b"".join(struct.pack("<qq", *event) for event in self.all_events)
+        (folder / "events.bin").write_bytes(packed)
+        (folder / "answers.txt").write_text("\n".join([*self.answers, last]) + "\n", "utf-8")
+
+
+def pauses(seed: str) -> Iterator[bool]:
+    """Half of the cycles paused; now and then one long pause."""
+    draw = random.Random(seed)
+    while True:
+        if draw.random() < 1 / 512:
+            yield from itertools.repeat(True, draw.randrange(LONG_PAUSE_CYCLES))
+        yield draw.random() < 0.5
+
+
+def read_script(folder: Path) -> list[tuple[str, list[int]]]:
+    lines = (folder / "script.txt").read_text("utf-8").splitlines()
+    words = [line.split() for line in lines if line.strip()]
+    return [(verb, [int(number) for number in numbers]) for verb, *numbers in words]
+
+
+@cocotb.test()
+async def run_script(dut: Any) -> None:
+    """Execute the script; fails with the first thing that is not as it must be."""
+    folder = Path(os.environ["BITWRIGHT_BENCH"])
+    script = read_script(folder)
+    dut.aresetn.value = 0
+    dut.bypass.value = 0
+    cocotb.start_soon(Clock(dut.aclk, CLOCK_NS, "ns").start())
+    await RisingEdge(dut.aclk)
+    memory_bytes = next(numbers[0] for verb, numbers in script if verb == "memory")
+    bench = Bench(dut, folder, memory_bytes)
+    started = time.monotonic()
+    try:
+        for verb, numbers in script:
+            await bench.execute(verb, *numbers)
+    except Finding as finding:
+        bench.save(folder, f"failed {finding}")
+        raise
+    bench.save(folder, f"end {int(dut.now.value)} {time.monotonic() - started}")
