@@ -1,0 +1,81 @@
+"""Every board loads; a wrong one says which field of which file."""
+
+from pathlib import Path
+
+import pytest
+
+from boards import loader
+from boards.loader import Board, board_names, load_board
+from ir import plugins
+from ir.errors import ConfigError, UnknownPluginError
+from ir.files import read_text, write_text
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_every_board_loads(name: str):
+    board = load_board(name)
+    assert isinstance(board, Board)
+    assert board.name == name
+    assert 0 < board.bram_blocks_for_buffers <= board.budget.bram_blocks
+
+
+def test_the_simulation_board_has_the_reference_memory():
+    memory = load_board("sim").memory
+    assert (memory.bus_bits, memory.latency_cycles, memory.outstanding) == (64, 20, 16)
+
+
+def test_on_chip_memory_is_taken_from_the_block_ram():
+    board = load_board("ulx3s_85f")
+    assert board.budget.luts == 83_640
+    assert board.clock.frequency_hz == 50e6
+    # 131072 bytes are 1048576 bits: 56.9 blocks of 18432
+    assert board.bram_blocks_for_buffers == 208 - 57
+
+
+def test_an_unknown_board_lists_what_there_is():
+    with pytest.raises(
+        UnknownPluginError,
+        match=r"unknown board 'ulx3s' \(did you mean 'ulx3s_85f'\?\); there is: sim, ulx3s_85f",
+    ):
+        load_board("ulx3s")
+
+
+@pytest.fixture
+def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a good board where load_board looks."""
+    text = read_text(plugins.path(loader.FOLDER, "ulx3s_85f", loader.SUFFIX))
+    file = write_text(tmp_path / "mine.yaml", text)
+    monkeypatch.setattr(plugins, "path", lambda folder, name, suffix: file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("luts: 83640", "luts: 0", "budget: luts must be positive, not 0"),
+        ("luts: 83640", "luts: many", "budget.luts must be an integer, not 'many'"),
+        ("luts: 83640", "lutz: 3", r"unknown key 'budget.lutz' \(did you mean 'luts'\?\)"),
+        ("lut_inputs: 4", "lut_inputs: 5", "budget.lut_inputs must be one of 4, 6, not 5"),
+        ("dsps: 156", "dsps: -1", "dsps must not be negative, not -1"),
+        ("clk_period_ns: 20.0", "clk_period_ns: -1", "clk_period_ns must be positive, not -1.0"),
+        ("bus_bits: 64", "bus_bits: 48", "memory.bus_bits must be one of 32, 64, 128, 256"),
+        ("latency_cycles: 2", "latency_cycles: 0", "memory: latency_cycles must be positive"),
+        ("size_bytes: 131072", "size_bytes: 1000000000", "leaves no block RAM of 208"),
+        ("family: ecp5", "family: ecp6", r"family must be one of .*\(did you mean 'ecp5'\?\)"),
+        ("part: LFE5U-85F-6BG381C", "part: ' '", "part must not be empty"),
+        ("part: LFE5U-85F-6BG381C", "", "part is missing"),
+        ("family: ecp5", "family: ecp5\nname: x", "name is the file's name"),
+    ],
+)
+def test_a_wrong_board_names_file_and_field(board_file: Path, old: str, new: str, message: str):
+    text = read_text(board_file)
+    assert old in text
+    write_text(board_file, text.replace(old, new))
+    with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
+        load_board("mine")
+
+
+def test_a_board_that_is_no_mapping(board_file: Path):
+    write_text(board_file, "- 1\n")
+    with pytest.raises(ConfigError, match="mine.yaml must be a mapping of fields"):
+        load_board("mine")
