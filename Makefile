@@ -27,8 +27,9 @@ JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 
 help: ## this list
 	@echo "bitwright: a trained network in, an FPGA accelerator as wide as it needs out"
+	@echo "usage: make TARGET [VARIABLE=value]"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "variables: CONFIG=$(CONFIG) BOARD= SEED= WAVES=1 JOBS="
 	@echo "start with: make demo"
