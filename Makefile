@@ -21,7 +21,7 @@ SETTINGS := $(if $(BOARD),--set board=$(BOARD)) $(if $(SEED),--set seed=$(SEED))
 WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help setup doctor demo verilog sim codesign bench report format lint types floors check \
+.PHONY: help setup doctor demo verilog sim codesign bench report docs format lint types floors check \
         test nightly nightly-hw nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
@@ -65,6 +65,9 @@ bench: $(STAMP) ## cycles and utilisation of single jobs on an 8x64x8 overlay
 	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 128x1152x256 --bits 4x4
 	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 64x576x64 --bits 3x3
 	$(BITWRIGHT) bench conv --array 8x48x8 --input 32x32x16 --channels 16 --kernel 3 --bits 3x3
+
+docs: $(STAMP) ## the generated pages of docs/
+	$(BIN)/python -m flows.docs
 
 format: $(STAMP) ## write every file in ruff's format
 	$(BIN)/ruff format .

@@ -28,6 +28,7 @@ from ir.errors import BitwrightError, ConfigError, ToolError
 
 OUR_PACKAGES = frozenset({"ir", "hw", "codegen", "quant", "flows", "boards", "sim_tests"})
 DESCRIPTION = "A trained network in, an FPGA accelerator as wide as it needs out."
+BENCH_MODULE = "flows.bench"  # add_arguments(subparsers) and run(arguments) -> exit code
 CHECK_FAILED = 1
 INPUT_WRONG = 2
 INTERRUPTED = 130
@@ -90,7 +91,7 @@ def _dispatch(words: list[str]) -> int:
     is_bench = words[:1] == ["bench"]
     arguments = build_parser(bench=is_bench).parse_args(words)
     if is_bench:
-        return importlib.import_module("flows.bench").run(arguments)
+        return importlib.import_module(BENCH_MODULE).run(arguments)
     return arguments.handler(arguments)
 
 
@@ -107,7 +108,7 @@ def build_parser(bench: bool = True) -> Parser:
     for verb in CONFIG_VERBS:
         _add_config_verb(verbs, verb, common)
     if bench:
-        importlib.import_module("flows.bench").add_arguments(verbs)
+        importlib.import_module(BENCH_MODULE).add_arguments(verbs)
     else:
         verbs.add_parser("bench", help="cycles of one matmul or convolution on an overlay")
     listing = verbs.add_parser("list", parents=[common], help="the plug-ins there are")

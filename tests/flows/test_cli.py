@@ -137,14 +137,14 @@ def test_doctor_exits_with_3_when_a_tool_is_missing(
 
 
 def test_bench_has_its_own_module(monkeypatch: pytest.MonkeyPatch):
-    module = ModuleType("flows.bench")
+    module = ModuleType(cli.BENCH_MODULE)
 
     def add_arguments(verbs: Any) -> None:
         verbs.add_parser("bench").add_argument("--array")
 
     module.add_arguments = add_arguments  # type: ignore[attr-defined]
     module.run = lambda arguments: len(arguments.array)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "flows.bench", module)
+    monkeypatch.setitem(sys.modules, cli.BENCH_MODULE, module)
     assert cli.main(["bench", "--array", "8x64x8"]) == 6
 
 
