@@ -36,7 +36,7 @@ def run_node(node: Node, x: np.ndarray) -> np.ndarray:
     if isinstance(node, Conv):
         return convolve(x, node.weight, stride=node.stride, padding=node.padding)
     if isinstance(node, MatMul):
-        sums = exact_product(x.reshape(x.shape[0], -1), node.weight.T)
+        sums = exact_product(x.reshape(x.shape[0], node.weight.shape[1]), node.weight.T)
         return sums.reshape(*sums.shape, 1, 1)
     return requantize(x, node)
 
@@ -50,16 +50,15 @@ def requantize(acc: np.ndarray, node: Requantize) -> np.ndarray:
 
 def convolve(x: np.ndarray, weight: np.ndarray, *, stride: int, padding: int) -> np.ndarray:
     """x: (N, C, H, W), weight: (M, C, kh, kw), both int64 -> (N, M, H', W') int64 sums."""
-    channels, *window = weight.shape[1:]
+    outputs, taps = weight.shape[0], weight[0].size
     padded = np.pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)])
-    views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=(2, 3))
+    views = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], axis=(2, 3))
     views = views[:, :, ::stride, ::stride]  # (N, C, H', W', kh, kw)
     images, _, height, width = views.shape[:4]
-    columns = views.transpose(0, 2, 3, 1, 4, 5).reshape(images * height * width, -1)
-    sums = exact_product(
-        columns, weight.reshape(weight.shape[0], channels * window[0] * window[1]).T
-    )
-    return np.ascontiguousarray(sums.reshape(images, height, width, -1).transpose(0, 3, 1, 2))
+    columns = views.transpose(0, 2, 3, 1, 4, 5).reshape(images * height * width, taps)
+    sums = exact_product(columns, weight.reshape(outputs, taps).T)
+    shaped = sums.reshape(images, height, width, outputs).transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(shaped)
 
 
 def exact_product(x: np.ndarray, w: np.ndarray) -> np.ndarray:

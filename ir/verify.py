@@ -50,7 +50,7 @@ def verify_graph(graph: IntegerGraph) -> None:
         elif isinstance(node, Conv | MatMul):
             _check_linear(node, source, target)
         else:
-            raise UnsupportedModelError(f"{node!r}: the device has no such node")
+            raise UnsupportedModelError(f"{node.name}: the device has no {type(node).__name__}")
     if graph.output not in known:
         raise ConfigError(f"graph {graph.name!r}: its output {graph.output!r} is never computed")
     _check_layers(graph)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ir.cost import CostModel, CostTable, Widths
-from ir.errors import CapacityError, ConfigError
+from ir.errors import CapacityError, ConfigError, shorten
 from ir.plan import LayerBits, PrecisionPlan
 from quant.knapsack import Option, solve
 
@@ -38,7 +38,7 @@ def layer_widths(table: CostTable, layer: str) -> dict[int, Widths]:
     fixed = len({a_bits for _, a_bits in choices}) == 1
     found = {w: (w, a) for w, a in choices if fixed or w == a}
     if not found:
-        raise ConfigError(f"the cost table has no entry with w = a for layer {layer!r:.80}")
+        raise ConfigError(f"the cost table has no entry with w = a for layer {shorten(layer)}")
     return found
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ir import plugins
-from ir.errors import ConfigError
+from ir.errors import ConfigError, shorten
 from quant.data import Task
 
 FOLDER = "quant/nets"
@@ -22,7 +22,7 @@ class NetConfig:
 
     def __post_init__(self) -> None:
         if isinstance(self.width, bool) or not isinstance(self.width, int) or self.width < 1:
-            raise ConfigError(f"width must be a positive integer, not {self.width!r:.40}")
+            raise ConfigError(f"width must be a positive integer, not {shorten(self.width)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from ir.errors import UnsupportedModelError, shorten
 IGNORED = (nn.Dropout, nn.Dropout2d, nn.Identity)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 SUPPORTED = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, *NORMS, *IGNORED)
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 WAYS_OUT: dict[type[nn.Module], str] = {
     nn.RNNBase: "the overlay has no recurrence: use convolutions or linear layers",
     nn.MaxPool2d: "use a convolution of stride 2",
@@ -44,11 +45,9 @@ class Block:
 def read_blocks(model: nn.Module) -> list[Block]:
     """The chain of blocks of a float network; UnsupportedModelError names each layer in the way."""
     problems = [
-        f"layer {shorten(name)} ({type(module).__name__}): {_way_out(module)}"
+        f"layer {shorten(name or 'network')} ({type(module).__name__}): {_way_out(module)}"
         for name, module in model.named_modules()
-        if not any(module.children())
-        and not isinstance(module, SUPPORTED)
-        and (name or not list(module.children()))
+        if _is_foreign(module)
     ]
     if problems:
         raise UnsupportedModelError("the overlay cannot compute " + "; ".join(problems))
@@ -81,15 +80,15 @@ def _steps(model: nn.Module) -> list[_Step]:
             f"{type(model).__name__}: its forward depends on the data and cannot be traced; "
             "write it as a fixed chain of layers"
         ) from cause
-    modules = dict(model.named_modules())
-    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
-    steps = [_step(node, modules) for node in nodes]
     for node in graph.nodes:
         if len(node.all_input_nodes) > 1 or len(node.users) > 1:
             raise UnsupportedModelError(
                 f"layer {shorten(str(node.target))}: branches and joins are not supported; "
                 "the network must be a chain"
             )
+    modules = dict(model.named_modules())
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+    steps = [_step(node, modules) for node in nodes]
     seen: set[int] = set()
     for step in steps:
         if id(step.module) in seen and list(step.module.parameters()):
@@ -103,15 +102,23 @@ def _steps(model: nn.Module) -> list[_Step]:
 def _step(node: fx.Node, modules: dict[str, nn.Module]) -> _Step:
     target = node.target
     if node.op == "call_module":
-        return _Step(str(target), modules[str(target)])
-    if target in RELU_CALLS:
+        module = modules[str(target)]
+        if not isinstance(module, nn.Flatten) or (module.start_dim, module.end_dim) == (1, -1):
+            return _Step(str(target), module)
+    elif target in RELU_CALLS:
         return _Step(node.name, nn.ReLU())
-    if target in FLATTEN_CALLS and node.args[1:] == (1,):
+    elif target in FLATTEN_CALLS and (*node.args[1:], *node.kwargs.values()) == (1,):
         return _Step(node.name, nn.Flatten())
     raise UnsupportedModelError(
         f"operation {shorten(node.name)} in forward: the overlay computes convolution, linear, "
         "batch norm, ReLU and flatten(1) alone"
     )
+
+
+def _is_foreign(module: nn.Module) -> bool:
+    """Whether this is a torch layer that is not supported; the user's own classes are traced."""
+    kinds = [kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn")]
+    return kinds[0] is not nn.Module and not isinstance(module, SUPPORTED + CONTAINERS)
 
 
 def _way_out(module: nn.Module) -> str:

@@ -58,6 +58,9 @@ class Recipe:
                 raise ConfigError(f"{name} must be a positive integer, not {shorten(value)}")
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise ConfigError(f"learning_rate must be positive, not {self.learning_rate}")
+        for name in ("weight_decay", "step_size_factor", "frozen_norm_epochs"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
         if self.optimizer not in ("adamw", "sgd"):
             raise ConfigError(f"optimizer must be adamw or sgd, not {shorten(self.optimizer)}")
 
@@ -180,6 +183,11 @@ class _Run:
             self._set_learning_rate(epoch * self.batches + index)
             total += self._step(self.inputs[rows], self.labels[rows]) * len(rows)
         self.losses.append(total / len(self.labels))
+        if not math.isfinite(total):
+            raise ConfigError(
+                f"training diverged in epoch {epoch + 1}; lower learning_rate "
+                f"({recipe.learning_rate})"
+            )
 
     def _step(self, x: Tensor, labels: Tensor) -> float:
         self.optimizer.zero_grad(set_to_none=True)
@@ -252,6 +260,8 @@ def _freeze_norms(model: nn.Module) -> None:
 def _identity(model: nn.Module, split: Split, recipe: Recipe) -> str:
     """A digest of everything that decides the outcome: recipe, data, first weights."""
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    if isinstance(model, QuantNet):
+        digest.update(json.dumps(model.plan.to_dict()).encode())
     digest.update(split.images.tobytes())
     digest.update(split.labels.tobytes())
     digest.update(repr(split.scale).encode())

@@ -1,0 +1,66 @@
+"""graph.json comes back equal, and a bad one is refused by name."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ir.errors import ConfigError, UnsupportedModelError
+from ir.golden import execute
+from ir.graph import IntegerGraph
+from ir.graph_file import graph_from_dict, graph_to_dict, load_graph, save_graph
+
+
+def plain(graph: IntegerGraph) -> dict[str, Any]:
+    return json.loads(json.dumps(graph_to_dict(graph), default=lambda array: array.tolist()))
+
+
+def test_file_comes_back(classifier: IntegerGraph, tmp_path: Path) -> None:
+    save_graph(classifier, tmp_path / "graph.json")
+    found = load_graph(tmp_path / "graph.json")
+    assert plain(found) == plain(classifier)
+    x = np.random.default_rng(3).integers(0, 32, (5, 2, 5, 4))
+    for name, value in execute(classifier, x).items():
+        assert np.array_equal(execute(found, x)[name], value)
+
+
+def test_another_document(tmp_path: Path) -> None:
+    (tmp_path / "graph.json").write_text('{"format": "onnx"}')
+    with pytest.raises(ConfigError, match="graph.json: not a 'bitwright graph 1' document"):
+        load_graph(tmp_path / "graph.json")
+
+
+@pytest.mark.parametrize(
+    ("node", "key", "value"),
+    [
+        (0, "weight", [[1], [1, 2]]),
+        (0, "weight", [[1.5]]),
+        (0, "weight", "abc"),
+        (0, "precision", 3),
+        (1, "shift", None),
+        (1, "offset", [2**70, 0, 0]),
+        (0, "kind", "LSTM"),
+    ],
+)
+def test_forged_node(classifier: IntegerGraph, node: int, key: str, value: object) -> None:
+    data = plain(classifier)
+    data["nodes"][node][key] = value
+    with pytest.raises(ConfigError, match="missing or wrong|not a precision|unknown kind of node"):
+        graph_from_dict(data)
+
+
+def test_missing_part(classifier: IntegerGraph) -> None:
+    data = plain(classifier)
+    del data["tensors"]
+    with pytest.raises(ConfigError, match="a part of the graph is missing or wrong"):
+        graph_from_dict(data)
+
+
+def test_the_rules_hold_for_files_too(classifier: IntegerGraph, tmp_path: Path) -> None:
+    data = plain(classifier)
+    data["tensors"][0]["precision"]["bits"] = 9
+    (tmp_path / "graph.json").write_text(json.dumps(data))
+    with pytest.raises(UnsupportedModelError, match="graph.json: conv: input of 9 bits"):
+        load_graph(tmp_path / "graph.json")
