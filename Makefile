@@ -88,12 +88,11 @@ check: lint types floors ## format, lint, types, floors, fast tests: under 3 min
 
 test: check ## every test: under 20 minutes on two cores
 	$(BIN)/pytest -m slow tests
-	$(BIN)/pytest sim_tests
 
 nightly: nightly-hw nightly-quant nightly-synth ## what is too long for every change
 
 nightly-hw: $(STAMP) ## random jobs with other seeds, and unknown power-up state
-	$(BIN)/pytest -m slow tests/hw tests/codegen sim_tests
+	$(BIN)/pytest -m slow tests/hw tests/codegen tests/flows tests/sim_tests
 
 nightly-quant: $(STAMP) ## every quantizer and allocator to the end
 	$(BIN)/pytest tests/quant
