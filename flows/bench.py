@@ -54,9 +54,10 @@ class Bench:
     `verilog`: text of the module bitwright_overlay, or the Path of its file. `memory_bits`: F.
     `latency`: L in cycles. `memory`: {address: bytes} loaded once; the rest of `memory_bytes` is
     zero. `regmap`: {register: byte offset}, with CONTROL and IRQ_CLEAR. `registers`: {name:
-    value} written once. `counters`: registers read after every job. `stall_seed`: None for the
-    reference timing; a number >= 1 for random stalls on all five channels, function only.
-    `cycle_limit`: longest job. `start`: what flip-flops without reset hold at first.
+    value} written once. `counters`: registers read after every job, before its irq is cleared.
+    `stall_seed`: None for the reference timing; a number >= 1 for random stalls on all five
+    channels, function only. `cycle_limit`: longest job. `start`: what flip-flops without reset
+    hold at first.
     """
 
     verilog: str | Path
@@ -76,8 +77,7 @@ class Bench:
             raise ConfigError(f"memory_bits must be one of {BUS_WIDTHS}, not {self.memory_bits!r}")
         if not 0 < self.memory_bytes <= 1 << 32 or self.memory_bytes % (self.memory_bits // 8):
             raise ConfigError(
-                "memory_bytes must be whole bus words, at most 2^32 bytes, "
-                f"not {self.memory_bytes}"
+                f"memory_bytes must be whole bus words, at most 2^32 bytes, not {self.memory_bytes}"
             )
         if not 1 <= self.latency < 1 << 16:
             raise ConfigError(f"latency must be 1 to 65535 cycles, not {self.latency}")

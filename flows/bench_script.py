@@ -90,10 +90,10 @@ def _add_job(script: _Script, bench: Bench, job: Job) -> None:
         script.add_bytes("load", address, data)
     for name, value in job.registers.items():
         script.add("write", bench.offset(name), value)
-    start, clear = bench.offset(START_REGISTER), bench.offset(CLEAR_REGISTER)
-    script.add("run", start, START_VALUE, clear, CLEAR_VALUE)
+    script.add("run", bench.offset(START_REGISTER), START_VALUE)
     for name in bench.counters:
         script.add("read", bench.offset(name))
+    script.add("clear", bench.offset(CLEAR_REGISTER), CLEAR_VALUE)
     for region in job.dumps:
         script.add("dump", region.address, region.size)
     for address, data in job.expected.items():

@@ -4,7 +4,6 @@ Verilator's own rules break on a path with spaces and rebuild its C++ runtime fo
 ours keep paths in the environment, where the shell quotes them, and share the runtime's objects.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def compile_runtime(
         source = f'"$$VERILATOR_ROOT/include/{name}.cpp"'
         rules += [
             f"{name}.o:",
-            f'\tg++ -O2 {flags} {_includes()} -c {source} -o {name}.new && mv {name}.new {name}.o',
+            f"\tg++ -O2 {flags} {_includes()} -c {source} -o {name}.new && mv {name}.new {name}.o",
         ]
     _make(rules, folder, verilator, log, jobs, expects=[f"{name}.o" for name in names])
 
@@ -140,8 +139,7 @@ def _make(
     environment = toolchain.environment(verilator) | {
         "RUNTIME": str(runtime or ""),
         "COCOTB": str(cocotb_tools.config.libs_dir),
-        "MAKEFLAGS": "",
-        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "MAKEFLAGS": "",  # those are for Verilator's rules
     }
     toolchain.run(
         [toolchain.find_program("make"), "-f", "rules.mk", "-j", str(jobs)],

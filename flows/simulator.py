@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from flows import toolchain
+from flows import sim_compile, toolchain
 from flows.lock import hold
 from flows.sim_compile import compile_design, compile_runtime, verilate
 from flows.sim_design import Design
 from ir.errors import ConfigError
-from ir.files import read_json, write_json
+from ir.files import read_json, read_text, write_json
 
 DEFAULT_CACHE = Path("build/cache/sim")
 KEY_CHARACTERS = 20
@@ -91,7 +91,8 @@ def _land(design: Design, place: Path, seconds: float) -> None:
     for folder in (landing, place):
         shutil.rmtree(folder, ignore_errors=True)
     landing.mkdir()
-    executable = shutil.move(work / design.top, landing / design.top)
+    executable = landing / design.top
+    shutil.move(work / design.top, executable)
     record = {"sha256": _file_digest(executable), "seconds": seconds}
     write_json(landing / "build.json", record | {"flags": design.verilate_flags()})
     landing.rename(place)
@@ -118,6 +119,7 @@ def _identity(design: Design, versions: Mapping[str, str]) -> dict:
         "control": design.control_file(),
         "compile": design.compile_flags(),
         "kind": design.kind,
+        "recipe": read_text(sim_compile.__file__),
         "versions": versions,
         "processor": _processor(),
     }

@@ -63,6 +63,7 @@ class Bench:
         if not seed:
             return
         write, read = self.ram.write_if, self.ram.read_if
+        assert write is not None and read is not None
         channels = (write.aw_channel, write.w_channel, write.b_channel)
         for number, channel in enumerate((*channels, read.ar_channel, read.r_channel)):
             channel.set_pause_generator(pauses(f"{seed}/{number}"))
@@ -97,16 +98,18 @@ class Bench:
             raise Finding(f"silent {offset} {CONTROL_CYCLES}")
         return access.result()
 
-    async def do_run(self, start: int, start_value: int, clear: int, clear_value: int) -> None:
+    async def do_run(self, offset: int, value: int) -> None:
         self.events.clear()
-        await self.do_write(start, start_value)
+        await self.do_write(offset, value)
         started = int(self.dut.csr_edge.value)
         if not await self.irq_becomes(1, self.limit):
             raise Finding(f"hang {self.limit}")
         measured = int(self.dut.irq_edge.value) - started
         self.answers.append(f"run {measured} {len(self.events)}")
         self.all_events += [(edge - started, address) for edge, address in self.events]
-        await self.do_write(clear, clear_value)
+
+    async def do_clear(self, offset: int, value: int) -> None:
+        await self.do_write(offset, value)
         if not await self.irq_becomes(0, CONTROL_CYCLES):
             raise Finding("stuck")
 

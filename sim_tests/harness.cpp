@@ -69,7 +69,9 @@ class Bench {
         } else if (verb == "read") {
             answers_ << "read " << device_.read(command.at(0)) << "\n";
         } else if (verb == "run") {
-            run_job(command);
+            run_job(command.at(0), command.at(1));
+        } else if (verb == "clear") {
+            clear_irq(command.at(0), command.at(1));
         } else if (verb == "dump") {
             const uint8_t* first = inside(command.at(0), command.at(1));
             dump_.write(reinterpret_cast<const char*>(first), command.at(1));
@@ -90,9 +92,9 @@ class Bench {
         return blob_.data() + offset;
     }
 
-    void run_job(const Command& command) {
+    void run_job(uint32_t offset, uint32_t value) {
         device_.events.clear();
-        device_.write(command.at(0), command.at(1));
+        device_.write(offset, value);
         Vtop& top = device_.top();
         const uint64_t start = top.csr_edge;
         while (!top.irq_seen) {
@@ -104,8 +106,11 @@ class Bench {
             const uint64_t pair[2] = {event.edge - start, event.address};
             events_.write(reinterpret_cast<const char*>(pair), sizeof pair);
         }
-        device_.write(command.at(2), command.at(3));
-        for (uint32_t i = 0; top.irq_seen; ++i) {
+    }
+
+    void clear_irq(uint32_t offset, uint32_t value) {
+        device_.write(offset, value);
+        for (uint32_t i = 0; device_.top().irq_seen; ++i) {
             if (i == Device::kControlCycles) throw Finding("stuck");
             device_.tick();
         }

@@ -6,7 +6,8 @@
 //   load ADDRESS OFFSET BYTES               blob[OFFSET..] into memory
 //   write OFFSET VALUE                      control register
 //   read OFFSET                             answer: read VALUE
-//   run OFFSET VALUE OFFSET VALUE           start; irq; clear. Answer: run MEASURED EVENTS
+//   run OFFSET VALUE                        start, wait for irq. Answer: run MEASURED EVENTS
+//   clear OFFSET VALUE                      clear irq, wait until it is low
 //   dump ADDRESS BYTES                      memory into dump.bin
 //   expect ADDRESS OFFSET BYTES             memory must equal blob[OFFSET..]
 //
