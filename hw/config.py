@@ -1,0 +1,107 @@
+"""What an overlay is made of: the frozen configuration that hardware, code generation and cycle model share."""
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from ir.errors import ConfigError
+
+if TYPE_CHECKING:
+    from amaranth.hdl import Elaboratable
+
+MEMORY_WIDTHS = (32, 64, 128, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latencies:
+    """Pipeline constants in cycles, read by hardware and by codegen/cycles.py alike.
+
+    issue_to_drain   from the cycle a tile's last word is issued to the first cycle of its draining
+    requantize       from the cycle a row group is selected to the cycle its codes are collected
+    """
+
+    issue_to_drain: int
+    requantize: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayConfig:
+    """Size of an overlay. A style (hw/overlays/) is a subclass that says what a lane computes.
+
+    dm, dk, dn      rows, lanes and columns of the array
+    memory_bits     F, bits of the memory port
+    lhs_depth       words of Dk digits in each of the Dm weight banks, a power of two
+    rhs_depth       words of Dk digits in each of the Dn activation banks, a power of two
+    ring_depth      bus words of the result ring, a power of two
+    table_depth     entries of the tap table and rows of the requantizer table, a power of two
+    acc_bits        accumulator width
+    requant_lanes   R, results requantized each cycle; divides dm
+    """
+
+    dm: int
+    dk: int
+    dn: int
+    memory_bits: int = 64
+    lhs_depth: int = 1024
+    rhs_depth: int = 1024
+    ring_depth: int = 512
+    table_depth: int = 256
+    acc_bits: int = 32
+    requant_lanes: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigError(f"{name} must be a positive integer, not {value!r}")
+        for name in ("lhs_depth", "rhs_depth", "ring_depth", "table_depth"):
+            value = getattr(self, name)
+            if value & (value - 1) or value < 4:
+                raise ConfigError(f"{name} must be a power of two of at least 4, not {value}")
+        if self.memory_bits not in MEMORY_WIDTHS:
+            raise ConfigError(f"memory_bits must be one of {MEMORY_WIDTHS}, not {self.memory_bits}")
+        if self.dm + 8 - self.write_unit > self.memory_bits:
+            raise ConfigError(f"dm = {self.dm} is too large for memory_bits = {self.memory_bits}: "
+                              "a tile's rows, padded to whole bytes, must fit a bus word")
+        if self.dm > 255 or self.dn > 255 or self.dk > 2048:
+            raise ConfigError(f"array {self.dm}x{self.dk}x{self.dn} is beyond 255x2048x255, "
+                              "the limits of the instruction fields")
+        if self.dm % self.requant_lanes:
+            raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
+        if not 4 <= self.acc_bits <= 32:
+            raise ConfigError(f"acc_bits must be 4 to 32, not {self.acc_bits}")
+
+    @property
+    def style(self) -> str:
+        """The plug-in's name: its file name."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    def bus_bytes(self) -> int:
+        """Bytes of a bus word."""
+        return self.memory_bits // 8
+
+    @property
+    def write_unit(self) -> int:
+        """Bits of the smallest ring write: row tiles begin on multiples of it."""
+        return math.gcd(self.dm, 8)
+
+    @property
+    def row_groups(self) -> int:
+        """Groups of requant_lanes rows in a column of the array."""
+        return self.dm // self.requant_lanes
+
+    @property
+    def hash(self) -> int:
+        """32-bit fingerprint of style and sizes, readable in the ID register."""
+        text = f"{self.style}:{sorted(asdict(self).items())}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+    def build(self) -> Elaboratable:
+        """The overlay as Amaranth hardware."""
+        raise NotImplementedError
+
+    def latencies(self) -> Latencies:
+        """Pipeline constants of this overlay."""
+        raise NotImplementedError

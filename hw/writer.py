@@ -1,0 +1,75 @@
+"""The AXI4 write master: whole words of the result ring go to memory."""
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.burst import burst_beats
+from hw.config import OverlayConfig
+
+
+class Writer(wiring.Component):
+    """Writes ring words from `begin` on to consecutive addresses, as many as there are whenever it is idle.
+
+    Cycles, when nothing holds it: words seen in cycle c are cut into a burst there, the address is offered in c+1, word
+    k in c+2+k, and after the last word one idle cycle follows.
+
+    Members
+    -------
+    load : In(1), address : In(32)     a new output tensor begins here
+    limit : In                         ring words below it are complete
+    position : Out                     the next ring word to write: those below it are free
+    idle : Out(1)                      everything up to `limit` is written and answered
+    ring_address, ring_enable, ring_word   the ring's read port
+    aw*, w*, b*                        the channels
+    """
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.config = config
+        depth = config.ring_depth
+        super().__init__({
+            "load": In(1), "address": In(32), "limit": In(range(depth)),
+            "position": Out(range(depth)), "idle": Out(1),
+            "ring_address": Out(range(depth)), "ring_enable": Out(1),
+            "ring_word": In(config.memory_bits),
+            "awaddr": Out(32), "awlen": Out(8), "awvalid": Out(1), "awready": In(1),
+            "wdata": Out(config.memory_bits), "wlast": Out(1), "wvalid": Out(1), "wready": In(1),
+            "bvalid": In(1), "bready": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        waiting = Signal(range(self.config.ring_depth))
+        address, left, pending = Signal(32), Signal(9), Signal(16)
+        m.d.comb += waiting.eq(self.limit - self.position)
+        beats = burst_beats(m, address=address, remaining=waiting,
+                            memory_bits=self.config.memory_bits)
+        burst = Signal.like(beats)
+        taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
+        m.d.comb += [self.awaddr.eq(address), self.awlen.eq(burst - 1), self.bready.eq(1),
+                     self.wdata.eq(self.ring_word), self.wlast.eq(left == 1),
+                     self.ring_enable.eq(1), self.ring_address.eq(self.position + taken)]
+        m.d.sync += [self.position.eq(self.position + taken),
+                     pending.eq(pending + begun - (self.bvalid & self.bready))]
+        with m.If(self.load):
+            m.d.sync += address.eq(self.address)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq((waiting == 0) & (pending == 0))
+                m.d.sync += burst.eq(beats)
+                with m.If(waiting != 0):
+                    m.next = "ADDRESS"
+            with m.State("ADDRESS"):
+                m.d.comb += self.awvalid.eq(1)
+                with m.If(self.awready):
+                    m.d.sync += [left.eq(burst),
+                                 address.eq(address + burst * self.config.bus_bytes)]
+                    m.next = "DATA"
+            with m.State("DATA"):
+                m.d.comb += self.wvalid.eq(1)
+                with m.If(self.wready):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(left == 1):
+                        m.next = "IDLE"
+        return m

@@ -1,0 +1,240 @@
+"""The instruction set: ONE table, from which decoder, assembler, disassembler and docs/isa.md are derived.
+
+A program is a string of `INSTRUCTION_BITS`-bit words in external memory. Each belongs to one of three stages, which run
+nested-loop instructions from their own queues and meet through counted tokens: one instruction covers a layer's loop.
+
+Source: BISMO's fetch / execute / result stages. Ours differs in that an instruction holds the whole loop nest of a
+layer, in that tokens are counts of tiles, and in that every layout lives here alone (BISMO keeps three copies).
+"""
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from ir.errors import EncodingError
+
+INSTRUCTION_BITS = 512
+"""Every instruction has this width: a whole number of bus words for each legal memory width."""
+
+ADDRESS_BITS = 32
+
+
+class Stage(enum.IntEnum):
+    """Which queue an instruction goes to."""
+
+    FETCH = 0
+    EXECUTE = 1
+    RESULT = 2
+
+
+class Kind(enum.IntEnum):
+    """What a fetch instruction fills."""
+
+    LHS = 0
+    RHS = 1
+    PARAMS = 2
+    TAPS = 3
+    PROGRAM = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field: `width` bits, two's complement when `signed`, and its meaning."""
+
+    width: int
+    doc: str
+    signed: bool = False
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Smallest and largest value the field holds."""
+        if self.signed:
+            return -(1 << (self.width - 1)), (1 << (self.width - 1)) - 1
+        return 0, (1 << self.width) - 1
+
+
+def _f(width: int, doc: str, *, signed: bool = False) -> Field:
+    return Field(width=width, doc=doc, signed=signed)
+
+
+_STAGE = {"stage": _f(2, "queue: 0 fetch, 1 execute, 2 result")}
+
+FORMATS: dict[Stage, dict[str, Field]] = {
+    Stage.FETCH: _STAGE | {
+        "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program"),
+        "wait_done": _f(1, "take one layer-done token before the first burst"),
+        "address": _f(ADDRESS_BITS, "byte address of the first segment, on a bus word"),
+        "segments": _f(16, "contiguous segments; the lhs space is checked before each"),
+        "segment_beats": _f(24, "bus words of a segment"),
+        "repeats": _f(24, "passes over all segments (weights that do not stay on the chip)"),
+        "reserve": _f(24, "lhs: words of each bank that a segment fills"),
+        "units": _f(24, "units to unpack: row tiles, pixels, or one"),
+        "groups": _f(24, "groups of pieces in a unit: planes of a pixel, or words of a row tile"),
+        "chunks": _f(16, "pieces in a group"),
+        "piece_bits": _f(12, "bits of each piece but a group's last"),
+        "tail_bits": _f(12, "bits of a group's last piece"),
+        "base": _f(16, "params, taps: first table entry"),
+        "width": _f(16, "rhs: pixels in a row of the tensor"),
+        "stride": _f(4, "rhs: stride of the layer; pixels are sorted into stride^2 phases"),
+        "phase_words": _f(24, "rhs: distance of two phases in a bank"),
+        "phase_row_words": _f(24, "rhs: distance of two rows of phases: stride * phase_words"),
+        "tile_stride": _f(24, "rhs: words of a pixel in its bank"),
+        "pitch_banks": _f(8, "rhs: virtual row width mod Dn"),
+        "pitch_words": _f(24, "rhs: (virtual row width div Dn) * tile_stride"),
+    },
+    Stage.EXECUTE: _STAGE | {
+        "row_tiles": _f(16, "Tm, the inner tile loop"),
+        "col_tiles": _f(24, "Tn, the outer tile loop"),
+        "w_bits": _f(4, "digit-planes of the weights"),
+        "a_bits": _f(4, "digit-planes of the activations"),
+        "w_signed": _f(1, "top weight plane counts negative"),
+        "a_signed": _f(1, "top activation plane counts negative"),
+        "taps": _f(16, "kernel positions"),
+        "tap_base": _f(16, "first entry in the tap table"),
+        "chunks": _f(16, "words of Dk channels at a kernel position"),
+        "k_words": _f(24, "Tk = taps * chunks"),
+        "lhs_words": _f(24, "words of a row tile in an lhs bank: w_bits * Tk"),
+        "lhs_stream": _f(1, "weights come anew for every column tile"),
+        "tile_stride": _f(24, "rhs words from one column tile to the next"),
+        "in_height": _f(16, "rows of the input tensor"),
+        "in_width": _f(16, "columns of the input tensor"),
+        "stride": _f(4, "stride of the layer"),
+        "step_x": _f(16, "(Dn mod virtual width) * stride"),
+        "step_y": _f(16, "(Dn div virtual width) * stride"),
+        "wrap_x": _f(16, "virtual width * stride"),
+        "rhs_first": _f(24, "input tiles needed by column tile 0"),
+        "rhs_step": _f(8, "further input tiles needed by each next column tile"),
+        "rhs_total": _f(24, "input tiles of the layer, the most ever waited for"),
+        "tile_cycles": _f(16, "cycles that draining a tile takes: columns * period"),
+        "ring_words": _f(16, "result ring words that a column tile may need"),
+    },
+    Stage.RESULT: _STAGE | {
+        "row_tiles": _f(16, "Tm, the inner tile loop"),
+        "col_tiles": _f(24, "Tn, the outer tile loop"),
+        "columns": _f(8, "array columns drained of each tile"),
+        "period": _f(8, "cycles a column"),
+        "elements": _f(1, "write 32-bit elements instead of digit-planes"),
+        "steps": _f(8, "ring writes a column: planes, or rows when elements"),
+        "step_bits": _f(24, "distance of two writes: bits of a pixel's plane, or 32"),
+        "row_bits": _f(24, "distance of two row tiles in a plane"),
+        "pixel_bits": _f(24, "bits of a pixel"),
+        "last_units": _f(12, "write units of the last row tile in a plane"),
+        "last_rows": _f(12, "rows of the last row tile that are written as elements"),
+        "out_width": _f(16, "columns of the output tensor"),
+        "pitch": _f(16, "virtual width: columns that the tiles walk over in a row"),
+        "pixels": _f(24, "pixels of the output tensor"),
+        "ring_words": _f(16, "as in the execute instruction"),
+        "param_base": _f(16, "first requantizer parameter row"),
+        "bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
+        "shift": _f(6, "right shift of the requantizer"),
+        "lo": _f(32, "smallest output code", signed=True),
+        "hi": _f(32, "largest output code", signed=True),
+        "address": _f(ADDRESS_BITS, "byte address of the output tensor, on a bus word"),
+        "last": _f(1, "last layer of the program: raise irq after its last write"),
+    },
+}
+
+TAP: dict[str, Field] = {
+    "offset": _f(24, "rhs words to add to the column tile's address", signed=True),
+    "rotate": _f(8, "bank of the array's first column"),
+    "dy": _f(12, "input row relative to the output row * stride", signed=True),
+    "dx": _f(12, "input column relative to the output column * stride", signed=True),
+}
+"""An entry of the tap table: where a kernel position lies relative to a column tile."""
+
+PARAM: dict[str, Field] = {
+    "multiplier": _f(16, "M of y = clip((acc*M + B) >> n, lo, hi)", signed=True),
+    "offset": _f(48, "B: bias, batch norm and rounding", signed=True),
+}
+"""An entry of the requantizer table, one for each output channel."""
+
+ENTRY_BITS = 64
+"""Tap and requantizer entries lie on 64-bit boundaries in memory."""
+
+
+def layout(fields: Mapping[str, Field]) -> data.StructLayout:
+    """The hardware view of a format, least significant field first."""
+    return data.StructLayout(
+        {name: signed(f.width) if f.signed else unsigned(f.width) for name, f in fields.items()})
+
+
+def pack(fields: Mapping[str, Field], values: Mapping[str, int]) -> int:
+    """Fields to an integer. Raises EncodingError for a missing, unknown or out-of-range value."""
+    unknown = values.keys() - fields.keys()
+    missing = fields.keys() - values.keys()
+    if unknown or missing:
+        raise EncodingError(f"fields: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    word, position = 0, 0
+    for name, field in fields.items():
+        value, (low, high) = int(values[name]), field.range
+        if not low <= value <= high:
+            raise EncodingError(f"{name} = {value} does not fit its field ({low} to {high})")
+        word |= (value & ((1 << field.width) - 1)) << position
+        position += field.width
+    return word
+
+
+def unpack(fields: Mapping[str, Field], word: int) -> dict[str, int]:
+    """Inverse of `pack`."""
+    values, position = {}, 0
+    for name, field in fields.items():
+        value = (word >> position) & ((1 << field.width) - 1)
+        if field.signed and value >> (field.width - 1):
+            value -= 1 << field.width
+        values[name] = value
+        position += field.width
+    return values
+
+
+def encode(stage: Stage, values: Mapping[str, int]) -> int:
+    """An instruction word. Fields that are not named are 0; a value too large raises EncodingError."""
+    fields = FORMATS[stage]
+    return pack(fields, dict.fromkeys(fields, 0) | {"stage": int(stage)} | dict(values))
+
+
+def decode(word: int) -> tuple[Stage, dict[str, int]]:
+    """Inverse of `encode`. Raises EncodingError for a word that no stage understands."""
+    number = word & 0b11
+    if number not in {int(s) for s in Stage}:
+        raise EncodingError(f"no stage has the number {number}")
+    stage = Stage(number)
+    return stage, unpack(FORMATS[stage], word)
+
+
+def words_of(program: bytes) -> Iterator[int]:
+    """The instruction words of a program image."""
+    size = INSTRUCTION_BITS // 8
+    for start in range(0, len(program), size):
+        yield int.from_bytes(program[start:start + size], "little")
+
+
+def disassemble(program: bytes) -> str:
+    """One line an instruction: stage and the fields that are not zero."""
+    lines = []
+    for index, word in enumerate(words_of(program)):
+        stage, values = decode(word)
+        shown = {k: v for k, v in values.items() if v and k != "stage"}
+        if stage is Stage.FETCH:
+            shown["kind"] = Kind(values["kind"]).name
+        lines.append(f"{index:4} {stage.name:8}" + " ".join(f"{k}={v}" for k, v in shown.items()))
+    return "\n".join(lines) + "\n"
+
+
+def markdown() -> str:
+    """docs/isa.md."""
+    parts = ["# Instruction set", "", "Generated from `ir/isa.py` by `make docs`; do not edit.", "",
+             f"Every instruction is {INSTRUCTION_BITS} bits, least significant field first."]
+    tables = {s.name.capitalize(): f for s, f in FORMATS.items()}
+    for title, fields in (tables | {"Tap table entry": TAP, "Requantizer entry": PARAM}).items():
+        parts += ["", f"## {title}", "", "| bits | field | meaning |", "|---|---|---|"]
+        position = 0
+        for name, field in fields.items():
+            top = position + field.width - 1
+            sign = " (signed)" if field.signed else ""
+            parts.append(f"| {top}:{position} | `{name}` | {field.doc}{sign} |")
+            position += field.width
+    return "\n".join(parts) + "\n"
