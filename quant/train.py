@@ -125,7 +125,7 @@ def fit(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> list[float]:
-    """Train in place; returns the mean training loss of each epoch and leaves eval mode.
+    """Train in place and return the mean training loss of each epoch; the model ends in eval mode.
 
     checkpoint: a file that is resumed from when it is there (ConfigError when it is corrupt or of
     another run) and kept up to date.
@@ -142,6 +142,7 @@ def fit(
             due = done % recipe.checkpoint_every_epochs == 0 or done == recipe.epochs
             if checkpoint is not None and due:
                 run.store(checkpoint)
+    run.optimizer.zero_grad(set_to_none=True)
     model.eval()
     return run.losses
 

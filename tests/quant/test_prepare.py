@@ -1,0 +1,115 @@
+"""Quantized copies of float networks."""
+
+import pytest
+import torch
+from torch import nn
+
+from ir.errors import ConfigError, UnsupportedModelError
+from ir.plan import LayerBits, PrecisionPlan, uniform_plan
+from ir.precision import Precision, weight_precision
+from quant.data import Dataset, Task
+from quant.layers import InputGrid, QuantNet
+from quant.prepare import Granularity, QuantizerConfig, layer_names, prepare
+from quant.train import inputs_of
+
+NAMES = ["conv1", "conv2", "conv3", "fc"]
+
+
+def prepared(
+    model: nn.Module, plan: PrecisionPlan, data: Dataset, granularity: Granularity = "per_channel"
+) -> QuantNet:
+    sample = inputs_of(data.search.train)[:64]
+    config = QuantizerConfig(granularity=granularity)
+    return prepare(model, plan, task=data.task, calibration=sample, quantizer=config)
+
+
+def test_plan_and_precisions(digits: Dataset, float_net: nn.Module) -> None:
+    plan = PrecisionPlan(
+        {
+            "conv1": LayerBits(w_bits=1, a_bits=5),
+            "conv2": LayerBits(w_bits=3, a_bits=2),
+            "conv3": LayerBits(w_bits=4, a_bits=6),
+            "fc": LayerBits(w_bits=8, a_bits=1),
+        }
+    )
+    net = prepared(float_net, plan, digits)
+    assert net.plan == plan
+    assert [layer.inputs.precision for layer in net.chain] == [
+        Precision(bits, signed=False) for bits in (5, 2, 6, 1)
+    ]
+    assert [layer.weights.precision for layer in net.chain] == [
+        weight_precision(bits) for bits in (1, 3, 4, 8)
+    ]
+    assert net.links == [("conv1",), ("conv2",), ("conv3",), ("fc",)]
+
+
+def test_last_layer_has_one_step_whatever_the_granularity(
+    digits: Dataset, float_net: nn.Module
+) -> None:
+    plan = uniform_plan(NAMES, 4, first_a_bits=5)
+    channels = [layer.weights.setup.channels for layer in prepared(float_net, plan, digits).chain]
+    assert channels == [4, 8, 8, 1]
+    one = prepared(float_net, plan, digits, "per_tensor")
+    assert [layer.weights.setup.channels for layer in one.chain] == [1, 1, 1, 1]
+
+
+def test_the_float_network_stays_as_it_is(digits: Dataset, float_net: nn.Module) -> None:
+    before = {name: value.clone() for name, value in float_net.state_dict().items()}
+    net = prepared(float_net, uniform_plan(NAMES, 2, first_a_bits=5), digits)
+    net(inputs_of(digits.search.train)[:8]).sum().backward()
+    assert all(torch.equal(before[name], value) for name, value in float_net.state_dict().items())
+    assert all(parameter.grad is None for parameter in float_net.parameters())
+
+
+def test_eight_bits_are_near_the_float_network(digits: Dataset, float_net: nn.Module) -> None:
+    x = inputs_of(digits.test)
+    net = prepared(float_net, uniform_plan(NAMES, 8, first_a_bits=5), digits).eval()
+    float_net.eval()
+    with torch.no_grad():
+        wanted, found = float_net(x), net(x)
+    assert float((wanted - found).abs().mean()) < 0.05 * float(wanted.abs().mean())
+
+
+def test_a_quantized_network_can_be_prepared_again(digits: Dataset, quant_net) -> None:
+    again = prepared(quant_net, uniform_plan(NAMES, 3, first_a_bits=5), digits)
+    assert layer_names(quant_net) == layer_names(again) == NAMES
+    assert again.plan.widths == {3, 5}
+    assert torch.equal(again.chain[1].linear.weight, quant_net.chain[1].linear.weight)
+
+
+def test_layer_without_relu_feeds_signed_activations(digits: Dataset) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.Linear(6, 10))
+    net = prepared(model, uniform_plan(["1", "2"], 4, first_a_bits=5), digits)
+    assert net.chain[1].inputs.precision == Precision(4, signed=True)
+
+
+def test_plans_that_do_not_fit(digits: Dataset, float_net: nn.Module) -> None:
+    with pytest.raises(ConfigError, match="the plan has no layer 'fc', only conv1, conv2, conv3"):
+        prepared(float_net, uniform_plan(NAMES[:3], 4, first_a_bits=5), digits)
+    with pytest.raises(ConfigError, match="the plan's layer 'pool' is not in the network"):
+        prepared(float_net, uniform_plan([*NAMES, "pool"], 4, first_a_bits=5), digits)
+    with pytest.raises(
+        ConfigError, match="'conv1': a_bits must be 5, the input's own width, not 4"
+    ):
+        prepared(float_net, uniform_plan(NAMES, 4, first_a_bits=4), digits)
+
+
+def test_widths_per_channel_cannot_be_trained(digits: Dataset, float_net: nn.Module) -> None:
+    plan = uniform_plan(NAMES, 4, first_a_bits=5)
+    mixed = PrecisionPlan({**plan.layers, "fc": LayerBits(w_bits=(2, 4), a_bits=4)})
+    with pytest.raises(UnsupportedModelError, match="layer 'fc': one width per channel"):
+        prepared(float_net, mixed, digits)
+
+
+def test_unknown_granularity() -> None:
+    with pytest.raises(ConfigError, match="per_tensor or per_channel, not 'per_row'"):
+        QuantizerConfig(granularity="per_row")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_input_grid_keeps_codes(digits: Dataset, quant_net) -> None:
+    task: Task = digits.task
+    grid = quant_net.chain[0].inputs
+    assert isinstance(grid, InputGrid)
+    x = inputs_of(digits.test)
+    assert torch.equal(grid(x), x)
+    assert grid.codes(x).max() == 16 and task.precision.max == 31
