@@ -84,18 +84,12 @@ def test_snapping_leaves_the_network_alone(quant_net: QuantNet) -> None:
 
 def test_negative_batch_norm_gain(digits: Dataset) -> None:
     """A falling channel: more input, less output."""
-    model = nn.Sequential(
-        nn.Conv2d(1, 2, 1, bias=False),
-        nn.BatchNorm2d(2),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(128, 10),
-    )
+    conv, norm = nn.Conv2d(1, 2, 1, bias=False), nn.BatchNorm2d(2)
+    model = nn.Sequential(conv, norm, nn.ReLU(), nn.Flatten(), nn.Linear(128, 10)).eval()
     with torch.no_grad():
-        model[0].weight.fill_(1.0)
-        model[1].weight.copy_(torch.tensor([1.0, -1.0]))
-        model[1].bias.fill_(1.0)
-    model.eval()
+        conv.weight.fill_(1.0)
+        norm.weight.copy_(torch.tensor([1.0, -1.0]))
+        norm.bias.fill_(1.0)
     x = inputs_of(digits.search.train)[:64]
     net = prepare(
         model,

@@ -29,9 +29,8 @@ def test_close_to_exact_arithmetic(seed: int) -> None:
     found = apply(rule, acc)
     wrong = 0
     for row, channel in np.ndindex(*acc.shape):
-        exact = int(acc[row, channel]) * Fraction(float(gain[channel])) + Fraction(
-            float(offset[channel])
-        )
+        m, c = Fraction(float(gain[channel])), Fraction(float(offset[channel]))
+        exact = int(acc[row, channel]) * m + c
         wanted = min(max(floor(exact + Fraction(1, 2)), 0), 255)
         assert abs(found[row, channel] - wanted) <= 1
         wrong += found[row, channel] != wanted

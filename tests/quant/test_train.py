@@ -139,10 +139,11 @@ def test_accuracy_on_one_fold(digits: Dataset) -> None:
 
 
 def test_evaluate_counts_right_answers_and_restores_the_mode(digits: Dataset) -> None:
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    head = nn.Linear(64, 10)
+    model = nn.Sequential(nn.Flatten(), head)
     with torch.no_grad():
-        model[1].weight.zero_()
-        model[1].bias.copy_(torch.nn.functional.one_hot(torch.tensor(3), 10))
+        head.weight.zero_()
+        head.bias.copy_(torch.nn.functional.one_hot(torch.tensor(3), 10))
     model.train()
     found = evaluate(model, digits.test)
     threes = float((digits.test.labels == 3).mean())
