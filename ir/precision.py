@@ -119,9 +119,11 @@ def narrowest(low: int, high: int) -> Precision:
     return Precision(bits, signed=True)
 
 
-def precision_from_dict(data: dict) -> Precision:
+def precision_from_dict(data: object) -> Precision:
     """Inverse of :meth:`Precision.to_dict`; ConfigError when a key is missing or wrong."""
-    try:
-        return Precision(data["bits"], bool(data["signed"]), bool(data.get("bipolar", False)))
-    except (KeyError, TypeError, AttributeError) as cause:
-        raise ConfigError(f"not a precision: {shorten(data)}") from cause
+    fields = ("bits", "signed", "bipolar")
+    if not isinstance(data, dict) or set(data) != set(fields):
+        raise ConfigError(f"not a precision: {shorten(data)}")
+    if not (isinstance(data["signed"], bool) and isinstance(data["bipolar"], bool)):
+        raise ConfigError(f"not a precision: {shorten(data)}")
+    return Precision(data["bits"], data["signed"], data["bipolar"])

@@ -103,3 +103,7 @@ def test_dictionary_comes_back(precision: Precision) -> None:
 def test_dictionary_that_is_none() -> None:
     with pytest.raises(ConfigError, match="not a precision: {'bits': 3}"):
         precision_from_dict({"bits": 3})
+    with pytest.raises(ConfigError, match="not a precision: 3"):
+        precision_from_dict(3)
+    with pytest.raises(ConfigError, match="not a precision: .*'false'"):
+        precision_from_dict({"bits": 3, "signed": "false", "bipolar": False})
