@@ -105,7 +105,7 @@ class ReadIssuer(wiring.Component):
         may_pass, reserve = Signal(), Signal()
         tokens = Signal(8)
         space = Signal(range(self.config.lhs_depth + 1), init=self.config.lhs_depth)
-        taken = Signal.like(space)
+        taken = Signal(range(self.config.lhs_depth + 1))
         m.d.comb += may_pass.eq(
             (~first | (self.job.ready & (~now.wait_done | (tokens != 0))))
             & (space >= now.reserve))
