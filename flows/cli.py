@@ -28,7 +28,7 @@ from ir.errors import BitwrightError, ConfigError, ToolError
 
 OUR_PACKAGES = frozenset({"ir", "hw", "codegen", "quant", "flows", "boards", "sim_tests"})
 DESCRIPTION = "A trained network in, an FPGA accelerator as wide as it needs out."
-BENCH_MODULE = "flows.bench"  # add_arguments(subparsers) and run(arguments) -> exit code
+BENCH_MODULE = "flows.bench_layer"  # add_arguments(subparsers) and run(arguments) -> exit code
 CHECK_FAILED = 1
 INPUT_WRONG = 2
 INTERRUPTED = 130

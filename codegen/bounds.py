@@ -1,0 +1,96 @@
+"""Lower bounds on cycles, and where a measurement stands against them.
+
+bound of a job = max(exec, read, write, requantize), of a network the largest of the four sums over
+its layers (layers may overlap). Each operand element is read once, each result written once at its
+bits; no latency and no fill; padded taps count as work. A measurement below its bound is an error
+of one of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from codegen.lower import CompiledNetwork
+from codegen.shape import LayerShape
+from codegen.tiling import ceil_div
+from hw.config import OverlayConfig
+
+LIMITS = ("exec", "read", "write", "requantize")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """Cycles that each resource needs at least; `cycles` is what none can undercut."""
+
+    exec: int
+    read: int
+    write: int
+    requantize: int
+
+    @property
+    def cycles(self) -> int:
+        """The lower bound."""
+        return max(self.exec, self.read, self.write, self.requantize)
+
+    @property
+    def limited_by(self) -> str:
+        """Which resource sets it."""
+        return max(LIMITS, key=lambda name: getattr(self, name))
+
+
+def _touched(size: int, out: int, kernel: int, stride: int, padding: int) -> int:
+    """How many of `size` rows (or columns) any window covers."""
+    rows = (np.arange(out)[:, None] * stride + np.arange(kernel) - padding).reshape(-1)
+    return len(np.unique(rows[(rows >= 0) & (rows < size)]))
+
+
+def layer_bound(shape: LayerShape, config: OverlayConfig) -> Bound:
+    """The bound of one layer as a job of its own."""
+    height = _touched(shape.height, shape.out_height, shape.kernel[0], shape.stride, shape.padding)
+    width = _touched(shape.width, shape.out_width, shape.kernel[1], shape.stride, shape.padding)
+    read = (
+        shape.weights.bits * shape.rows * shape.depth
+        + shape.activations.bits * shape.channels * height * width
+    )
+    write = shape.out_bits * shape.rows * shape.pixels
+    tiles = ceil_div(shape.rows, config.dm) * ceil_div(shape.pixels, config.dn)
+    words = ceil_div(shape.depth, config.dk) * shape.weights.bits * shape.activations.bits
+    return Bound(
+        exec=tiles * words,
+        read=ceil_div(read, config.memory_bits),
+        write=ceil_div(write, config.memory_bits),
+        requantize=tiles * ceil_div(config.dm * config.dn, config.requant_lanes),
+    )
+
+
+def total_bound(bounds: Sequence[Bound]) -> Bound:
+    """The bound of layers that may overlap: each resource serves all of them."""
+    return Bound(**{name: sum(getattr(b, name) for b in bounds) for name in LIMITS})
+
+
+def network_bounds(network: CompiledNetwork) -> list[Bound]:
+    """One bound a layer, in running order; `total_bound` joins them."""
+    return [layer_bound(layer.tiling.shape, network.config) for layer in network.layers]
+
+
+def utilization(
+    shape: LayerShape, config: OverlayConfig, measured: int
+) -> tuple[float, dict[str, float]]:
+    """(share of the array's peak, its four factors); their product is the share.
+
+    shape   operands against what their tiles hold        bits     digits against what their planes hold
+    memory  exec against the lower bound                  sequence the lower bound against the measurement
+    """
+    bound = layer_bound(shape, config)
+    work = shape.rows * shape.depth * shape.pixels * shape.weights.bits * shape.activations.bits
+    peak = config.dm * config.dk * config.dn
+    factors = {
+        "shape": work / (bound.exec * peak),
+        "bits": 1.0,
+        "memory": bound.exec / bound.cycles,
+        "sequence": bound.cycles / measured,
+    }
+    return work / (peak * measured), factors

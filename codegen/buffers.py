@@ -1,0 +1,68 @@
+"""Buffer depths: the smallest with which an overlay runs given layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from codegen.shape import LayerShape
+from codegen.tiling import Tiling, ceil_div
+from hw.config import OverlayConfig
+
+SMALLEST = 16
+MOST_LHS = 1 << 15
+"""Words of a weight bank beyond which weights are streamed instead of kept."""
+
+
+def power_of_two(least: int) -> int:
+    """The smallest power of two that is at least `least`, and a depth worth having."""
+    return max(SMALLEST, 1 << (least - 1).bit_length())
+
+
+def drain_lanes(config: OverlayConfig, shapes: Sequence[LayerShape]) -> int:
+    """Fewest requantizer lanes with which no tile leaves more slowly than it is computed, where that can be."""
+    divisors = [r for r in range(1, config.dm + 1) if config.dm % r == 0]
+    for lanes in divisors:
+        tilings = [
+            Tiling(shape=s, config=replace(config, requant_lanes=lanes), from_host=False)
+            for s in shapes
+        ]
+        if all(t.columns * t.period <= max(_exec_cycles(t), t.columns * t.steps) for t in tilings):
+            return lanes
+    return config.dm
+
+
+def _exec_cycles(tiling: Tiling) -> int:
+    """Cycles of a tile at full use of the lanes."""
+    shape = tiling.shape
+    return ceil_div(shape.depth, tiling.config.dk) * shape.weights.bits * shape.activations.bits
+
+
+def worst_case_acc_bits(shapes: Sequence[LayerShape]) -> int:
+    """Accumulator bits that hold any sum of the layers' precisions, whatever the weights."""
+    most = 1
+    for shape in shapes:
+        weight = max(abs(shape.weights.min), shape.weights.max)
+        value = max(abs(shape.activations.min), shape.activations.max)
+        most = max(most, shape.depth * weight * value)
+    return max(4, min(32, most.bit_length() + 1))
+
+
+def fit_buffers(
+    config: OverlayConfig,
+    shapes: Sequence[LayerShape],
+    *,
+    tiles_in_ring: int = 3,
+    most_lhs: int = MOST_LHS,
+) -> OverlayConfig:
+    """`config` with the depths that `shapes` need, run one after the other."""
+    tilings = [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
+    lhs = max(t.lhs_words * t.row_tiles for t in tilings)
+    least_lhs = 2 * max(t.lhs_words for t in tilings)
+    return replace(
+        config,
+        lhs_depth=power_of_two(lhs if lhs <= most_lhs else max(least_lhs, most_lhs)),
+        rhs_depth=power_of_two(max(t.rhs_words for t in tilings)),
+        ring_depth=power_of_two(max(tiles_in_ring * t.ring_words for t in tilings) + 1),
+        table_depth=power_of_two(2 * max(max(t.param_rows, len(t.taps)) for t in tilings)),
+    )

@@ -1,0 +1,88 @@
+"""A compiled network on the simulated overlay: jobs in, codes and cycles out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from codegen.lower import CompiledNetwork
+from flows.bench import Bench, BenchResult, Job, Region, layer_cycles
+from hw.csr import COUNTERS, OFFSETS
+from ir.golden import execute as golden
+
+PAGE = 4096
+COUNTER_REGISTERS = tuple(name + half for name in COUNTERS for half in ("", "_HI"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """outputs: {layer: (images, M, H, W) int64}. measured: cycles of each image. layers: of the
+    first. counters: the overlay's own, of the first image.
+    """
+
+    outputs: dict[str, np.ndarray]
+    measured: list[int]
+    layers: list[int]
+    counters: dict[str, int]
+    result: BenchResult
+
+
+def bench_of(
+    network: CompiledNetwork, verilog: str | Path, *, latency: int, stall_seed: int | None = None
+) -> Bench:
+    """The overlay with the network's images in memory."""
+    size = -(-network.memory_bytes // PAGE) * PAGE
+    return Bench(
+        verilog=verilog,
+        memory_bits=network.config.memory_bits,
+        memory_bytes=size,
+        regmap=OFFSETS,
+        latency=latency,
+        memory=network.segments,
+        registers=network.registers,
+        counters=COUNTER_REGISTERS,
+        stall_seed=stall_seed,
+    )
+
+
+def run_images(
+    network: CompiledNetwork,
+    bench: Bench,
+    images: Sequence[np.ndarray],
+    simulate: Callable[[Bench, Sequence[Job]], BenchResult],
+) -> Execution:
+    """Run images (C, H, W) one after the other; every layer's output is read back."""
+    regions = tuple(
+        Region(address=a, size=s) for a, s in (layer.output_region for layer in network.layers)
+    )
+    jobs = [
+        Job(loads={network.input_address: network.pack_input(image)}, dumps=regions)
+        for image in images
+    ]
+    result = simulate(bench, jobs)
+    outputs = {
+        layer.name: np.stack([layer.unpack_output(job.dumps[index]) for job in result.jobs])
+        for index, layer in enumerate(network.layers)
+    }
+    raw = result.jobs[0].counters
+    counters = {name: raw[name] | raw[f"{name}_HI"] << 32 for name in COUNTERS}
+    return Execution(
+        outputs=outputs,
+        measured=[job.measured for job in result.jobs],
+        layers=layer_cycles(result.jobs[0], regions),
+        counters=counters,
+        result=result,
+    )
+
+
+def expected_outputs(
+    network: CompiledNetwork, images: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """What the golden model says: {layer: (images, M, H, W)}."""
+    graph = network.graph
+    shape = graph.tensors[graph.input].shape
+    values = golden(graph, np.stack([np.asarray(i).reshape(shape) for i in images]))
+    return {layer.name: values[layer.layer.output] for layer in network.layers}

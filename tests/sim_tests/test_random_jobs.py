@@ -1,0 +1,32 @@
+"""Random layers and chains on the simulated overlay: bit-exact always, cycles as predicted."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
+
+JOBS = 36
+STALLED = 12
+LATENCIES = {"2x16x2": 2, "4x48x3": 37}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_random_jobs_are_exact_and_take_the_predicted_cycles(overlay: str) -> None:
+    jobs = [random_job(overlay, seed) for seed in range(JOBS)]
+    run_jobs(jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", LATENCIES)
+def test_the_prediction_moves_with_the_memory(overlay: str) -> None:
+    run_jobs([random_job(overlay, seed) for seed in range(JOBS)], latency=LATENCIES[overlay])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_random_memory_stalls_change_no_result(overlay: str) -> None:
+    jobs = [random_job(overlay, 1000 + seed) for seed in range(STALLED)]
+    for stall_seed in (1, 2):
+        run_jobs(jobs, stall_seed=stall_seed)
