@@ -1,8 +1,10 @@
 """The cycle model: what the simulation will measure, computed before any simulator is built.
 
-An event simulation at burst and tile granularity, from program words, overlay configuration and memory timing alone. It
-mirrors the sequencers of hw/ and shares their constants; it holds nothing fitted to simulations.
+An event simulation at burst and tile granularity, from program words, overlay configuration and
+memory timing alone. It mirrors the sequencers of hw/ and shares their constants; it holds nothing
+fitted to simulations.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -27,20 +29,20 @@ class Prediction:
 class _Device:
     """The execute and result stages, advanced tile by tile on demand."""
 
-    def __init__(self, config: OverlayConfig, memory: MemoryTiming,
-                 segments: Mapping[int, bytes]) -> None:
+    def __init__(
+        self, config: OverlayConfig, memory: MemoryTiming, segments: Mapping[int, bytes]
+    ) -> None:
         self.config = config
         self.segments = segments
         self.latencies = config.latencies()
-        self.reads = ReadPath(config=config, memory=memory, program=self._program,
-                              freed=self._freed, done=self._done)
+        self.reads = ReadPath(
+            config=config, memory=memory, program=self._program, freed=self._freed, done=self._done
+        )
         self.writes = WritePath(config=config, memory=memory)
         self.freed_words: list[tuple[int, int]] = []
         self.done_cycles: list[int] = []
         self.layer_answers: list[int] = []
         self.last_issue, self.drain_free = -1, 0
-        self.execute_popped: int | None = None
-        self.result_popped: int | None = None
         self.lhs_used = 0
         self._running = self._run()
         self.finished = False
@@ -48,7 +50,7 @@ class _Device:
     def _program(self, address: int, size: int) -> bytes:
         for begin, data in self.segments.items():
             if begin <= address and address + size <= begin + len(data):
-                return data[address - begin:address - begin + size]
+                return data[address - begin : address - begin + size]
         raise ConfigError(f"no program lies at {address:#x}")
 
     def _freed(self, words: int) -> int:
@@ -66,22 +68,31 @@ class _Device:
     def _run(self):
         """Yields after every tile."""
         layer = 0
+        execute_popped = result_popped = None
         while True:
             written, execute = self.reads.queues[Stage.EXECUTE][layer]
             written_result, result = self.reads.queues[Stage.RESULT][layer]
             before = self.done_cycles[-1] + 1 if self.done_cycles else 0
-            self.result_popped = max(before, self.reads.valid(written_result, self.result_popped))
-            self.execute_popped = max(self.last_issue + 1,
-                                      self.reads.valid(written, self.execute_popped))
-            yield from self._layer(layer, execute, result)
+            result_popped = max(before, self.reads.valid(written_result, result_popped))
+            execute_popped = max(self.last_issue + 1, self.reads.valid(written, execute_popped))
+            first_issue = execute_popped + self.config.dn + 1
+            yield from self._layer(layer, execute, result, (first_issue, result_popped + 1))
+            yield  # the layer is done; the next one may not even be fetched yet
             layer += 1
             if result["last"]:
                 self.finished = True
                 return
 
-    def _layer(self, layer: int, execute: Mapping[str, int], result: Mapping[str, int]):
+    def _layer(
+        self,
+        layer: int,
+        execute: Mapping[str, int],
+        result: Mapping[str, int],
+        ready: tuple[int, int],
+    ):
+        """`ready`: the first cycles in which execute may issue and the ring may be reserved."""
         words = execute["k_words"] * execute["w_bits"] * execute["a_bits"]
-        free = self.execute_popped + self.config.dn + 1
+        free, ring_free = ready
         self.writes.begin(result["address"])
         first_word = self.writes.completed
         ring = _Ring(self, result, first_word)
@@ -97,7 +108,7 @@ class _Device:
                 start = max(start, int(rhs[layer][need - 1]) + 1)
                 last = max(start + words - 1, self.drain_free)
                 if row == 0:
-                    last = ring.room(max(last, self.result_popped + 1))
+                    last = ring.room(max(last, ring_free))
                 self.last_issue = last
                 self.drain_free = last + execute["tile_cycles"]
                 if not keeps or column + 1 == execute["col_tiles"]:
@@ -110,7 +121,7 @@ class _Device:
 
 
 class _Ring:
-    """The result ring during one layer: reservations, merging, and the words that become complete."""
+    """The result ring during one layer: reservations, merging, and words that become complete."""
 
     def __init__(self, device: _Device, result: Mapping[str, int], first_word: int) -> None:
         self.device, self.result, self.first = device, result, first_word
@@ -140,13 +151,13 @@ class _Ring:
         device, result = self.device, self.result
         config, latencies = device.config, device.latencies
         first_drain = last + latencies.issue_to_drain
-        final_select = (first_drain + (result["columns"] - 1) * result["period"]
-                        + config.row_groups - 1)
+        final_select = (
+            first_drain + (result["columns"] - 1) * result["period"] + config.row_groups - 1
+        )
         cycle = final_select + latencies.requantize + result["steps"]
         place = min((column + 1) * config.dn, (column + 1) * max(result["columns"], config.dn))
         rows, rest = divmod(place, result["pitch"])
-        pixels = min(rows * result["out_width"] + min(rest, result["out_width"]),
-                     result["pixels"])
+        pixels = min(rows * result["out_width"] + min(rest, result["out_width"]), result["pixels"])
         bits = pixels * result["pixel_bits"]
         final = column + 1 == result["col_tiles"]
         words = -(-bits // config.memory_bits) if final else bits // config.memory_bits
@@ -157,12 +168,23 @@ class _Ring:
 
 def predict(network: CompiledNetwork, memory: MemoryTiming | None = None) -> Prediction:
     """Cycles of one image, START to irq, in all and by layer."""
-    return predict_program(network.config, network.segments, address=network.program_address,
-                           instructions=network.program_words, memory=memory or MemoryTiming())
+    return predict_program(
+        network.config,
+        network.segments,
+        address=network.program_address,
+        instructions=network.program_words,
+        memory=memory or MemoryTiming(),
+    )
 
 
-def predict_program(config: OverlayConfig, segments: Mapping[int, bytes], *, address: int,
-                    instructions: int, memory: MemoryTiming) -> Prediction:
+def predict_program(
+    config: OverlayConfig,
+    segments: Mapping[int, bytes],
+    *,
+    address: int,
+    instructions: int,
+    memory: MemoryTiming,
+) -> Prediction:
     """The same for a program image that lies at `address`."""
     device = _Device(config, memory, segments)
     device.reads.run(address, instructions)
@@ -170,5 +192,6 @@ def predict_program(config: OverlayConfig, segments: Mapping[int, bytes], *, add
         next(device._running, None)
     total = device.done_cycles[-1] + 1
     ends = [*device.layer_answers[:-1], total]
-    return Prediction(cycles=total,
-                      layers=[end - begin for begin, end in zip([0, *ends], ends, strict=False)])
+    return Prediction(
+        cycles=total, layers=[end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    )

@@ -1,60 +1,68 @@
 """Verilog text, ports and register map of an overlay."""
+
 from __future__ import annotations
 
 import json
 import re
-import warnings
 
 from amaranth.back import verilog
-from amaranth.hdl import UnusedElaboratable
+from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
 from hw.config import OverlayConfig
 from hw.csr import OFFSETS, REGISTERS
-from hw.overlay import TOP, Overlay
+from hw.overlay import TOP, overlay_members
 
 _MEMORY_ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
-_EMPTY_INITIAL = re.compile(r"^ *(?:reg [^\n]*\n *)?initial begin\n *end\n", re.MULTILINE)
 
 
 def emit_verilog(config: OverlayConfig) -> str:
     """The overlay as one Verilog file, top module `bitwright_overlay`.
 
-    Zero contents of memories are left out: nothing is read before it was written, and they are nine tenths of the text.
+    Zero contents of memories are left out: nothing is read before it was written, and they are nine
+    tenths of the text.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnusedElaboratable)
-        text = verilog.convert(config.build(), name=TOP, emit_src=False)
+    text = verilog.convert(config.build(), name=TOP, emit_src=False)
     return _MEMORY_ZEROS.sub("", text)
 
 
 def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:
     """{port: {direction, width}} of the top module."""
-    members = Overlay(config=config).signature.members
-    return {name: {"direction": "input" if member.flow is In else "output",
-                   "width": len(Overlay(config=config).__dict__[name])}
-            for name, member in members.items()}
+    return {
+        name: {
+            "direction": "input" if member.flow is In else "output",
+            "width": Shape.cast(member.shape).width,
+        }
+        for name, member in overlay_members(config).items()
+    }
 
 
 def regmap_json() -> str:
     """{register: {offset, access, doc}}."""
-    return json.dumps({r.name: {"offset": r.offset, "access": r.access, "doc": r.doc}
-                       for r in REGISTERS}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {r.name: {"offset": r.offset, "access": r.access, "doc": r.doc} for r in REGISTERS},
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def regmap_header() -> str:
     """C header with the offsets."""
     lines = ["#ifndef BITWRIGHT_REGMAP_H", "#define BITWRIGHT_REGMAP_H"]
-    lines += [f"#define BITWRIGHT_{r.name} 0x{r.offset:03x} /* {r.access}: {r.doc} */"
-              for r in REGISTERS]
+    lines += [
+        f"#define BITWRIGHT_{r.name} 0x{r.offset:03x} /* {r.access}: {r.doc} */" for r in REGISTERS
+    ]
     return "\n".join([*lines, "#endif", ""])
 
 
 def regmap_python() -> str:
     """Python module with the offsets."""
     lines = ['"""Byte offsets of the overlay\'s registers."""', ""]
-    return "\n".join([*lines, *(f"{r.name} = 0x{r.offset:03x}  # {r.access}: {r.doc}"
-                                for r in REGISTERS), ""])
+    return "\n".join(
+        [*lines, *(f"{r.name} = 0x{r.offset:03x}  # {r.access}: {r.doc}" for r in REGISTERS), ""]
+    )
 
 
 __all__ = ["OFFSETS", "emit_verilog", "ports", "regmap_header", "regmap_json", "regmap_python"]

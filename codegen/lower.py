@@ -1,4 +1,5 @@
 """IntegerGraph -> program and memory images for an overlay."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -47,8 +48,7 @@ class CompiledLayer:
         size = (shape.rows, shape.out_height, shape.out_width)
         if shape.elements:
             return unpack_elements(raw, size)
-        return unpack_activations(raw, shape.output, size,
-                                  channel_bits=device_channels(shape.rows))
+        return unpack_activations(raw, shape.output, size, channel_bits=device_channels(shape.rows))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,12 @@ class CompiledNetwork:
         """One image's codes (C, H, W) -> the bytes of the input region."""
         tiling = self.layers[0].tiling
         tensor = self.graph.tensors[self.graph.input]
-        return pack_activations(codes.reshape(tensor.shape), tensor.precision,
-                                channel_bits=tiling.channel_bits,
-                                bus_bytes=self.config.bus_bytes)
+        return pack_activations(
+            codes.reshape(tensor.shape),
+            tensor.precision,
+            channel_bits=tiling.channel_bits,
+            bus_bytes=self.config.bus_bytes,
+        )
 
     @property
     def registers(self) -> dict[str, int]:
@@ -97,7 +100,8 @@ def _check_chain(graph: IntegerGraph) -> list[Layer]:
         if layer.input != source:
             raise UnsupportedModelError(
                 f"layer {layer.name!r} reads {layer.input!r}, not the output of the layer before "
-                f"it ({source!r}); the overlay runs chains of layers")
+                f"it ({source!r}); the overlay runs chains of layers"
+            )
         source = layer.output
     return layers
 
@@ -110,14 +114,18 @@ def _check_accumulator(tiling: Tiling, weights: np.ndarray) -> None:
         low, high = accumulator_range((np.ones_like(weights)), shape.activations)
     needs = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
     if needs > bits:
-        raise CapacityError(f"layer {shape.name!r} needs acc_bits = {needs}, the overlay has {bits}")
+        raise CapacityError(
+            f"layer {shape.name!r} needs acc_bits = {needs}, the overlay has {bits}"
+        )
 
 
 def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
     """Compile a verified graph. Raises CapacityError when a buffer of the overlay is too small."""
     layers = _check_chain(graph)
-    tilings = [Tiling(shape=layer_shape(graph, layer), config=config, from_host=i == 0).check()
-               for i, layer in enumerate(layers)]
+    tilings = [
+        Tiling(shape=layer_shape(graph, layer), config=config, from_host=i == 0).check()
+        for i, layer in enumerate(layers)
+    ]
     regions, segments, compiled, parts = Regions(config), {}, [], []
     # every layer has at most 7 instructions: the program's size is known before its addresses
     program_address = regions.take(7 * len(layers) * INSTRUCTION_BITS // 8)
@@ -126,22 +134,37 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
         weights = _weights(layer, graph)
         _check_accumulator(tiling, weights)
         node = layer.requantize
-        images = {"weights": pack_weights(weights, tiling),
-                  "params": pack_params(node.multiplier, node.offset, tiling),
-                  "taps": pack_taps(tiling)}
+        images = {
+            "weights": pack_weights(weights, tiling),
+            "params": pack_params(node.multiplier, node.offset, tiling),
+            "taps": pack_taps(tiling),
+        }
         places = {name: regions.take(len(image)) for name, image in images.items()}
         segments |= {places[name]: image for name, image in images.items()}
         at = Addresses(input=source, output=regions.take(tiling.output_bytes), **places)
-        parts.append(layer_instructions(
-            tiling, at, index=index, last=layer is layers[-1],
-            requantize={"shift": node.shift, "lo": node.lo, "hi": node.hi}))
+        parts.append(
+            layer_instructions(
+                tiling,
+                at,
+                index=index,
+                last=layer is layers[-1],
+                requantize={"shift": node.shift, "lo": node.lo, "hi": node.hi},
+            )
+        )
         compiled.append(CompiledLayer(layer=layer, tiling=tiling, addresses=at))
         source = at.output
     program, first = assemble(parts, address=program_address, memory_bits=config.memory_bits)
     return CompiledNetwork(
-        config=config, graph=graph, layers=compiled, program_address=program_address,
-        program=program, program_words=first, input_address=input_address,
-        memory_bytes=regions.size, segments={program_address: program} | segments)
+        config=config,
+        graph=graph,
+        layers=compiled,
+        program_address=program_address,
+        program=program,
+        program_words=first,
+        input_address=input_address,
+        memory_bytes=regions.size,
+        segments={program_address: program} | segments,
+    )
 
 
 def _tensor_bytes(tiling: Tiling) -> int:

@@ -1,9 +1,11 @@
 """Memory images: how tensors, weights and tables lie in external memory, and back.
 
-An activation tensor is one string of bits: pixel after pixel in raster order, in a pixel plane after plane, most
-significant first, in a plane channel after channel, padded to whole bytes (1, 2 and 4 channels of a host's tensor are
-kept). Weights lie as the array meets them: row tile, plane, word, row. All little-endian, least significant bit first.
+An activation tensor is one string of bits: pixel after pixel in raster order, in a pixel plane
+after plane, most significant first, in a plane channel after channel, padded to whole bytes (1, 2
+and 4 channels of a host's tensor are kept). Weights lie as the array meets them: row tile, plane,
+word, row. All little-endian, least significant bit first.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -25,8 +27,9 @@ def _planes(precision: Precision, codes: np.ndarray) -> np.ndarray:
     return precision.planes(codes)[::-1]
 
 
-def pack_activations(codes: np.ndarray, precision: Precision, *, channel_bits: int,
-                     bus_bytes: int) -> bytes:
+def pack_activations(
+    codes: np.ndarray, precision: Precision, *, channel_bits: int, bus_bytes: int
+) -> bytes:
     """codes (C, H, W) -> the tensor's bytes, with `channel_bits` bits for a pixel's plane."""
     channels, height, width = codes.shape
     planes = _planes(precision, codes).reshape(precision.bits, channels, height * width)
@@ -35,8 +38,9 @@ def pack_activations(codes: np.ndarray, precision: Precision, *, channel_bits: i
     return _bytes(bits.reshape(-1), bus_bytes)
 
 
-def unpack_activations(raw: bytes, precision: Precision, shape: tuple[int, int, int], *,
-                       channel_bits: int) -> np.ndarray:
+def unpack_activations(
+    raw: bytes, precision: Precision, shape: tuple[int, int, int], *, channel_bits: int
+) -> np.ndarray:
     """Inverse of `pack_activations`: (C, H, W) int64."""
     channels, height, width = shape
     count = height * width * precision.bits * channel_bits
@@ -57,14 +61,18 @@ def pack_weights(codes: np.ndarray, tiling: Tiling) -> bytes:
     config, precision = tiling.config, tiling.shape.weights
     rows, channels, height, width = codes.shape
     planes = _planes(precision, codes)
-    words = np.zeros((precision.bits, tiling.row_tiles * config.dm, height * width,
-                      tiling.chunks * config.dk), np.uint8)
+    words = np.zeros(
+        (precision.bits, tiling.row_tiles * config.dm, height * width, tiling.chunks * config.dk),
+        np.uint8,
+    )
     words[:, :rows, :, :channels] = planes.reshape(
-        precision.bits, rows, channels, height * width).transpose(0, 1, 3, 2)
+        precision.bits, rows, channels, height * width
+    ).transpose(0, 1, 3, 2)
     words = words.reshape(precision.bits, tiling.row_tiles, config.dm, tiling.k_words, config.dk)
-    tiles = np.zeros((tiling.row_tiles, precision.bits, tiling.k_words, config.dm,
-                      tiling.word_bits), np.uint8)
-    tiles[..., :config.dk] = words.transpose(1, 0, 3, 2, 4)
+    tiles = np.zeros(
+        (tiling.row_tiles, precision.bits, tiling.k_words, config.dm, tiling.word_bits), np.uint8
+    )
+    tiles[..., : config.dk] = words.transpose(1, 0, 3, 2, 4)
     return b"".join(_bytes(tile.reshape(-1), config.bus_bytes) for tile in tiles)
 
 
@@ -76,16 +84,23 @@ def _entries(values: list[int], bus_bytes: int) -> bytes:
 
 def pack_params(multiplier: np.ndarray, offset: np.ndarray, tiling: Tiling) -> bytes:
     """(M,) multipliers and offsets -> the requantizer table; rows that pad a tile are zeros."""
-    values = [pack(PARAM, {"multiplier": int(m), "offset": int(b)})
-              for m, b in zip(multiplier, offset, strict=True)]
+    values = [
+        pack(PARAM, {"multiplier": int(m), "offset": int(b)})
+        for m, b in zip(multiplier, offset, strict=True)
+    ]
     values += [0] * (tiling.row_tiles * tiling.config.dm - len(values))
     return _entries(values, tiling.config.bus_bytes)
 
 
 def pack_taps(tiling: Tiling) -> bytes:
     """The tap table."""
-    return _entries([pack(TAP, {"offset": t.offset, "rotate": t.rotate, "dy": t.dy, "dx": t.dx})
-                     for t in tiling.taps], tiling.config.bus_bytes)
+    return _entries(
+        [
+            pack(TAP, {"offset": t.offset, "rotate": t.rotate, "dy": t.dy, "dx": t.dx})
+            for t in tiling.taps
+        ],
+        tiling.config.bus_bytes,
+    )
 
 
 class Regions:

@@ -1,4 +1,5 @@
 """The same network at other bitwidths, before anyone trained it: cycles do not depend on data."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from ir.precision import Precision, narrowest, weight_precision
 def with_bits(graph: IntegerGraph, bits: Mapping[str, tuple[int, int]]) -> IntegerGraph:
     """`graph` with {layer: (w_bits, a_bits)}; layers that are not named keep theirs.
 
-    a_bits are those of the layer's input tensor; the network's input and output keep their own. Weights are clipped to the
-    new range, requantizers keep theirs with the new limits: it runs, but it does not compute anything useful.
+    a_bits are those of the layer's input tensor; the network's input and output keep their own.
+    Weights are clipped to the new range, requantizers keep theirs with the new limits: it runs, but
+    it does not compute anything useful.
     """
     tensors, nodes = dict(graph.tensors), []
     layers = graph.layers()
@@ -41,5 +43,4 @@ def _with_limits(node, output: Precision):
     """A requantizer whose limits are those of its output, or 0 where it had a ReLU."""
     if output.bits > 8:
         return node
-    return replace(node, lo=max(node.lo, output.min) if node.lo >= 0 else output.min,
-                   hi=output.max)
+    return replace(node, lo=max(node.lo, output.min) if node.lo >= 0 else output.min, hi=output.max)

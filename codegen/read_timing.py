@@ -1,8 +1,9 @@
 """Cycle model of the fetch stage: which cycle each burst is accepted in, and each token given.
 
-Mirrors hw/fetch.py, hw/unpack.py, hw/gearbox.py and hw/queue.py under the reference memory. Cycle c is the one that ends
-with edge c; cycle 0 is START's.
+Mirrors hw/fetch.py, hw/unpack.py, hw/gearbox.py and hw/queue.py under the reference memory. Cycle c
+is the one that ends with edge c; cycle 0 is START's.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -10,9 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from codegen.assemble import chunk_fetch
 from hw.bus.axi import MAX_BURST, PAGE_BYTES
 from hw.config import OverlayConfig
-from ir.isa import INSTRUCTION_BITS, Kind, Stage, decode
+from ir.isa import INSTRUCTION_BITS, Kind, Stage, decode, encode
 
 OUTSTANDING = 16
 
@@ -59,19 +61,27 @@ def pieces_before(bits: np.ndarray, values: Mapping[str, int]) -> np.ndarray:
     groups, rest = np.divmod(bits, group_bits)
     if values["chunks"] == 1:
         return groups
-    return groups * values["chunks"] + np.minimum(rest // values["piece_bits"],
-                                                  values["chunks"] - 1)
+    return groups * values["chunks"] + np.minimum(
+        rest // values["piece_bits"], values["chunks"] - 1
+    )
 
 
 class ReadPath:
     """Issuer and unpacker. Time only moves forward, and only as far as somebody asks.
 
-    freed(words) -> cycle in which the array had given back that many lhs words in all; done(layers) -> cycle of the
-    layer-done strobe.
+    freed(words) -> cycle in which the array had given back that many lhs words in all; done(layers)
+    -> cycle of the layer-done strobe.
     """
 
-    def __init__(self, *, config: OverlayConfig, memory: MemoryTiming, program: Callable[[int, int], bytes],
-                 freed: Callable[[int], int], done: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        *,
+        config: OverlayConfig,
+        memory: MemoryTiming,
+        program: Callable[[int, int], bytes],
+        freed: Callable[[int], int],
+        done: Callable[[int], int],
+    ) -> None:
         self.config, self.memory, self.program = config, memory, program
         self.freed, self.done = freed, done
         self.queues: dict[Stage, list[tuple[int, dict[str, int]]]] = {s: [] for s in Stage}
@@ -86,12 +96,9 @@ class ReadPath:
         self._waited = 0
 
     def run(self, address: int, instructions: int) -> None:
-        """Everything from START on: the program's first piece, then the fetch queue until it is empty."""
-        beats = instructions * INSTRUCTION_BITS // self.config.memory_bits
-        idle = self._issue({"kind": Kind.PROGRAM, "address": address, "segments": 1, "repeats": 1,
-                            "segment_beats": beats, "units": 1, "groups": beats, "chunks": 1,
-                            "piece_bits": 0, "tail_bits": self.config.memory_bits,
-                            "reserve": 0, "wait_done": 0}, 0)
+        """Everything from START on: the program's first piece, then the fetch queue to its end."""
+        first = encode(*chunk_fetch(address, instructions, self.config.memory_bits))
+        idle = self._issue(decode(first)[1], 0)
         popped, index = None, 0
         while True:
             if index == len(self.queues[Stage.FETCH]):
@@ -122,8 +129,11 @@ class ReadPath:
                 self._jobs.append(job)
             if per_segment > 1 or number:
                 offset = number % values["segments"] * values["segment_beats"]
-                lengths = burst_lengths(values["address"] + offset * self.config.bus_bytes,
-                                        values["segment_beats"], self.config.bus_bytes)
+                lengths = burst_lengths(
+                    values["address"] + offset * self.config.bus_bytes,
+                    values["segment_beats"],
+                    self.config.bus_bytes,
+                )
             offered = gate + 2
             for length in lengths:
                 accepted = max(offered, self._slot_free())
@@ -174,7 +184,7 @@ class ReadPath:
             self._consume(*self._bursts[len(self._last_taken)])
 
     def _consume(self, job: FetchJob, accepted: int, beats: int) -> None:
-        """One burst: when each of its words is taken (a recurrence of maxima and sums), and what that gives."""
+        """One burst: when each word is taken (a recurrence of maxima and sums); what that gives."""
         if job.need < 0:
             job.need = self._begin(len(self._ended)) + 1
         words = np.arange(job.words_done, job.words_done + beats + 1)
@@ -220,8 +230,9 @@ class ReadPath:
     def _rhs_tokens(self, job: FetchJob) -> np.ndarray:
         """(tiles,) cycles in which every Dn-th pixel, and the last, left the gearbox."""
         values, width = job.values, self.config.memory_bits
-        pixel_bits = values["groups"] * ((values["chunks"] - 1) * values["piece_bits"]
-                                         + values["tail_bits"])
+        pixel_bits = values["groups"] * (
+            (values["chunks"] - 1) * values["piece_bits"] + values["tail_bits"]
+        )
         pixels = np.arange(self.config.dn, values["units"] + self.config.dn, self.config.dn)
         ends = np.minimum(pixels, values["units"]) * pixel_bits
         word = -(-ends // width) - 1
@@ -229,12 +240,12 @@ class ReadPath:
         return np.concatenate(job.times)[word] + np.maximum(inside, 1) - 1
 
     def _dispatch(self, job: FetchJob) -> None:
-        """The instructions of a piece of program enter their queues, one cycle after they left the gearbox."""
+        """Instructions enter their queues one cycle after they left the gearbox."""
         size = INSTRUCTION_BITS // 8
         beats = INSTRUCTION_BITS // self.config.memory_bits
         taken = np.concatenate(job.times)
         raw = self.program(job.values["address"], len(taken) * self.config.bus_bytes)
         for index in range(len(taken) // beats):
-            word = int.from_bytes(raw[index * size:(index + 1) * size], "little")
+            word = int.from_bytes(raw[index * size : (index + 1) * size], "little")
             stage, values = decode(word)
             self.queues[stage].append((int(taken[(index + 1) * beats - 1]) + 1, values))

@@ -1,4 +1,5 @@
 """What a layer is, whatever overlay runs it."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class LayerShape:
 
 
 def layer_shape(graph: IntegerGraph, layer: Layer) -> LayerShape:
-    """The shape of a graph's layer. Raises UnsupportedModelError for an output the device cannot write."""
+    """The shape of a layer. Raises UnsupportedModelError for an output the device cannot write."""
     node, tensor = layer.linear, graph.tensors[layer.input]
     channels, height, width = tensor.shape
     rows, out_height, out_width = output_shape(node, tensor.shape)
@@ -62,10 +63,20 @@ def layer_shape(graph: IntegerGraph, layer: Layer) -> LayerShape:
     if MAX_OPERAND_BITS < output.bits != 32:
         raise UnsupportedModelError(
             f"layer {layer.name!r}: the overlay writes outputs of 1 to 8 bits or 32-bit sums, not "
-            f"{output.bits} bits; quantize its output to 8 bits or fewer")
+            f"{output.bits} bits; quantize its output to 8 bits or fewer"
+        )
     return LayerShape(
-        name=layer.name, channels=channels, height=height, width=width, rows=rows,
+        name=layer.name,
+        channels=channels,
+        height=height,
+        width=width,
+        rows=rows,
         kernel=(height, width) if full else node.weight.shape[2:],
-        stride=1 if full else node.stride, padding=0 if full else node.padding,
-        out_height=out_height, out_width=out_width, weights=node.precision,
-        activations=tensor.precision, output=output)
+        stride=1 if full else node.stride,
+        padding=0 if full else node.padding,
+        out_height=out_height,
+        out_width=out_width,
+        weights=node.precision,
+        activations=tensor.precision,
+        output=output,
+    )

@@ -1,4 +1,5 @@
 """How a layer is cut into the overlay's tiles, words and buffers: pure arithmetic."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Tap:
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """A layer on an overlay. `from_host`: the input was packed by the driver, not written by a layer."""
+    """A layer on an overlay. from_host: the driver packed the input, no layer wrote it."""
 
     shape: LayerShape
     config: OverlayConfig
@@ -87,7 +88,7 @@ class Tiling:
 
     @property
     def virtual_width(self) -> int:
-        """Row width of the grid that input phases and output share, so that one offset serves all columns."""
+        """Row width of the grid of input phases and output: one offset serves all columns."""
         return max(ceil_div(self.shape.width, self.shape.stride), self.shape.out_width)
 
     @property
@@ -104,7 +105,7 @@ class Tiling:
     @property
     def rhs_words(self) -> int:
         """Words of the layer's input in a bank."""
-        return self.phase_words * self.shape.stride ** 2
+        return self.phase_words * self.shape.stride**2
 
     @cached_property
     def taps(self) -> list[Tap]:
@@ -116,22 +117,31 @@ class Tiling:
                 pixel = dy // shape.stride * self.virtual_width + dx // shape.stride
                 phase = dy % shape.stride * shape.stride + dx % shape.stride
                 tiles, rotate = divmod(pixel, self.config.dn)
-                taps.append(Tap(offset=phase * self.phase_words + tiles * self.tile_stride,
-                                rotate=rotate, dy=dy, dx=dx))
+                taps.append(
+                    Tap(
+                        offset=phase * self.phase_words + tiles * self.tile_stride,
+                        rotate=rotate,
+                        dy=dy,
+                        dx=dx,
+                    )
+                )
         return taps
 
     @cached_property
     def pixels_needed(self) -> np.ndarray:
-        """(col_tiles,) input pixels, in raster order, that must be there before each column tile."""
+        """(col_tiles,) input pixels, in raster order, that each column tile must wait for."""
         shape = self.shape
         place = np.arange(self.col_tiles * self.config.dn)
         y = np.minimum(place // self.virtual_width, shape.out_height - 1)
         x = np.minimum(place % self.virtual_width, shape.out_width - 1)
-        low_y, low_x = (y * shape.stride + shape.kernel[0] - 1 - shape.padding,
-                        x * shape.stride + shape.kernel[1] - 1 - shape.padding)
-        last = (np.clip(low_y, 0, shape.height - 1) * shape.width
-                + np.clip(low_x, 0, shape.width - 1))
-        reached = np.maximum.accumulate(last)[self.config.dn - 1::self.config.dn]
+        low_y, low_x = (
+            y * shape.stride + shape.kernel[0] - 1 - shape.padding,
+            x * shape.stride + shape.kernel[1] - 1 - shape.padding,
+        )
+        last = np.clip(low_y, 0, shape.height - 1) * shape.width + np.clip(
+            low_x, 0, shape.width - 1
+        )
+        reached = np.maximum.accumulate(last)[self.config.dn - 1 :: self.config.dn]
         return reached + 1
 
     @property
@@ -141,9 +151,9 @@ class Tiling:
 
     @property
     def rhs_tokens(self) -> tuple[int, int, int]:
-        """(first, step, total): column tile c waits for min(first + step * c, total) input tiles."""
+        """(first, step, total): column tile c waits for min(first + step*c, total) tiles."""
         need = -(-self.pixels_needed // self.config.dn)
-        step = min(self.shape.stride ** 2, 255)
+        step = min(self.shape.stride**2, 255)
         first = int((need - step * np.arange(len(need))).max())
         return max(first, 1), step, int(need[-1])
 
@@ -196,8 +206,9 @@ class Tiling:
     @property
     def param_beats(self) -> int:
         """Bus words of the requantizer table."""
-        return ceil_div(self.param_rows * self.config.requant_lanes * ENTRY_BITS,
-                        self.config.memory_bits)
+        return ceil_div(
+            self.param_rows * self.config.requant_lanes * ENTRY_BITS, self.config.memory_bits
+        )
 
     @property
     def tap_beats(self) -> int:
@@ -209,8 +220,7 @@ class Tiling:
     @property
     def row_bits(self) -> int:
         """Bits of a pixel's plane in the output, or of a pixel when elements are written."""
-        return (self.shape.rows * 32 if self.shape.elements
-                else device_channels(self.shape.rows))
+        return self.shape.rows * 32 if self.shape.elements else device_channels(self.shape.rows)
 
     @property
     def pixel_bits(self) -> int:
@@ -244,8 +254,11 @@ class Tiling:
         for what, needs, has in (
             ("lhs_depth (words of a row tile's weights)", self.lhs_words, config.lhs_depth),
             ("rhs_depth (words of the input)", self.rhs_words, config.rhs_depth),
-            ("ring_depth - 1 (bus words of a column tile's results)", self.ring_words,
-             config.ring_depth - 1),
+            (
+                "ring_depth - 1 (bus words of a column tile's results)",
+                self.ring_words,
+                config.ring_depth - 1,
+            ),
             ("table_depth / 2 (requantizer rows)", self.param_rows, config.table_depth // 2),
             ("table_depth / 2 (kernel positions)", len(self.taps), config.table_depth // 2),
             ("255 cycles a drained column", self.period, 255),

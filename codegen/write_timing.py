@@ -1,4 +1,5 @@
 """Cycle model of the write master (hw/writer.py) under the reference memory."""
+
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -8,9 +9,10 @@ from hw.config import OverlayConfig
 
 
 class WritePath:
-    """Words that become complete go to memory in bursts, as many as there are whenever the master is idle.
+    """Complete words go to memory in bursts, as many as there are whenever the master is idle.
 
-    `complete(cycle, words)` says that from `cycle` on `words` words in all are complete; calls come in order of time.
+    `complete(cycle, words)` says that from `cycle` on `words` words in all are complete; calls come
+    in order of time.
     """
 
     def __init__(self, *, config: OverlayConfig, memory: MemoryTiming) -> None:
@@ -39,7 +41,7 @@ class WritePath:
         self._limits.append((cycle, words))
 
     def run(self, until: int | None = None) -> None:
-        """Start every burst that the master decides on in a cycle <= `until` (None: all that is complete)."""
+        """Start every burst decided on in a cycle <= `until` (None: all that is complete)."""
         while True:
             seen = self._limit_at(self._idle)
             if seen == self._sent:
@@ -53,14 +55,16 @@ class WritePath:
             self._burst(seen - self._sent)
 
     def _limit_at(self, cycle: int) -> int:
-        while (self._next_limit + 1 < len(self._limits)
-               and self._limits[self._next_limit + 1][0] <= cycle):
+        while (
+            self._next_limit + 1 < len(self._limits)
+            and self._limits[self._next_limit + 1][0] <= cycle
+        ):
             self._next_limit += 1
         return self._limits[self._next_limit][1]
 
     def _following(self) -> int | None:
         """The next cycle with more words than are sent."""
-        for cycle, words in self._limits[self._next_limit + 1:]:
+        for cycle, words in self._limits[self._next_limit + 1 :]:
             if words > self._sent:
                 return cycle
         return None

@@ -1,21 +1,22 @@
 """The array of dot-product units and the chain that drains it."""
+
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.dpu import DPU, STEP, latency
-from hw.popcount import stages
+from hw.delay import delayed, delayed_view
+from hw.dpu import DPU, STEP, STEP_DELAY, latency
 
 
 class Array(wiring.Component):
-    """Dm x Dn dot-product units; a finished tile is copied into a drain chain while the next one runs.
+    """Dm x Dn dot-product units; a finished tile drains while the next one runs.
 
-    The operands are registered once, then broadcast: lhs word m to row m, rhs word n to column n. With `last`, the
-    accumulators are copied into the drain registers; `load` is high in the cycle before they hold the tile, which is
-    `drain_latency(lanes)` cycles after `last` came in. `advance` moves every column one place towards column 0, whose
-    accumulators are the outputs.
+    The operands are registered once, then broadcast: lhs word m to row m, rhs word n to column n.
+    With `last`, the accumulators are copied into the drain registers; `load` is high in the cycle
+    before they hold the tile, which is `drain_latency(lanes)` cycles after `last` came in.
+    `advance` moves every column one place towards column 0, whose accumulators are the outputs.
 
     One more row, whose weights are all ones, yields the column sums that bipolar weights need:
     sum((2*w - 1) * x) = 2 * sum(w * x) - sum(x).
@@ -33,24 +34,34 @@ class Array(wiring.Component):
     out : Out, Dm accumulators of the column at the chain's end
     column_sum : Out, its sum of activations
 
-    Source: BISMO's DPA with a result memory behind each unit; ours replaces that memory by a double-buffered chain.
+    Source: BISMO's DPA with a result memory behind each unit; ours replaces that memory by a
+    double-buffered chain.
     """
+
+    lhs: data.View
+    rhs: data.View
+    step: data.View
+    last: Signal
+    out: data.View
+    column_sum: Signal
 
     load: Signal
     advance: Signal
 
     def __init__(self, *, rows: int, lanes: int, columns: int, acc_bits: int) -> None:
         self.rows, self.lanes, self.columns, self.acc_bits = rows, lanes, columns, acc_bits
-        super().__init__({
-            "lhs": In(data.ArrayLayout(unsigned(lanes), rows)),
-            "rhs": In(data.ArrayLayout(unsigned(lanes), columns)),
-            "step": In(STEP),
-            "last": In(1),
-            "load": Out(1),
-            "advance": In(1),
-            "out": Out(data.ArrayLayout(signed(acc_bits), rows)),
-            "column_sum": Out(signed(acc_bits)),
-        })
+        super().__init__(
+            {
+                "lhs": In(data.ArrayLayout(unsigned(lanes), rows)),
+                "rhs": In(data.ArrayLayout(unsigned(lanes), columns)),
+                "step": In(STEP),
+                "last": In(1),
+                "load": Out(1),
+                "advance": In(1),
+                "out": Out(data.ArrayLayout(signed(acc_bits), rows)),
+                "column_sum": Out(signed(acc_bits)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -58,30 +69,30 @@ class Array(wiring.Component):
         rhs = [Signal(self.lanes, name=f"rhs_{i}") for i in range(self.columns)]
         m.d.sync += [word.eq(self.lhs[i]) for i, word in enumerate(lhs)]
         m.d.sync += [word.eq(self.rhs[i]) for i, word in enumerate(rhs)]
-        step, loading = self._delayed(m)
-        m.d.comb += self.load.eq(loading)
+        step, load = self._follow(m)
+        m.d.comb += self.load.eq(load)
         ones = (1 << self.lanes) - 1
         outputs = [self._row(m, f"{i}", word, rhs, step) for i, word in enumerate(lhs)]
         m.d.comb += [self.out[i].eq(value) for i, value in enumerate(outputs)]
-        m.d.comb += self.column_sum.eq(self._row(m, "sum", Signal(self.lanes, init=ones), rhs, step))
+        m.d.comb += self.column_sum.eq(
+            self._row(m, "sum", Signal(self.lanes, init=ones), rhs, step)
+        )
         return m
 
-    def _delayed(self, m: Module) -> tuple[data.View, Signal]:
+    def _follow(self, m: Module) -> tuple[data.View, Value]:
         """`step` where it meets the counts, and `last` where the accumulators are final."""
-        step, last = self.step, self.last
-        for i in range(stages(self.lanes) + 1):
-            next_step, next_last = Signal(STEP, name=f"step_{i}"), Signal(name=f"last_{i}")
-            m.d.sync += [next_step.eq(step), next_last.eq(last & self.step.valid if i == 0 else last)]
-            step, last = next_step, next_last
-        final = Signal(name="last_final")
-        m.d.sync += final.eq(last)
-        return step, final
+        cycles = 1 + STEP_DELAY(self.lanes)  # the operands' register, and the counting
+        last = self.last & self.step.valid
+        return (
+            delayed_view(m, self.step, cycles, name="step"),
+            delayed(m, last, cycles + 1, name="last"),
+        )
 
-    def _row(self, m: Module, name: str, lhs: Signal, rhs: list[Signal],
-             step: data.View) -> Signal:
+    def _row(self, m: Module, name: str, lhs: Signal, rhs: list[Signal], step: data.View) -> Signal:
         """A row of units and its drain chain; returns the accumulator at the chain's end."""
-        drain = [Signal(signed(self.acc_bits), name=f"drain_{name}_{n}")
-                 for n in range(self.columns)]
+        drain = [
+            Signal(signed(self.acc_bits), name=f"drain_{name}_{n}") for n in range(self.columns)
+        ]
         for n, word in enumerate(rhs):
             unit = DPU(lanes=self.lanes, acc_bits=self.acc_bits)
             m.submodules[f"dpu_{name}_{n}"] = unit
@@ -95,5 +106,5 @@ class Array(wiring.Component):
 
 
 def drain_latency(lanes: int) -> int:
-    """Cycles from operands and `last` at the array's inputs to the first cycle that the chain shows the tile."""
+    """Cycles from operands and `last` at the inputs to the first with the tile in the chain."""
     return 1 + latency(lanes) + 1

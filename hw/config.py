@@ -1,4 +1,5 @@
-"""What an overlay is made of: the frozen configuration that hardware, code generation and cycle model share."""
+"""What an overlay is made of: one frozen configuration for hardware, codegen and cycle model."""
+
 from __future__ import annotations
 
 import hashlib
@@ -62,11 +63,15 @@ class OverlayConfig:
         if self.memory_bits not in MEMORY_WIDTHS:
             raise ConfigError(f"memory_bits must be one of {MEMORY_WIDTHS}, not {self.memory_bits}")
         if self.dm + 8 - self.write_unit > self.memory_bits:
-            raise ConfigError(f"dm = {self.dm} is too large for memory_bits = {self.memory_bits}: "
-                              "a tile's rows, padded to whole bytes, must fit a bus word")
+            raise ConfigError(
+                f"dm = {self.dm} is too large for memory_bits = {self.memory_bits}: "
+                "a tile's rows, padded to whole bytes, must fit a bus word"
+            )
         if self.dm > 255 or self.dn > 255 or self.dk > 2048:
-            raise ConfigError(f"array {self.dm}x{self.dk}x{self.dn} is beyond 255x2048x255, "
-                              "the limits of the instruction fields")
+            raise ConfigError(
+                f"array {self.dm}x{self.dk}x{self.dn} is beyond 255x2048x255, "
+                "the limits of the instruction fields"
+            )
         if self.dm % self.requant_lanes:
             raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
         if not 4 <= self.acc_bits <= 32:

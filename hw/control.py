@@ -1,4 +1,5 @@
 """Control and status: AXI4-Lite registers, START, irq and the event counters."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
@@ -13,8 +14,9 @@ from hw.csr import ADDRESS_BITS, COUNTERS, OFFSETS
 class Control(wiring.Component):
     """The host's view. A write takes effect in the cycle in which its data is taken.
 
-    Address and data of a write are taken together. CYCLES counts from the cycle after the START write to the first
-    one with irq high, so that it equals what an observer of the two edges measures. START while busy is ignored.
+    Address and data of a write are taken together. CYCLES counts from the cycle after the START
+    write to the first one with irq high, so that it equals what an observer of the two edges
+    measures. START while busy is ignored.
 
     Members
     -------
@@ -24,23 +26,58 @@ class Control(wiring.Component):
     irq : Out(1)
     """
 
+    awaddr: Signal
+    awprot: Signal
+    awvalid: Signal
+    awready: Signal
+    wdata: Signal
+    wstrb: Signal
+    wvalid: Signal
+    wready: Signal
+    bresp: Signal
+    bvalid: Signal
+    bready: Signal
+    araddr: Signal
+    arprot: Signal
+    arvalid: Signal
+    arready: Signal
+    rdata: Signal
+    rresp: Signal
+    rvalid: Signal
+    rready: Signal
+    start: Signal
+    prog_address: Signal
+    prog_words: Signal
+    finished: Signal
+    events: Signal
+    irq: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        super().__init__({
-            **lite_channels(ADDRESS_BITS),
-            "start": Out(1), "prog_address": Out(32), "prog_words": Out(16),
-            "finished": In(1), "events": In(len(COUNTERS)), "irq": Out(1),
-        })
+        super().__init__(
+            {
+                **lite_channels(ADDRESS_BITS),
+                "start": Out(1),
+                "prog_address": Out(32),
+                "prog_words": Out(16),
+                "finished": In(1),
+                "events": In(len(COUNTERS)),
+                "irq": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         busy = Signal()
         write, address = Signal(), Signal(ADDRESS_BITS)
         m.d.comb += [
-            write.eq(self.awvalid & self.wvalid & ~self.bvalid), address.eq(self.awaddr),
-            self.awready.eq(write), self.wready.eq(write),
-            self.start.eq(write & (address == OFFSETS["CONTROL"]) & self.wdata[0] & self.wstrb[0]
-                          & ~busy),
+            write.eq(self.awvalid & self.wvalid & ~self.bvalid),
+            address.eq(self.awaddr),
+            self.awready.eq(write),
+            self.wready.eq(write),
+            self.start.eq(
+                write & (address == OFFSETS["CONTROL"]) & self.wdata[0] & self.wstrb[0] & ~busy
+            ),
         ]
         with m.If(write):
             m.d.sync += self.bvalid.eq(1)
@@ -51,7 +88,8 @@ class Control(wiring.Component):
                 for byte in range(len(register) // 8):
                     with m.If(self.wstrb[byte]):
                         m.d.sync += register.word_select(byte, 8).eq(
-                            self.wdata.word_select(byte, 8))
+                            self.wdata.word_select(byte, 8)
+                        )
         with m.If(write & (address == OFFSETS["IRQ_CLEAR"]) & self.wdata[0] & self.wstrb[0]):
             m.d.sync += self.irq.eq(0)
         with m.If(self.start):
@@ -74,8 +112,12 @@ class Control(wiring.Component):
 
     def _read(self, m: Module, busy: Signal, counters: dict[str, Signal]) -> None:
         """The read channel. Reading a counter's low half latches its high half."""
-        values = {"ID": self.config.hash, "STATUS": busy | (self.irq << 1),
-                  "PROG_ADDR": self.prog_address, "PROG_WORDS": self.prog_words}
+        values = {
+            "ID": self.config.hash,
+            "STATUS": busy | (self.irq << 1),
+            "PROG_ADDR": self.prog_address,
+            "PROG_WORDS": self.prog_words,
+        }
         high = Signal(32)
         m.d.comb += self.arready.eq(~self.rvalid)
         with m.If(self.arvalid & self.arready):
@@ -92,5 +134,3 @@ class Control(wiring.Component):
                             m.d.sync += [self.rdata.eq(value), high.eq(counters[f"{name}_HI"])]
         with m.Elif(self.rready):
             m.d.sync += self.rvalid.eq(0)
-
-

@@ -1,4 +1,5 @@
 """The register map: ONE table, from which RTL, driver, C header and docs are derived."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ class Register:
 
 
 def _counter(name: str, offset: int, doc: str) -> list[Register]:
-    return [Register(name=name, offset=offset, access="ro", doc=f"{doc}, low half"),
-            Register(name=f"{name}_HI", offset=offset + 4, access="ro", doc=f"{doc}, high half")]
+    return [
+        Register(name=name, offset=offset, access="ro", doc=f"{doc}, low half"),
+        Register(name=f"{name}_HI", offset=offset + 4, access="ro", doc=f"{doc}, high half"),
+    ]
 
 
 COUNTERS = {
@@ -41,10 +44,14 @@ REGISTERS: tuple[Register, ...] = (
     Register(name="STATUS", offset=0x08, access="ro", doc="bit 0 BUSY, bit 1 DONE (drives irq)"),
     Register(name="IRQ_CLEAR", offset=0x0C, access="wo", doc="bit 0: clear DONE"),
     Register(name="PROG_ADDR", offset=0x10, access="rw", doc="byte address of the program"),
-    Register(name="PROG_WORDS", offset=0x14, access="rw",
-             doc="instructions of the program's first piece"),
-    *(r for i, (name, doc) in enumerate(COUNTERS.items())
-      for r in _counter(name, COUNTER_BASE + 8 * i, doc)),
+    Register(
+        name="PROG_WORDS", offset=0x14, access="rw", doc="instructions of the program's first piece"
+    ),
+    *(
+        r
+        for i, (name, doc) in enumerate(COUNTERS.items())
+        for r in _counter(name, COUNTER_BASE + 8 * i, doc)
+    ),
 )
 
 OFFSETS: dict[str, int] = {r.name: r.offset for r in REGISTERS}

@@ -1,4 +1,5 @@
 """The bit-serial dot-product unit."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
@@ -7,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.popcount import Popcount, stages
 
-STEP = data.StructLayout({"valid": unsigned(1), "clear": unsigned(1), "shift": unsigned(1),
-                          "negate": unsigned(1)})
+STEP = data.StructLayout(
+    {"valid": unsigned(1), "clear": unsigned(1), "shift": unsigned(1), "negate": unsigned(1)}
+)
 """What happens to the accumulator; travels down the pipeline with the data."""
 
 
@@ -20,9 +22,9 @@ def latency(lanes: int) -> int:
 class DPU(wiring.Component):
     """acc = (0 if clear else acc << shift) + (-1 if negate else 1) * popcount(lhs & rhs)
 
-    `acc` holds the sum `latency(lanes)` cycles after the operands and `step.valid`. Digit pairs are visited with
-    falling exponents, so one bit of shift is all that is ever needed. Sums beyond acc_bits wrap: not guarded, codegen
-    refuses layers whose exact bound does not fit.
+    `acc` holds the sum `latency(lanes)` cycles after the operands and `step.valid`. Digit pairs are
+    visited with falling exponents, so one bit of shift is all that is ever needed. Sums beyond
+    acc_bits wrap: not guarded, codegen refuses layers whose exact bound does not fit.
 
     Parameters
     ----------
@@ -35,16 +37,22 @@ class DPU(wiring.Component):
     step : In(STEP), already delayed to meet the count (the array delays it once for all)
     acc : Out(signed(acc_bits))
 
-    Source: BISMO's dot-product unit; ours needs no barrel shifter because of the order of the digit pairs.
+    Source: BISMO's dot-product unit; ours needs no barrel shifter because of the order of the digit
+    pairs.
     """
+
+    lhs: Signal
+    rhs: Signal
+    step: data.View
 
     acc: Signal
 
     def __init__(self, *, lanes: int, acc_bits: int) -> None:
         self.lanes = lanes
         self.acc_bits = acc_bits
-        super().__init__({"lhs": In(lanes), "rhs": In(lanes), "step": In(STEP),
-                          "acc": Out(signed(acc_bits))})
+        super().__init__(
+            {"lhs": In(lanes), "rhs": In(lanes), "step": In(STEP), "acc": Out(signed(acc_bits))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,50 +1,70 @@
 """Codes of a column become digit-planes (or 32-bit elements) at their place in the result ring."""
+
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.ring import ELEMENT_BITS, Ring, write_bits
+from hw.ring import ELEMENT_BITS, ring_layout
 from ir.isa import FORMATS, Stage, layout
 
 
 class Emitter(wiring.Component):
     """Collects the codes of a column, then writes one plane of them (or one element) a cycle.
 
-    An output tensor is one string of bits: pixel after pixel, in a pixel plane after plane (most significant first), in
-    a plane channel after channel. Row tiles are the inner loop, so a column tile's pixels fill up plane by plane; when
-    its last row tile is merged, the ring's words below `limit` are complete.
+    An output tensor is one string of bits: pixel after pixel, in a pixel plane after plane (most
+    significant first), in a plane channel after channel. Row tiles are the inner loop, so a column
+    tile's pixels fill up plane by plane; when its last row tile is merged, the ring's words below
+    `limit` are complete.
 
-    The first write of a column is in the cycle after its last group of codes was valid (`column_ready`).
+    The first write of a column is in the cycle after its last group of codes was valid
+    (`column_ready`).
 
     Members
     -------
     now : In                        the result instruction
     restart : In(1)                 it is new: begin at the next whole ring word
     codes, code_valid, group        R codes of row group `group`
-    column_ready, first_column, last_column : In(1)   with the column's last group
-    place, units, bits : Out        the ring's write port
+    column_ready, last_column : In(1)   with the column's last group
+    ring : Out(ring_layout)         the ring's write port
     merged : Out(1)                 a column tile is complete in this cycle
     complete : Out(1)               all of the tensor is
     limit : Out                     ring words below it are complete
     """
 
+    now: data.View
+    restart: Signal
+    codes: data.View
+    code_valid: Signal
+    group: Signal
+    column_ready: Signal
+    last_column: Signal
+    ring: data.View
+    merged: Signal
+    complete: Signal
+    limit: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
         self.next_pixel = Signal(range(config.ring_depth * config.memory_bits))
-        ring = Ring(config=config)
         rows = config.row_groups
-        super().__init__({
-            "now": In(layout(FORMATS[Stage.RESULT])), "restart": In(1),
-            "codes": In(data.ArrayLayout(signed(ELEMENT_BITS), config.requant_lanes)),
-            "code_valid": In(1), "group": In(max(1, (rows - 1).bit_length())),
-            "column_ready": In(1), "first_column": In(1), "last_column": In(1),
-            "place": Out(ring.place.shape()), "units": Out(ring.units.shape()),
-            "bits": Out(write_bits(config)),
-            "merged": Out(1), "complete": Out(1), "limit": Out(range(config.ring_depth)),
-        })
+        super().__init__(
+            {
+                "now": In(layout(FORMATS[Stage.RESULT])),
+                "restart": In(1),
+                "codes": In(data.ArrayLayout(signed(ELEMENT_BITS), config.requant_lanes)),
+                "code_valid": In(1),
+                "group": In(max(1, (rows - 1).bit_length())),
+                "column_ready": In(1),
+                "last_column": In(1),
+                "ring": Out(ring_layout(config)),
+                "merged": Out(1),
+                "complete": Out(1),
+                "limit": Out(range(config.ring_depth)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -57,7 +77,8 @@ class Emitter(wiring.Component):
             m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
         with m.If(self.column_ready):
             m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
-        tile_end = column_end & last_column
+        tile_end = Signal()
+        m.d.comb += tile_end.eq(column_end & last_column)
         row, row_last = Signal(16), Signal()
         m.d.comb += row_last.eq(row + 1 == self.now.row_tiles)
         with m.If(tile_end):
@@ -73,7 +94,7 @@ class Emitter(wiring.Component):
         self._place(m, writing, column_end, tile_end, row_last, valid)
         with m.If(self.merged & final):  # the tensor's last word is complete as it is
             rounded = self.next_pixel + (self.config.memory_bits - 1)
-            m.d.sync += self.limit.eq(rounded[self.config.memory_bits.bit_length() - 1:])
+            m.d.sync += self.limit.eq(rounded[self.config.memory_bits.bit_length() - 1 :])
         self._select(m, column, step, left, writing & valid, row_last)
         return m
 
@@ -86,8 +107,10 @@ class Emitter(wiring.Component):
         with m.If(self.code_valid), m.Switch(self.group):
             for group in range(config.row_groups):
                 with m.Case(group):
-                    m.d.comb += [arriving[group * config.requant_lanes + lane].eq(
-                        self.codes[lane]) for lane in range(config.requant_lanes)]
+                    m.d.comb += [
+                        arriving[group * config.requant_lanes + lane].eq(self.codes[lane])
+                        for lane in range(config.requant_lanes)
+                    ]
         m.d.sync += collected.eq(arriving)
         column = Signal.like(collected)
         with m.If(self.column_ready):
@@ -95,14 +118,16 @@ class Emitter(wiring.Component):
         return column
 
     def _walk(self, m: Module, column_end: Signal, tile_end: Signal, row_last: Signal) -> Signal:
-        """Whether the current column is a pixel of the output; the tiles walk a grid of `pitch` columns."""
+        """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""
         x, pixels = Signal(16), Signal(24)
         tile_x, tile_pixels = Signal(16), Signal(24)
         valid = Signal()
         next_x, next_pixels = Signal(16), Signal(24)
-        m.d.comb += [valid.eq((x < self.now.out_width) & (pixels < self.now.pixels)),
-                     next_x.eq(Mux(x + 1 == self.now.pitch, 0, x + 1)),
-                     next_pixels.eq(pixels + valid)]
+        m.d.comb += [
+            valid.eq((x < self.now.out_width) & (pixels < self.now.pixels)),
+            next_x.eq(Mux(x + 1 == self.now.pitch, 0, x + 1)),
+            next_pixels.eq(pixels + valid),
+        ]
         with m.If(column_end):
             m.d.sync += [x.eq(next_x), pixels.eq(next_pixels)]
         with m.If(tile_end):
@@ -114,18 +139,28 @@ class Emitter(wiring.Component):
             m.d.sync += [s.eq(0) for s in (x, pixels, tile_x, tile_pixels)]
         return valid
 
-    def _place(self, m: Module, writing: Signal, column_end: Signal, tile_end: Signal,
-               row_last: Signal, valid: Signal) -> None:
+    def _place(
+        self,
+        m: Module,
+        writing: Signal,
+        column_end: Signal,
+        tile_end: Signal,
+        row_last: Signal,
+        valid: Signal,
+    ) -> None:
         """Bit positions in the ring: of the write, the pixel, the row tile, the column tile."""
         config = self.config
         width = (config.ring_depth * config.memory_bits - 1).bit_length()
         unit_bits = config.write_unit.bit_length() - 1
         word_bits = config.memory_bits.bit_length() - 1
-        write, pixel, tile, row_offset = (Signal(width, name=n) for n in (
-            "write_bit", "pixel_bit", "tile_bit", "row_offset"))
+        write, pixel, tile, row_offset = (
+            Signal(width, name=n) for n in ("write_bit", "pixel_bit", "tile_bit", "row_offset")
+        )
         next_pixel = self.next_pixel
-        m.d.comb += [next_pixel.eq(pixel + Mux(valid, self.now.pixel_bits, 0)),
-                     self.place.eq(write[unit_bits:])]
+        m.d.comb += [
+            next_pixel.eq(pixel + Mux(valid, self.now.pixel_bits, 0)),
+            self.ring.place.eq(write[unit_bits:]),
+        ]
         with m.If(writing):
             m.d.sync += write.eq(write + self.now.step_bits)
         with m.If(column_end):
@@ -134,15 +169,27 @@ class Emitter(wiring.Component):
             next_row = row_offset + self.now.row_bits
             m.d.sync += [pixel.eq(tile), row_offset.eq(next_row), write.eq(tile + next_row)]
             with m.If(row_last):
-                m.d.sync += [pixel.eq(next_pixel), tile.eq(next_pixel), row_offset.eq(0),
-                             write.eq(next_pixel), self.limit.eq(next_pixel[word_bits:])]
+                m.d.sync += [
+                    pixel.eq(next_pixel),
+                    tile.eq(next_pixel),
+                    row_offset.eq(0),
+                    write.eq(next_pixel),
+                    self.limit.eq(next_pixel[word_bits:]),
+                ]
         with m.If(self.restart):
             begin = Cat(Const(0, word_bits), self.limit)
             m.d.sync += [s.eq(begin) for s in (write, pixel, tile)]
             m.d.sync += row_offset.eq(0)
 
-    def _select(self, m: Module, column: data.View, step: Signal, left: Signal, enable: Signal,
-                row_last: Signal) -> None:
+    def _select(
+        self,
+        m: Module,
+        column: data.View,
+        step: Signal,
+        left: Signal,
+        enable: Value,
+        row_last: Signal,
+    ) -> None:
         """The bits of this write: plane left - 1 of every row, or row `step` as an element."""
         config = self.config
         plane = Cat(column[row].bit_select((left - 1)[:3], 1) for row in range(config.dm))
@@ -155,7 +202,8 @@ class Emitter(wiring.Component):
         element_units = ELEMENT_BITS // config.write_unit
         row_units = Mux(row_last, self.now.last_units, full_units)
         present = ~row_last | (step < self.now.last_rows)
-        m.d.comb += self.bits.eq(Mux(self.now.elements, element, plane))
+        m.d.comb += self.ring.bits.eq(Mux(self.now.elements, element, plane))
         with m.If(enable):
-            m.d.comb += self.units.eq(Mux(self.now.elements,
-                                          Mux(present, element_units, 0), row_units))
+            m.d.comb += self.ring.units.eq(
+                Mux(self.now.elements, Mux(present, element_units, 0), row_units)
+            )

@@ -1,8 +1,9 @@
 """The fetch stage's address half: fetch instructions become read bursts."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.burst import burst_beats
@@ -15,10 +16,11 @@ FETCH = layout(FORMATS[Stage.FETCH])
 class ReadIssuer(wiring.Component):
     """Issues the bursts of one fetch instruction after the other and hands each to the unpacker.
 
-    Cycles, when nothing holds it: an instruction is taken in cycle c, its gate is passed in c+1, its first burst is
-    split in c+2 and offered in c+3; each further burst takes two cycles, each further segment three, the next
-    instruction four. The gate waits for a layer-done token, for the unpacker's slot (both before the first segment), and
-    for free lhs words (before each segment that reserves some).
+    Cycles, when nothing holds it: an instruction is taken in cycle c, its gate is passed in c+1,
+    its first burst is split in c+2 and offered in c+3; each further burst takes two cycles, each
+    further segment three, the next instruction four. The gate waits for a layer-done token, for the
+    unpacker's slot (both before the first segment), and for free lhs words (before each segment
+    that reserves some).
 
     Parameters
     ----------
@@ -34,23 +36,44 @@ class ReadIssuer(wiring.Component):
     araddr, arlen, arvalid, arready the read address channel
     """
 
+    instructions: stream.Interface
+    start: Signal
+    prog_address: Signal
+    prog_words: Signal
+    job: stream.Interface
+    done_token: Signal
+    lhs_freed: Signal
+    araddr: Signal
+    arlen: Signal
+    arvalid: Signal
+    arready: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        super().__init__({
-            "instructions": In(stream.Signature(FETCH)),
-            "start": In(1), "prog_address": In(32), "prog_words": In(16),
-            "job": Out(stream.Signature(FETCH)),
-            "done_token": In(1), "lhs_freed": In(24),
-            "araddr": Out(32), "arlen": Out(8), "arvalid": Out(1), "arready": In(1),
-        })
+        super().__init__(
+            {
+                "instructions": In(stream.Signature(FETCH)),
+                "start": In(1),
+                "prog_address": In(32),
+                "prog_words": In(16),
+                "job": Out(stream.Signature(FETCH)),
+                "done_token": In(1),
+                "lhs_freed": In(24),
+                "araddr": Out(32),
+                "arlen": Out(8),
+                "arvalid": Out(1),
+                "arready": In(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(FETCH)
         first, segment, passes = Signal(), Signal(16), Signal(24)
         address, remaining = Signal(32), Signal(24)
-        beats = burst_beats(m, address=address, remaining=remaining,
-                            memory_bits=self.config.memory_bits)
+        beats = burst_beats(
+            m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
+        )
         burst = Signal.like(beats)
         m.d.comb += [self.job.payload.eq(now), self.araddr.eq(address), self.arlen.eq(burst - 1)]
         may_pass, reserve = self._gate(m, now, first)
@@ -63,8 +86,10 @@ class ReadIssuer(wiring.Component):
                     self._program(m, now, address)
                     m.next = "GATE"
                 with m.Elif(self.instructions.valid):
-                    m.d.sync += [now.eq(self.instructions.payload),
-                                 address.eq(self.instructions.payload.address)]
+                    m.d.sync += [
+                        now.eq(self.instructions.payload),
+                        address.eq(self.instructions.payload.address),
+                    ]
                     m.next = "GATE"
             with m.State("GATE"):
                 m.d.comb += [self.job.valid.eq(may_pass & first), reserve.eq(may_pass)]
@@ -77,38 +102,52 @@ class ReadIssuer(wiring.Component):
             with m.State("OFFER"):
                 m.d.comb += self.arvalid.eq(1)
                 with m.If(self.arready):
-                    m.d.sync += [address.eq(address + burst * self.config.bus_bytes),
-                                 remaining.eq(remaining - burst)]
+                    m.d.sync += [
+                        address.eq(address + burst * self.config.bus_bytes),
+                        remaining.eq(remaining - burst),
+                    ]
                     m.next = "SPLIT"
                     with m.If(remaining == burst):
                         m.next = "GATE"
                         m.d.sync += segment.eq(segment + 1)
                         with m.If(segment + 1 == now.segments):
-                            m.d.sync += [segment.eq(0), passes.eq(passes + 1),
-                                         address.eq(now.address)]
+                            m.d.sync += [
+                                segment.eq(0),
+                                passes.eq(passes + 1),
+                                address.eq(now.address),
+                            ]
                             with m.If(passes + 1 == now.repeats):
                                 m.next = "IDLE"
         return m
 
-    def _program(self, m: Module, now: Signal, address: Signal) -> None:
+    def _program(self, m: Module, now: data.View, address: Signal) -> None:
         """The instruction that START stands for: fetch the program's first words."""
         beats = self.prog_words * (INSTRUCTION_BITS // self.config.memory_bits)
-        program = {"kind": Kind.PROGRAM, "segments": 1, "repeats": 1, "units": 1,
-                   "chunks": 1, "tail_bits": self.config.memory_bits}
+        program = {
+            "kind": Kind.PROGRAM,
+            "segments": 1,
+            "repeats": 1,
+            "units": 1,
+            "chunks": 1,
+            "tail_bits": self.config.memory_bits,
+        }
         m.d.sync += now.as_value().eq(0)
         m.d.sync += [getattr(now, name).eq(value) for name, value in program.items()]
-        m.d.sync += [now.segment_beats.eq(beats), now.groups.eq(beats),
-                     address.eq(self.prog_address)]
+        m.d.sync += [
+            now.segment_beats.eq(beats),
+            now.groups.eq(beats),
+            address.eq(self.prog_address),
+        ]
 
-    def _gate(self, m: Module, now: Signal, first: Signal) -> tuple[Signal, Signal]:
+    def _gate(self, m: Module, now: data.View, first: Signal) -> tuple[Signal, Signal]:
         """Whether the segment may start, and the strobe that takes its lhs words."""
         may_pass, reserve = Signal(), Signal()
         tokens = Signal(8)
         space = Signal(range(self.config.lhs_depth + 1), init=self.config.lhs_depth)
         taken = Signal(range(self.config.lhs_depth + 1))
         m.d.comb += may_pass.eq(
-            (~first | (self.job.ready & (~now.wait_done | (tokens != 0))))
-            & (space >= now.reserve))
+            (~first | (self.job.ready & (~now.wait_done | (tokens != 0)))) & (space >= now.reserve)
+        )
         with m.If(reserve):
             m.d.comb += taken.eq(now.reserve)
         m.d.sync += space.eq(space - taken + self.lhs_freed)

@@ -1,4 +1,5 @@
 """From bus words to pieces of any length."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -7,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 
 def shifted(value: Value, amount: Value, *, width: int, left: bool, grain: int = 1) -> Value:
-    """`value` shifted by amount * grain, cut to `width` bits: a logarithmic shifter that never grows."""
+    """`value` shifted by amount * grain, cut to `width` bits: a logarithmic shifter."""
     value = Cat(value, Const(0, max(0, width - len(value))))
     for bit in range(len(amount)):
         step = grain << bit
@@ -22,8 +23,9 @@ def shifted(value: Value, amount: Value, *, width: int, left: bool, grain: int =
 class Gearbox(wiring.Component):
     """Cuts a string of bits that arrives in bus words into pieces, one a cycle.
 
-    A word is taken in exactly the cycle in which the next piece needs it, and the piece leaves in that cycle when it
-    is whole: a piece longer than the bus takes several cycles, words that hold several pieces stay for as many.
+    A word is taken in exactly the cycle in which the next piece needs it, and the piece leaves in
+    that cycle when it is whole: a piece longer than the bus takes several cycles, words that hold
+    several pieces stay for as many.
 
     Parameters
     ----------
@@ -52,33 +54,43 @@ class Gearbox(wiring.Component):
 
     def __init__(self, *, memory_bits: int, piece_bits: int, grain: int) -> None:
         self.memory_bits, self.piece_bits, self.grain = memory_bits, piece_bits, grain
-        super().__init__({
-            "word": In(memory_bits), "word_valid": In(1), "word_ready": Out(1),
-            "enable": In(1), "length": In(range(piece_bits + 1)), "flush": In(1),
-            "piece": Out(piece_bits), "emit": Out(1),
-        })
+        super().__init__(
+            {
+                "word": In(memory_bits),
+                "word_valid": In(1),
+                "word_ready": Out(1),
+                "enable": In(1),
+                "length": In(range(piece_bits + 1)),
+                "flush": In(1),
+                "piece": Out(piece_bits),
+                "emit": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.memory_bits + self.piece_bits
         held, have = Signal(width), Signal(range(width + 1))
         enough = Signal()
-        m.d.comb += [enough.eq(have >= self.length),
-                     self.word_ready.eq(self.enable & ~enough)]
+        m.d.comb += [enough.eq(have >= self.length), self.word_ready.eq(self.enable & ~enough)]
         take = Signal()
         m.d.comb += take.eq(self.word_ready & self.word_valid)
         bits, count = Signal(width), Signal(range(width + 1))
         m.d.comb += [bits.eq(held), count.eq(have)]
         with m.If(take):
-            m.d.comb += [bits.eq(held | self._up(self.word, have, width)),
-                         count.eq(have + self.memory_bits)]
+            m.d.comb += [
+                bits.eq(held | self._up(self.word, have, width)),
+                count.eq(have + self.memory_bits),
+            ]
         m.d.comb += self.emit.eq(self.enable & (count >= self.length))
         for index in range(self.piece_bits):  # what follows the piece in the string is cut off
             begin = index if index < 8 or self.grain == 1 else index - index % self.grain
             m.d.comb += self.piece[index].eq(bits[index] & (self.length > begin))
         with m.If(self.emit):
-            m.d.sync += [held.eq(self._down(bits, self.length, width)),
-                         have.eq(count - self.length)]
+            m.d.sync += [
+                held.eq(self._down(bits, self.length, width)),
+                have.eq(count - self.length),
+            ]
             with m.If(self.flush):
                 m.d.sync += [held.eq(0), have.eq(0)]
         with m.Elif(take):
@@ -87,8 +99,9 @@ class Gearbox(wiring.Component):
 
     def _up(self, word: Value, amount: Value, width: int) -> Value:
         """The word moved above what is held. With grain 8 that is a whole number of bytes."""
-        return shifted(word, amount[self.grain.bit_length() - 1:], width=width, left=True,
-                       grain=self.grain)
+        return shifted(
+            word, amount[self.grain.bit_length() - 1 :], width=width, left=True, grain=self.grain
+        )
 
     def _down(self, bits: Value, amount: Value, width: int) -> Value:
         """What is left after the piece: whole bytes gone, or one of the short pieces 1, 2, 4."""

@@ -1,7 +1,8 @@
 """The operand buffers: weights, and activations with im2col by addressing."""
+
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,63 +20,91 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     rhs     word of the activation banks from `rotate` on; those below read one tile further
     valid   columns whose pixel lies inside the image
     """
-    return data.StructLayout({
-        "lhs": unsigned((config.lhs_depth - 1).bit_length()),
-        "rhs": unsigned((config.rhs_depth - 1).bit_length()),
-        "carry": unsigned(24),
-        "rotate": unsigned(8),
-        "valid": unsigned(config.dn),
-    })
+    return data.StructLayout(
+        {
+            "lhs": unsigned((config.lhs_depth - 1).bit_length()),
+            "rhs": unsigned((config.rhs_depth - 1).bit_length()),
+            "carry": unsigned(24),
+            "rotate": unsigned(8),
+            "valid": unsigned(config.dn),
+        }
+    )
 
 
 class Operands(wiring.Component):
     """Dm weight banks and Dn activation banks, a word of Dk digits each.
 
-    The Dn neighbouring pixels that a column tile meets at a kernel position lie in Dn different banks, the first of
-    them in bank `rotate`: so a rotator and a mask are the whole im2col, and each activation is stored once.
+    The Dn neighbouring pixels that a column tile meets at a kernel position lie in Dn different
+    banks, the first of them in bank `rotate`: so a rotator and a mask are the whole im2col, and
+    each activation is stored once.
 
-    READ_LATENCY cycles: one for the block RAM's address, one for its word. Reading a word that is being written is
-    not guarded: tokens order the two.
+    READ_LATENCY cycles: one for the block RAM's address, one for its word. Reading a word that is
+    being written is not guarded: tokens order the two.
 
-    Source: the rotation replaces the im2col units of BISMO's and MVU's software, which store each pixel kh*kw times.
+    Source: the rotation replaces the im2col units of BISMO's and MVU's software, which store each
+    pixel kh*kw times.
     """
+
+    write: data.View
+    read: data.View
+    lhs: data.View
+    rhs: data.View
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        super().__init__({
-            "write": In(write_layout(config)),
-            "read": In(read_layout(config)),
-            "lhs": Out(data.ArrayLayout(unsigned(config.dk), config.dm)),
-            "rhs": Out(data.ArrayLayout(unsigned(config.dk), config.dn)),
-        })
+        super().__init__(
+            {
+                "write": In(write_layout(config)),
+                "read": In(read_layout(config)),
+                "lhs": Out(data.ArrayLayout(unsigned(config.dk), config.dm)),
+                "rhs": Out(data.ArrayLayout(unsigned(config.dk), config.dn)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
         for row in range(config.dm):
-            word = self._bank(m, f"lhs_{row}", config.lhs_depth,
-                              self.write.lhs & (self.write.bank == row), read.lhs)
+            word = self._bank(
+                m,
+                f"lhs_{row}",
+                config.lhs_depth,
+                self.write.lhs & (self.write.bank == row),
+                read.lhs,
+            )
             m.d.comb += self.lhs[row].eq(word)
         words = []
         for bank in range(config.dn):
             address = Signal(range(config.rhs_depth), name=f"rhs_address_{bank}")
             m.d.comb += address.eq(read.rhs + Mux(bank < read.rotate, read.carry, 0))
-            words.append(self._bank(m, f"rhs_{bank}", config.rhs_depth,
-                                    self.write.rhs & (self.write.bank == bank), address))
+            words.append(
+                self._bank(
+                    m,
+                    f"rhs_{bank}",
+                    config.rhs_depth,
+                    self.write.rhs & (self.write.bank == bank),
+                    address,
+                )
+            )
         self._rotate(m, read, words)
         return m
 
-    def _bank(self, m: Module, name: str, depth: int, enable: Signal, address: Signal) -> Signal:
+    def _bank(self, m: Module, name: str, depth: int, enable: Value, address: Signal) -> Value:
         """A block RAM of `depth` words; returns its output."""
         bank = memory.Memory(shape=self.config.dk, depth=depth, init=[])
         m.submodules[name] = bank
         write, read = bank.write_port(), bank.read_port()
-        m.d.comb += [write.addr.eq(self.write.address), write.en.eq(enable),
-                     write.data.eq(self.write.piece), read.addr.eq(address), read.en.eq(1)]
+        m.d.comb += [
+            write.addr.eq(self.write.address),
+            write.en.eq(enable),
+            write.data.eq(self.write.piece),
+            read.addr.eq(address),
+            read.en.eq(1),
+        ]
         return read.data
 
-    def _rotate(self, m: Module, read: data.View, words: list[Signal]) -> None:
+    def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
         """Column n sees bank (n + rotate) mod Dn, or zeros where the image ends."""
         columns = self.config.dn
         rotate, valid = Signal.like(read.rotate), Signal(columns)

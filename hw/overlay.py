@@ -1,4 +1,5 @@
-"""The overlay: fetch, execute and result around one array, with an AXI4 memory port and AXI4-Lite control."""
+"""The overlay: fetch, execute and result stages around one array, between two AXI ports."""
+
 from __future__ import annotations
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
@@ -10,7 +11,7 @@ from hw.bus.axi import INCR, lite_channels, read_channels, write_channels
 from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
-from hw.dpu import STEP
+from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.fetch import ReadIssuer
 from hw.operands import READ_LATENCY, Operands
@@ -27,8 +28,22 @@ TOP = "bitwright_overlay"
 
 def latencies(config: OverlayConfig) -> Latencies:
     """The pipeline's constants, from the components that make them."""
-    return Latencies(issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config.dk),
-                     requantize=SELECT_TO_CODE)
+    return Latencies(
+        issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config.dk),
+        requantize=SELECT_TO_CODE,
+    )
+
+
+def overlay_members(config: OverlayConfig) -> dict[str, wiring.Member]:
+    """Every port of the overlay."""
+    memory = {**read_channels(config.memory_bits), **write_channels(config.memory_bits)}
+    return {
+        "aclk": In(1),
+        "aresetn": In(1),
+        "irq": Out(1),
+        **{f"s_axil_{name}": member for name, member in lite_channels(ADDRESS_BITS).items()},
+        **{f"m_axi_{name}": member for name, member in memory.items()},
+    }
 
 
 class Overlay(wiring.Component):
@@ -36,21 +51,25 @@ class Overlay(wiring.Component):
 
     Ports: aclk, aresetn (synchronous, active low), s_axil_* (control), m_axi_* (memory), irq.
 
-    Everything between START and irq is deterministic given a memory of fixed latency: no decision depends on data.
+    Everything between START and irq is deterministic given a memory of fixed latency: no decision
+    depends on data.
 
     Parameters
     ----------
     config : sizes
     """
 
+    aclk: Signal
+    aresetn: Signal
+    irq: Signal
+    m_axi_rvalid: Signal
+    m_axi_rready: Signal
+    m_axi_wvalid: Signal
+    m_axi_wready: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        super().__init__({
-            "aclk": In(1), "aresetn": In(1), "irq": Out(1),
-            **{f"s_axil_{k}": v for k, v in lite_channels(ADDRESS_BITS).items()},
-            **{f"m_axi_{k}": v for k, v in read_channels(config.memory_bits).items()},
-            **{f"m_axi_{k}": v for k, v in write_channels(config.memory_bits).items()},
-        })
+        super().__init__(overlay_members(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -61,20 +80,28 @@ class Overlay(wiring.Component):
         m.submodules.issuer = issuer = ReadIssuer(config=config)
         m.submodules.unpacker = unpacker = Unpacker(config=config)
         m.submodules.execute = execute = Execute(
-            config=config, drain_latency=latencies(config).issue_to_drain)
+            config=config, drain_latency=latencies(config).issue_to_drain
+        )
         m.submodules.result = result = Result(config=config)
-        self._queues(m, unpacker, {Stage.FETCH: issuer, Stage.EXECUTE: execute,
-                                   Stage.RESULT: result})
+        self._queues(
+            m, unpacker, {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result}
+        )
         connect(m, issuer.job, unpacker.job)
         m.d.comb += [
-            issuer.start.eq(control.start), issuer.prog_address.eq(control.prog_address),
-            issuer.prog_words.eq(control.prog_words), issuer.done_token.eq(result.done),
+            issuer.start.eq(control.start),
+            issuer.prog_address.eq(control.prog_address),
+            issuer.prog_words.eq(control.prog_words),
+            issuer.done_token.eq(result.done),
             issuer.lhs_freed.eq(execute.lhs_freed),
-            execute.lhs_token.eq(unpacker.lhs_token), execute.rhs_token.eq(unpacker.rhs_token),
-            execute.write.eq(unpacker.write), result.write.eq(unpacker.write),
-            execute.ring_room.eq(result.ring_room), result.ring_take.eq(execute.ring_take),
+            execute.lhs_token.eq(unpacker.lhs_token),
+            execute.rhs_token.eq(unpacker.rhs_token),
+            execute.write.eq(unpacker.write),
+            result.write.eq(unpacker.write),
+            execute.ring_room.eq(result.ring_room),
+            result.ring_take.eq(execute.ring_take),
             result.ring_words.eq(execute.ring_words),
-            control.finished.eq(result.finished), self.irq.eq(control.irq),
+            control.finished.eq(result.finished),
+            self.irq.eq(control.irq),
         ]
         self._datapath(m, unpacker, execute, result)
         m.submodules.writer = writer = self._writer(m, result)
@@ -82,31 +109,36 @@ class Overlay(wiring.Component):
         self._events(m, control, execute, result)
         return m
 
-    def _queues(self, m: Module, unpacker: Unpacker, stages: dict[Stage, wiring.Component]) -> None:
+    def _queues(
+        self, m: Module, unpacker: Unpacker, stages: dict[Stage, ReadIssuer | Execute | Result]
+    ) -> None:
         """An instruction queue before each stage, all fed by program fetches."""
         for stage, unit in stages.items():
             queue = InstructionQueue(stage=stage, memory_bits=self.config.memory_bits)
             m.submodules[f"queue_{stage.name.lower()}"] = queue
             connect(m, queue.out, unit.instructions)
-            m.d.comb += [queue.word.eq(unpacker.write.piece),
-                         queue.write.eq(unpacker.queue_write[stage])]
+            m.d.comb += [
+                queue.word.eq(unpacker.write.piece),
+                queue.write.eq(unpacker.queue_write[stage]),
+            ]
 
     def _datapath(self, m: Module, unpacker: Unpacker, execute: Execute, result: Result) -> None:
         """Buffers, array and drain chain; the step travels with the data."""
         config = self.config
         m.submodules.operands = operands = Operands(config=config)
-        m.submodules.array = array = Array(rows=config.dm, lanes=config.dk, columns=config.dn,
-                                           acc_bits=config.acc_bits)
-        step, last = execute.step, execute.last
-        for i in range(READ_LATENCY):
-            next_step, next_last = Signal(STEP, name=f"step_{i}"), Signal(name=f"last_{i}")
-            m.d.sync += [next_step.eq(step), next_last.eq(last)]
-            step, last = next_step, next_last
+        m.submodules.array = array = Array(
+            rows=config.dm, lanes=config.dk, columns=config.dn, acc_bits=config.acc_bits
+        )
         m.d.comb += [
-            operands.write.eq(unpacker.write), operands.read.eq(execute.read),
-            array.lhs.eq(operands.lhs), array.rhs.eq(operands.rhs), array.step.eq(step),
-            array.last.eq(last), array.advance.eq(result.advance),
-            result.load.eq(array.load), result.acc.eq(array.out),
+            operands.write.eq(unpacker.write),
+            operands.read.eq(execute.read),
+            array.lhs.eq(operands.lhs),
+            array.rhs.eq(operands.rhs),
+            array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
+            array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
+            array.advance.eq(result.advance),
+            result.load.eq(array.load),
+            result.acc.eq(array.out),
             result.column_sum.eq(array.column_sum),
         ]
 
@@ -115,27 +147,40 @@ class Overlay(wiring.Component):
         m.submodules.ring = ring = Ring(config=self.config)
         writer = Writer(config=self.config)
         m.d.comb += [
-            ring.place.eq(result.place), ring.units.eq(result.units), ring.bits.eq(result.bits),
-            ring.read_address.eq(writer.ring_address), ring.read_enable.eq(writer.ring_enable),
-            writer.ring_word.eq(ring.word), writer.limit.eq(result.limit),
-            writer.load.eq(result.writer_load), writer.address.eq(result.writer_address),
-            result.writer_idle.eq(writer.idle), result.position.eq(writer.position),
+            ring.write.eq(result.ring),
+            ring.read_address.eq(writer.ring_address),
+            ring.read_enable.eq(writer.ring_enable),
+            writer.ring_word.eq(ring.word),
+            writer.limit.eq(result.limit),
+            writer.load.eq(result.writer_load),
+            writer.address.eq(result.writer_address),
+            result.writer_idle.eq(writer.idle),
+            result.position.eq(writer.position),
         ]
         return writer
 
-    def _ports(self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker,
-               writer: Writer) -> None:
+    def _ports(
+        self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer
+    ) -> None:
         """The outside names. Constants: one ID, full-width incrementing bursts, normal memory."""
         for name, member in lite_channels(ADDRESS_BITS).items():
             inner, outer = getattr(control, name), getattr(self, f"s_axil_{name}")
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         owners = {"ar": issuer, "r": unpacker, "aw": writer, "w": writer, "b": writer}
         size = self.config.bus_bytes.bit_length() - 1
-        constants = {"arsize": size, "arburst": INCR, "arcache": 0b0011,
-                     "awsize": size, "awburst": INCR, "awcache": 0b0011,
-                     "wstrb": (1 << self.config.bus_bytes) - 1}
-        channels = {**read_channels(self.config.memory_bits),
-                    **write_channels(self.config.memory_bits)}
+        constants = {
+            "arsize": size,
+            "arburst": INCR,
+            "arcache": 0b0011,
+            "awsize": size,
+            "awburst": INCR,
+            "awcache": 0b0011,
+            "wstrb": (1 << self.config.bus_bytes) - 1,
+        }
+        channels = {
+            **read_channels(self.config.memory_bits),
+            **write_channels(self.config.memory_bits),
+        }
         for name, member in channels.items():
             outer = getattr(self, f"m_axi_{name}")
             owner = owners[name[:2] if name[:2] in owners else name[0]]
@@ -148,10 +193,16 @@ class Overlay(wiring.Component):
     def _events(self, m: Module, control: Control, execute: Execute, result: Result) -> None:
         """What the counters count."""
         events = {
-            "EXEC_RUN": execute.issued, "EXEC_WAIT_LHS": execute.waits_lhs,
-            "EXEC_WAIT_RHS": execute.waits_rhs, "EXEC_WAIT_RESULT": execute.waits_result,
+            "EXEC_RUN": execute.issued,
+            "EXEC_WAIT_LHS": execute.waits_lhs,
+            "EXEC_WAIT_RHS": execute.waits_rhs,
+            "EXEC_WAIT_RESULT": execute.waits_result,
             "READ_BEATS": self.m_axi_rvalid & self.m_axi_rready,
-            "WRITE_BEATS": self.m_axi_wvalid & self.m_axi_wready, "LAYERS": result.done,
+            "WRITE_BEATS": self.m_axi_wvalid & self.m_axi_wready,
+            "LAYERS": result.done,
         }
-        m.d.comb += [control.events[index].eq(events[name])
-                     for index, name in enumerate(COUNTERS) if name in events]
+        m.d.comb += [
+            control.events[index].eq(events[name])
+            for index, name in enumerate(COUNTERS)
+            if name in events
+        ]

@@ -1,4 +1,5 @@
 """Pipelined population count."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, Value
@@ -22,8 +23,8 @@ def stages(lanes: int) -> int:
 class Popcount(wiring.Component):
     """count = number of ones in `bits`, `stages(lanes)` cycles later.
 
-    A binary tree of adders with registers between levels: never `sum(bits)`, which yosys turns into one badly mapped
-    macro cell, nor a linear chain.
+    A binary tree of adders with registers between levels: never `sum(bits)`, which yosys turns into
+    one badly mapped macro cell, nor a linear chain.
 
     Parameters
     ----------
@@ -34,6 +35,9 @@ class Popcount(wiring.Component):
     bits : In(lanes)
     count : Out(bits to hold `lanes`)
     """
+
+    bits: Signal
+    count: Signal
 
     def __init__(self, *, lanes: int) -> None:
         if not isinstance(lanes, int) or lanes < 1:
@@ -47,7 +51,8 @@ class Popcount(wiring.Component):
         for stage in range(stages(self.lanes)):
             for _ in range(LEVELS_PER_STAGE):
                 row = [a + b for a, b in zip(row[::2], row[1::2], strict=False)] + (
-                    [row[-1]] if len(row) % 2 else [])
+                    [row[-1]] if len(row) % 2 else []
+                )
             registers = [Signal(len(v), name=f"sum_{stage}_{i}") for i, v in enumerate(row)]
             m.d.sync += [r.eq(v) for r, v in zip(registers, row, strict=True)]
             row = list(registers)

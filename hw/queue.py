@@ -1,4 +1,5 @@
 """The instruction queue of a stage."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
@@ -17,10 +18,11 @@ QUEUE_LATENCY = 3
 class InstructionQueue(wiring.Component):
     """Bus words in, whole instructions out.
 
-    A block RAM holds the words; a loader assembles the next instruction while the stage runs the current one. An
-    instruction is offered QUEUE_LATENCY cycles after its last word was written or, when it was there already,
-    words-per-instruction + 2 cycles after the one before was taken. Never full by construction: codegen cuts programs
-    so that at most QUEUE_INSTRUCTIONS are in flight.
+    A block RAM holds the words; a loader assembles the next instruction while the stage runs the
+    current one. An instruction is offered QUEUE_LATENCY cycles after its last word was written or,
+    when it was there already, words-per-instruction + 2 cycles after the one before was taken.
+    Never full by construction: codegen cuts programs so that at most QUEUE_INSTRUCTIONS are in
+    flight.
 
     Parameters
     ----------
@@ -41,8 +43,9 @@ class InstructionQueue(wiring.Component):
         self.memory_bits = memory_bits
         self.beats = INSTRUCTION_BITS // memory_bits
         self.layout = layout(FORMATS[stage])
-        super().__init__({"word": In(memory_bits), "write": In(1),
-                          "out": Out(stream.Signature(self.layout))})
+        super().__init__(
+            {"word": In(memory_bits), "write": In(1), "out": Out(stream.Signature(self.layout))}
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,8 +53,13 @@ class InstructionQueue(wiring.Component):
         m.submodules.words = words = memory.Memory(shape=self.memory_bits, depth=depth, init=[])
         write, read = words.write_port(), words.read_port()
         written, taken = Signal(range(depth)), Signal(range(depth))
-        m.d.comb += [write.addr.eq(written), write.data.eq(self.word), write.en.eq(self.write),
-                     read.addr.eq(taken), read.en.eq(1)]
+        m.d.comb += [
+            write.addr.eq(written),
+            write.data.eq(self.word),
+            write.en.eq(self.write),
+            read.addr.eq(taken),
+            read.en.eq(1),
+        ]
         with m.If(self.write):
             m.d.sync += written.eq(written + 1)
 
@@ -64,10 +72,14 @@ class InstructionQueue(wiring.Component):
         with m.If(request):
             m.d.sync += [taken.eq(taken + 1), requested.eq(requested + 1)]
         with m.If(arriving):
-            m.d.sync += [assembled.eq(Cat(assembled[self.memory_bits:], read.data)),
-                         arrived.eq(arrived + 1)]
-        m.d.comb += [self.out.valid.eq(arrived == self.beats),
-                     self.out.payload.eq(assembled[:self.layout.size])]
+            m.d.sync += [
+                assembled.eq(Cat(assembled[self.memory_bits :], read.data)),
+                arrived.eq(arrived + 1),
+            ]
+        m.d.comb += [
+            self.out.valid.eq(arrived == self.beats),
+            self.out.payload.eq(assembled[: self.layout.size]),
+        ]
         with m.If(self.out.valid & self.out.ready):
             m.d.sync += [requested.eq(0), arrived.eq(0)]
         return m

@@ -1,4 +1,5 @@
 """A requantizer lane."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
@@ -18,8 +19,9 @@ _CODE = FORMATS[Stage.RESULT]["lo"].width
 class Requantizer(wiring.Component):
     """y = clip((acc * M + B) >> n, lo, hi), acc = 2 * acc - column_sum when bipolar.
 
-    REQUANTIZE_LATENCY cycles, one result a cycle. Rounding is half-up and free: B contains 2^(n-1). Products and sums
-    are exact for acc_bits <= 32; `shift`, `lo`, `hi` and `bipolar` must be stable while results are under way.
+    REQUANTIZE_LATENCY cycles, one result a cycle. Rounding is half-up and free: B contains 2^(n-1).
+    Products and sums are exact for acc_bits <= 32; `shift`, `lo`, `hi` and `bipolar` must be stable
+    while results are under way.
 
     Parameters
     ----------
@@ -32,13 +34,29 @@ class Requantizer(wiring.Component):
     code : Out(signed(32))
     """
 
+    acc: Signal
+    column_sum: Signal
+    param: Signal
+    bipolar: Signal
+    shift: Signal
+    lo: Signal
+    hi: Signal
+    code: Signal
+
     def __init__(self, *, acc_bits: int) -> None:
         self.acc_bits = acc_bits
-        super().__init__({
-            "acc": In(signed(acc_bits)), "column_sum": In(signed(acc_bits)),
-            "param": In(PARAM_LAYOUT), "bipolar": In(1), "shift": In(_SHIFT),
-            "lo": In(signed(_CODE)), "hi": In(signed(_CODE)), "code": Out(signed(_CODE)),
-        })
+        super().__init__(
+            {
+                "acc": In(signed(acc_bits)),
+                "column_sum": In(signed(acc_bits)),
+                "param": In(PARAM_LAYOUT),
+                "bipolar": In(1),
+                "shift": In(_SHIFT),
+                "lo": In(signed(_CODE)),
+                "hi": In(signed(_CODE)),
+                "code": Out(signed(_CODE)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -1,13 +1,16 @@
 """The result stage: tiles leave the drain chain, are requantized, merged and written."""
+
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.delay import delayed
 from hw.emit import Emitter
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
+from hw.ring import ring_layout
 from hw.unpack import write_layout
 from ir.isa import FORMATS, Stage, layout
 
@@ -20,55 +23,84 @@ SELECT_TO_CODE = 1 + REQUANTIZE_LATENCY
 class Result(wiring.Component):
     """Drains a tile in columns * period cycles from `load` on; nothing can hold it (see Execute).
 
-    In each column, group g of R rows is selected in cycle g of the period; the codes reach the emitter SELECT_TO_CODE
-    cycles later.
+    In each column, group g of R rows is selected in cycle g of the period; the codes reach the
+    emitter SELECT_TO_CODE cycles later.
 
     Members
     -------
     instructions : In(stream)       from the result queue
     write : In(write_layout)        requantizer parameters
     load : In(1), advance : Out(1), acc : In, column_sum : In       the array's drain chain
-    ring_take : In(1), ring_words : In(16), ring_room : Out(1)      reservations by the execute stage
+    ring_take : In(1), ring_words : In(16), ring_room : Out(1)   reservations by the execute stage
     done : Out(1)                   the layer's last write is answered
     finished : Out(1)               and it was the program's last layer
-    idle : Out(1)                   no instruction
-    place, units, bits, limit, position   the ring and the writer
+    ring : Out(ring_layout)         the ring's write port
+    limit, position, writer_*       the writer
     """
+
+    instructions: stream.Interface
+    write: data.View
+    load: Signal
+    advance: Signal
+    acc: data.View
+    column_sum: Signal
+    ring_take: Signal
+    ring_words: Signal
+    ring_room: Signal
+    done: Signal
+    finished: Signal
+    ring: data.View
+    limit: Signal
+    position: Signal
+    writer_load: Signal
+    writer_address: Signal
+    writer_idle: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        emitter = Emitter(config=config)
-        self._emitter = emitter
-        super().__init__({
-            "instructions": In(stream.Signature(RESULT)),
-            "write": In(write_layout(config)),
-            "load": In(1), "advance": Out(1),
-            "acc": In(data.ArrayLayout(signed(config.acc_bits), config.dm)),
-            "column_sum": In(signed(config.acc_bits)),
-            "ring_take": In(1), "ring_words": In(16), "ring_room": Out(1),
-            "done": Out(1), "finished": Out(1), "idle": Out(1),
-            "place": Out(emitter.place.shape()), "units": Out(emitter.units.shape()),
-            "bits": Out(emitter.bits.shape()), "limit": Out(range(config.ring_depth)),
-            "position": In(range(config.ring_depth)),
-            "writer_load": Out(1), "writer_address": Out(32), "writer_idle": In(1),
-        })
+        super().__init__(
+            {
+                "instructions": In(stream.Signature(RESULT)),
+                "write": In(write_layout(config)),
+                "load": In(1),
+                "advance": Out(1),
+                "acc": In(data.ArrayLayout(signed(config.acc_bits), config.dm)),
+                "column_sum": In(signed(config.acc_bits)),
+                "ring_take": In(1),
+                "ring_words": In(16),
+                "ring_room": Out(1),
+                "done": Out(1),
+                "finished": Out(1),
+                "ring": Out(ring_layout(config)),
+                "limit": Out(range(config.ring_depth)),
+                "position": In(range(config.ring_depth)),
+                "writer_load": Out(1),
+                "writer_address": Out(32),
+                "writer_idle": In(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, running = Signal(RESULT), Signal()
-        m.submodules.emitter = emitter = self._emitter
-        m.d.comb += [self.instructions.ready.eq(~running), self.idle.eq(~running),
-                     self.writer_load.eq(self.instructions.valid & self.instructions.ready),
-                     self.writer_address.eq(self.instructions.payload.address),
-                     self.done.eq(running & emitter.complete & self.writer_idle),
-                     self.finished.eq(self.done & now.last)]
+        m.submodules.emitter = emitter = Emitter(config=self.config)
+        m.d.comb += [
+            self.instructions.ready.eq(~running),
+            self.writer_load.eq(self.instructions.valid & self.instructions.ready),
+            self.writer_address.eq(self.instructions.payload.address),
+            self.done.eq(running & emitter.complete & self.writer_idle),
+            self.finished.eq(self.done & now.last),
+        ]
         with m.If(self.writer_load):
             m.d.sync += [now.eq(self.instructions.payload), running.eq(1)]
         with m.If(self.done):
             m.d.sync += running.eq(0)
-        m.d.comb += [emitter.now.eq(now), emitter.restart.eq(self.writer_load),
-                     self.place.eq(emitter.place), self.units.eq(emitter.units),
-                     self.bits.eq(emitter.bits), self.limit.eq(emitter.limit)]
+        m.d.comb += [
+            emitter.now.eq(now),
+            emitter.restart.eq(self.writer_load),
+            self.ring.eq(emitter.ring),
+            self.limit.eq(emitter.limit),
+        ]
         self._reserve(m, emitter, running)
         self._drain(m, now, emitter)
         return m
@@ -79,10 +111,14 @@ class Result(wiring.Component):
         m.d.comb += [
             waiting.eq(self.limit - self.position),
             self.ring_room.eq(
-                running & (reserved + waiting + self.ring_words < self.config.ring_depth)),
+                running & (reserved + waiting + self.ring_words < self.config.ring_depth)
+            ),
         ]
-        m.d.sync += reserved.eq(reserved + Mux(self.ring_take, self.ring_words, 0)
-                                - Mux(emitter.merged, emitter.now.ring_words, 0))
+        m.d.sync += reserved.eq(
+            reserved
+            + Mux(self.ring_take, self.ring_words, 0)
+            - Mux(emitter.merged, emitter.now.ring_words, 0)
+        )
 
     def _drain(self, m: Module, now: data.View, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
@@ -98,38 +134,41 @@ class Result(wiring.Component):
             with m.If(column_end):
                 m.d.sync += column.eq(column + 1)
         with m.If(tile_end):
-            m.d.sync += [active.eq(0), row.eq(Mux(row + 1 == now.row_tiles, 0, row + 1)),
-                         param_row.eq(Mux(row + 1 == now.row_tiles, 0,
-                                          param_row + config.row_groups))]
+            m.d.sync += [
+                active.eq(0),
+                row.eq(Mux(row + 1 == now.row_tiles, 0, row + 1)),
+                param_row.eq(Mux(row + 1 == now.row_tiles, 0, param_row + config.row_groups)),
+            ]
         with m.If(self.load):
             m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
 
-        group = cycle[:max(1, (config.row_groups - 1).bit_length())]
+        group = cycle[: max(1, (config.row_groups - 1).bit_length())]
         self._lanes(m, now, emitter, group, now.param_base + param_row + cycle)
-        flags = Cat(selects & (cycle + 1 == config.row_groups), column == 0,
-                    column + 1 == now.columns, selects)
-        for i in range(SELECT_TO_CODE):
-            delayed, delayed_group = Signal(4, name=f"flags_{i}"), Signal.like(
-                group, name=f"group_{i}")
-            m.d.sync += [delayed.eq(flags), delayed_group.eq(group)]
-            flags, group = delayed, delayed_group
-        m.d.comb += [emitter.column_ready.eq(flags[0]), emitter.first_column.eq(flags[1]),
-                     emitter.last_column.eq(flags[2]), emitter.code_valid.eq(flags[3]),
-                     emitter.group.eq(group)]
+        column_ready = selects & (cycle + 1 == config.row_groups)
+        flags = Cat(column_ready, column + 1 == now.columns, selects, group)
+        m.d.comb += Cat(
+            emitter.column_ready, emitter.last_column, emitter.code_valid, emitter.group
+        ).eq(delayed(m, flags, SELECT_TO_CODE, name="flags"))
 
-    def _lanes(self, m: Module, now: data.View, emitter: Emitter, group: Signal,
-               param_address: Signal) -> None:
+    def _lanes(
+        self, m: Module, now: data.View, emitter: Emitter, group: Value, param_address: Value
+    ) -> None:
         """R requantizers; lane r serves rows r, r + R, ... of the tile, in order of the groups."""
         config = self.config
         lanes = config.requant_lanes
         for lane in range(lanes):
-            table = memory.Memory(shape=unsigned(PARAM_LAYOUT.size), depth=config.table_depth,
-                                  init=[])
+            table = memory.Memory(
+                shape=unsigned(PARAM_LAYOUT.size), depth=config.table_depth, init=[]
+            )
             m.submodules[f"params_{lane}"] = table
             write, read = table.write_port(), table.read_port()
-            m.d.comb += [write.addr.eq(self.write.address), write.data.eq(self.write.piece),
-                         write.en.eq(self.write.params & (self.write.bank == lane)),
-                         read.addr.eq(param_address), read.en.eq(1)]
+            m.d.comb += [
+                write.addr.eq(self.write.address),
+                write.data.eq(self.write.piece),
+                write.en.eq(self.write.params & (self.write.bank == lane)),
+                read.addr.eq(param_address),
+                read.en.eq(1),
+            ]
             m.submodules[f"lane_{lane}"] = unit = Requantizer(acc_bits=config.acc_bits)
             acc = Signal(signed(config.acc_bits), name=f"acc_{lane}")
             column_sum = Signal(signed(config.acc_bits), name=f"column_sum_{lane}")
@@ -138,7 +177,13 @@ class Result(wiring.Component):
                     with m.Case(index):
                         m.d.sync += acc.eq(self.acc[index * lanes + lane])
             m.d.sync += column_sum.eq(self.column_sum)
-            m.d.comb += [unit.acc.eq(acc), unit.column_sum.eq(column_sum),
-                         unit.param.eq(read.data), unit.bipolar.eq(now.bipolar),
-                         unit.shift.eq(now.shift), unit.lo.eq(now.lo), unit.hi.eq(now.hi),
-                         emitter.codes[lane].eq(unit.code)]
+            m.d.comb += [
+                unit.acc.eq(acc),
+                unit.column_sum.eq(column_sum),
+                unit.param.eq(read.data),
+                unit.bipolar.eq(now.bipolar),
+                unit.shift.eq(now.shift),
+                unit.lo.eq(now.lo),
+                unit.hi.eq(now.hi),
+                emitter.codes[lane].eq(unit.code),
+            ]

@@ -1,8 +1,9 @@
 """The result ring: bits are merged here until they are whole bus words."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
@@ -15,54 +16,87 @@ def write_bits(config: OverlayConfig) -> int:
     return max(config.dm + 8 - config.write_unit, ELEMENT_BITS)
 
 
-class Ring(wiring.Component):
-    """`ring_depth` bus words, written in runs of `write_unit` bits at any multiple of it, read as whole words.
+def units_per_word(config: OverlayConfig) -> int:
+    """Write units of a bus word."""
+    return config.memory_bits // config.write_unit
 
-    One narrow RAM for each unit of a bus word, so that a run may cross into the next word: units below the first
-    one's place take the next address. A read returns its word in the next cycle and holds it while `read_enable` is low.
+
+def most_units(config: OverlayConfig) -> int:
+    """Units of the widest ring write."""
+    return min(write_bits(config) // config.write_unit, units_per_word(config))
+
+
+def ring_layout(config: OverlayConfig) -> data.StructLayout:
+    """A write to the ring.
+
+    place   position of the first unit, in units from the ring's begin (wraps)
+    units   how many are written; 0 writes nothing
+    bits    their bits
+    """
+    return data.StructLayout(
+        {
+            "place": range(config.ring_depth * units_per_word(config)),
+            "units": range(most_units(config) + 1),
+            "bits": write_bits(config),
+        }
+    )
+
+
+class Ring(wiring.Component):
+    """`ring_depth` bus words: written in runs of units at any unit, read as whole words.
+
+    One narrow RAM for each unit of a bus word, so that a run may cross into the next word: units
+    below the first one's place take the next address. A read returns its word in the next cycle and
+    holds it while `read_enable` is low.
 
     Members
     -------
-    place : In    position of the first unit, in units from the ring's begin (wraps)
-    units : In    how many are written; 0 writes nothing
-    bits : In     their bits
+    write : In(ring_layout)
     read_address : In, read_enable : In(1), word : Out(F)
     """
 
+    write: data.View
+    read_address: Signal
+    read_enable: Signal
+    word: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        self.unit = config.write_unit
-        self.per_word = config.memory_bits // self.unit
-        self.most = min(write_bits(config) // self.unit, self.per_word)
-        super().__init__({
-            "place": In(range(config.ring_depth * self.per_word)),
-            "units": In(range(self.most + 1)), "bits": In(write_bits(config)),
-            "read_address": In(range(config.ring_depth)), "read_enable": In(1),
-            "word": Out(config.memory_bits),
-        })
+        super().__init__(
+            {
+                "write": In(ring_layout(config)),
+                "read_address": In(range(config.ring_depth)),
+                "read_enable": In(1),
+                "word": Out(config.memory_bits),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        place_bits = (self.per_word - 1).bit_length()
-        first, word = self.place[:place_bits], self.place[place_bits:]
-        for index in range(self.per_word):
+        width, per_word = self.config.write_unit, units_per_word(self.config)
+        place_bits = (per_word - 1).bit_length()
+        first, word = self.write.place[:place_bits], self.write.place[place_bits:]
+        for index in range(per_word):
             m.submodules[f"unit_{index}"] = unit = memory.Memory(
-                shape=self.unit, depth=self.config.ring_depth, init=[])
+                shape=width, depth=self.config.ring_depth, init=[]
+            )
             write, read = unit.write_port(), unit.read_port()
             turn = Signal(place_bits, name=f"turn_{index}")
             m.d.comb += [
                 turn.eq(Const(index, place_bits) - first),
-                write.en.eq(turn < self.units),
+                write.en.eq(turn < self.write.units),
                 write.addr.eq(word + Mux(first > index, 1, 0)),
                 write.data.eq(self._pick(turn)),
-                read.addr.eq(self.read_address), read.en.eq(self.read_enable),
-                self.word[index * self.unit:(index + 1) * self.unit].eq(read.data),
+                read.addr.eq(self.read_address),
+                read.en.eq(self.read_enable),
+                self.word.word_select(index, width).eq(read.data),
             ]
         return m
 
     def _pick(self, turn: Value) -> Value:
         """Unit number `turn` of the bits to write."""
-        choice: Value = self.bits[:self.unit]
-        for index in range(1, self.most):
-            choice = Mux(turn == index, self.bits.word_select(index, self.unit), choice)
+        bits, width = self.write.bits, self.config.write_unit
+        choice: Value = bits[:width]
+        for index in range(1, most_units(self.config)):
+            choice = Mux(turn == index, bits.word_select(index, width), choice)
         return choice

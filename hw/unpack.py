@@ -1,4 +1,5 @@
 """The fetch stage's data half: bus words become pieces, written where they belong."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
@@ -18,19 +19,27 @@ def piece_bits(config: OverlayConfig) -> int:
 
 def write_layout(config: OverlayConfig) -> data.StructLayout:
     """A piece on its way to a buffer, one cycle after it left the gearbox."""
-    return data.StructLayout({
-        "lhs": unsigned(1), "rhs": unsigned(1), "params": unsigned(1), "taps": unsigned(1),
-        "bank": unsigned(8), "address": unsigned(24), "piece": unsigned(piece_bits(config)),
-    })
+    return data.StructLayout(
+        {
+            "lhs": unsigned(1),
+            "rhs": unsigned(1),
+            "params": unsigned(1),
+            "taps": unsigned(1),
+            "bank": unsigned(8),
+            "address": unsigned(24),
+            "piece": unsigned(piece_bits(config)),
+        }
+    )
 
 
 class Unpacker(wiring.Component):
     """Cuts the read data of each fetch instruction into pieces and addresses them.
 
-    Pieces come in groups (`chunks` pieces, the last of them `tail_bits` long), groups in units. What a unit is depends
-    on the kind: a row tile (lhs), a pixel (rhs). Pixels are spread over the Dn banks by their flat index on a grid of
-    the layer's virtual width, one such grid for each of the stride^2 phases, so that the Dn neighbours which a
-    column tile needs at any kernel position lie in Dn different banks.
+    Pieces come in groups (`chunks` pieces, the last of them `tail_bits` long), groups in units.
+    What a unit is depends on the kind: a row tile (lhs), a pixel (rhs). Pixels are spread over the
+    Dn banks by their flat index on a grid of the layer's virtual width, one such grid for each of
+    the stride^2 phases, so that the Dn neighbours which a column tile needs at any kernel position
+    lie in Dn different banks.
 
     One piece a cycle; one idle cycle between instructions.
 
@@ -40,24 +49,41 @@ class Unpacker(wiring.Component):
     rdata, rvalid, rready             the read data channel
     write : Out(write_layout)         registered, to the operand buffers and tables
     queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
-    lhs_token, rhs_token : Out(1)     a row tile, or Dn pixels (or the tensor's last), have left the gearbox
+    lhs_token, rhs_token : Out(1)     a row tile, or Dn pixels (or the last), left the gearbox
     """
+
+    job: stream.Interface
+    rdata: Signal
+    rvalid: Signal
+    rready: Signal
+    write: data.View
+    queue_write: Signal
+    lhs_token: Signal
+    rhs_token: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        super().__init__({
-            "job": In(stream.Signature(FETCH)),
-            "rdata": In(config.memory_bits), "rvalid": In(1), "rready": Out(1),
-            "write": Out(write_layout(config)), "queue_write": Out(len(Stage)),
-            "lhs_token": Out(1), "rhs_token": Out(1),
-        })
+        super().__init__(
+            {
+                "job": In(stream.Signature(FETCH)),
+                "rdata": In(config.memory_bits),
+                "rvalid": In(1),
+                "rready": Out(1),
+                "write": Out(write_layout(config)),
+                "queue_write": Out(len(Stage)),
+                "lhs_token": Out(1),
+                "rhs_token": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        m.submodules.gearbox = box = Gearbox(memory_bits=config.memory_bits,
-                                             piece_bits=piece_bits(config),
-                                             grain=1 if config.dk % 8 else 8)
+        m.submodules.gearbox = box = Gearbox(
+            memory_bits=config.memory_bits,
+            piece_bits=piece_bits(config),
+            grain=1 if config.dk % 8 else 8,
+        )
         slot, full = Signal(FETCH), Signal()
         now, busy = Signal(FETCH), Signal()
         m.d.comb += self.job.ready.eq(~full)
@@ -70,8 +96,10 @@ class Unpacker(wiring.Component):
         chunk_end, group_end, unit_end = Signal(), Signal(), Signal()
         is_lhs = now.kind == Kind.LHS
         m.d.comb += [
-            box.word.eq(self.rdata), box.word_valid.eq(self.rvalid),
-            self.rready.eq(box.word_ready), box.enable.eq(busy),
+            box.word.eq(self.rdata),
+            box.word_valid.eq(self.rvalid),
+            self.rready.eq(box.word_ready),
+            box.enable.eq(busy),
             box.length.eq(Mux(chunk + 1 == now.chunks, now.tail_bits, now.piece_bits)),
             chunk_end.eq(box.emit & (chunk + 1 == now.chunks)),
             group_end.eq(chunk_end & (group + 1 == now.groups)),
@@ -95,16 +123,28 @@ class Unpacker(wiring.Component):
         m.d.comb += self.lhs_token.eq(group_end & is_lhs)
         return m
 
-    def _outputs(self, m: Module, now: data.View, box: Gearbox, chunk: Signal, group: Signal,
-                 lhs_address: Signal, bank: Signal, address: Signal) -> None:
+    def _outputs(
+        self,
+        m: Module,
+        now: data.View,
+        box: Gearbox,
+        chunk: Signal,
+        group: Signal,
+        lhs_address: Signal,
+        bank: Signal,
+        address: Signal,
+    ) -> None:
         """Registered write port: which buffer, which bank, where."""
         write = self.write
-        m.d.sync += [write.lhs.eq(box.emit & (now.kind == Kind.LHS)),
-                     write.rhs.eq(box.emit & (now.kind == Kind.RHS)),
-                     write.params.eq(box.emit & (now.kind == Kind.PARAMS)),
-                     write.taps.eq(box.emit & (now.kind == Kind.TAPS)),
-                     write.piece.eq(box.piece), write.bank.eq(chunk),
-                     write.address.eq(now.base + group)]
+        m.d.sync += [
+            write.lhs.eq(box.emit & (now.kind == Kind.LHS)),
+            write.rhs.eq(box.emit & (now.kind == Kind.RHS)),
+            write.params.eq(box.emit & (now.kind == Kind.PARAMS)),
+            write.taps.eq(box.emit & (now.kind == Kind.TAPS)),
+            write.piece.eq(box.piece),
+            write.bank.eq(chunk),
+            write.address.eq(now.base + group),
+        ]
         with m.Switch(now.kind):
             with m.Case(Kind.LHS):
                 m.d.sync += write.address.eq(lhs_address)
@@ -112,17 +152,21 @@ class Unpacker(wiring.Component):
                 m.d.sync += [write.bank.eq(bank), write.address.eq(address)]
         beats = INSTRUCTION_BITS // self.config.memory_bits
         header, destination = Signal(), Signal(2)
-        m.d.comb += [header.eq(group[:(beats - 1).bit_length()] == 0),
-                     destination.eq(Mux(header, box.piece[:2], destination_register := Signal(2)))]
+        m.d.comb += [
+            header.eq(group[: (beats - 1).bit_length()] == 0),
+            destination.eq(Mux(header, box.piece[:2], destination_register := Signal(2))),
+        ]
         with m.If(box.emit):
             m.d.sync += destination_register.eq(destination)
         to_queue = box.emit & (now.kind == Kind.PROGRAM)
-        m.d.sync += [self.queue_write[stage].eq(to_queue & (destination == stage))
-                     for stage in Stage]
+        m.d.sync += [
+            self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
+        ]
 
-    def _pixel(self, m: Module, now: data.View, emit: Signal, pixel_end: Signal,
-               tensor_end: Signal) -> tuple[Signal, Signal]:
-        """Bank and address of an activation piece: a walk over the tensor's pixels in raster order."""
+    def _pixel(
+        self, m: Module, now: data.View, emit: Signal, pixel_end: Signal, tensor_end: Signal
+    ) -> tuple[Signal, Signal]:
+        """Bank and address of an activation piece: a walk over the tensor in raster order."""
         columns = self.config.dn
         x, px, py = Signal(16), Signal(4), Signal(4)
         bank, words = Signal(range(columns)), Signal(24)
@@ -141,21 +185,31 @@ class Unpacker(wiring.Component):
                 with m.If(bank == columns - 1):
                     m.d.sync += [bank.eq(0), words.eq(words + now.tile_stride)]
             with m.If(x + 1 == now.width):
-                self._next_row(m, now, (x, px, py), (bank, words), (row_bank, row_words),
-                               (phase, phase_row))
+                self._next_row(
+                    m, now, (x, px, py), (bank, words), (row_bank, row_words), (phase, phase_row)
+                )
         m.d.comb += self.rhs_token.eq(
-            pixel_end & is_rhs & ((tile_pixel == columns - 1) | tensor_end))
+            pixel_end & is_rhs & ((tile_pixel == columns - 1) | tensor_end)
+        )
         with m.If(pixel_end & is_rhs):
             m.d.sync += tile_pixel.eq(Mux(self.rhs_token, 0, tile_pixel + 1))
         with m.If(tensor_end):
-            m.d.sync += [s.eq(0) for s in (x, px, py, bank, words, row_bank, row_words, phase,
-                                           phase_row, inner)]
+            m.d.sync += [
+                s.eq(0)
+                for s in (x, px, py, bank, words, row_bank, row_words, phase, phase_row, inner)
+            ]
         return bank, address
 
-    def _next_row(self, m: Module, now: data.View, place: tuple[Signal, Signal, Signal],
-                  pixel: tuple[Signal, Signal], row: tuple[Signal, Signal],
-                  phases: tuple[Signal, Signal]) -> None:
-        """At a row's end: the next row of phases, or a step of the virtual width within the first."""
+    def _next_row(
+        self,
+        m: Module,
+        now: data.View,
+        place: tuple[Signal, Signal, Signal],
+        pixel: tuple[Signal, Signal],
+        row: tuple[Signal, Signal],
+        phases: tuple[Signal, Signal],
+    ) -> None:
+        """At a row's end: the next row of phases, or a step of the virtual width in the first."""
         x, px, py = place
         (bank, words), (row_bank, row_words), (phase, phase_row) = pixel, row, phases
         columns = self.config.dn
@@ -174,5 +228,11 @@ class Unpacker(wiring.Component):
                 next_words.eq(row_words + now.pitch_words + Mux(wraps, now.tile_stride, 0)),
             ]
             m.d.sync += [py.eq(0), phase_row.eq(0), phase.eq(0)]
-        m.d.sync += [x.eq(0), px.eq(0), bank.eq(next_bank), words.eq(next_words),
-                     row_bank.eq(next_bank), row_words.eq(next_words)]
+        m.d.sync += [
+            x.eq(0),
+            px.eq(0),
+            bank.eq(next_bank),
+            words.eq(next_words),
+            row_bank.eq(next_bank),
+            row_words.eq(next_words),
+        ]

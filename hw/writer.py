@@ -1,7 +1,8 @@
 """The AXI4 write master: whole words of the result ring go to memory."""
+
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,10 +11,10 @@ from hw.config import OverlayConfig
 
 
 class Writer(wiring.Component):
-    """Writes ring words from `begin` on to consecutive addresses, as many as there are whenever it is idle.
+    """Writes ring words to consecutive addresses, as many as there are whenever it is idle.
 
-    Cycles, when nothing holds it: words seen in cycle c are cut into a burst there, the address is offered in c+1, word
-    k in c+2+k, and after the last word one idle cycle follows.
+    Cycles, when nothing holds it: words seen in cycle c are cut into a burst there, the address is
+    offered in c+1, word k in c+2+k, and after the last word one idle cycle follows.
 
     Members
     -------
@@ -25,33 +26,74 @@ class Writer(wiring.Component):
     aw*, w*, b*                        the channels
     """
 
+    load: Signal
+    address: Signal
+    limit: Signal
+    position: Signal
+    idle: Signal
+    ring_address: Signal
+    ring_enable: Signal
+    ring_word: Signal
+    awaddr: Signal
+    awlen: Signal
+    awvalid: Signal
+    awready: Signal
+    wdata: Signal
+    wlast: Signal
+    wvalid: Signal
+    wready: Signal
+    bvalid: Signal
+    bready: Signal
+
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
         depth = config.ring_depth
-        super().__init__({
-            "load": In(1), "address": In(32), "limit": In(range(depth)),
-            "position": Out(range(depth)), "idle": Out(1),
-            "ring_address": Out(range(depth)), "ring_enable": Out(1),
-            "ring_word": In(config.memory_bits),
-            "awaddr": Out(32), "awlen": Out(8), "awvalid": Out(1), "awready": In(1),
-            "wdata": Out(config.memory_bits), "wlast": Out(1), "wvalid": Out(1), "wready": In(1),
-            "bvalid": In(1), "bready": Out(1),
-        })
+        super().__init__(
+            {
+                "load": In(1),
+                "address": In(32),
+                "limit": In(range(depth)),
+                "position": Out(range(depth)),
+                "idle": Out(1),
+                "ring_address": Out(range(depth)),
+                "ring_enable": Out(1),
+                "ring_word": In(config.memory_bits),
+                "awaddr": Out(32),
+                "awlen": Out(8),
+                "awvalid": Out(1),
+                "awready": In(1),
+                "wdata": Out(config.memory_bits),
+                "wlast": Out(1),
+                "wvalid": Out(1),
+                "wready": In(1),
+                "bvalid": In(1),
+                "bready": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         waiting = Signal(range(self.config.ring_depth))
         address, left, pending = Signal(32), Signal(9), Signal(16)
         m.d.comb += waiting.eq(self.limit - self.position)
-        beats = burst_beats(m, address=address, remaining=waiting,
-                            memory_bits=self.config.memory_bits)
+        beats = burst_beats(
+            m, address=address, remaining=waiting, memory_bits=self.config.memory_bits
+        )
         burst = Signal.like(beats)
         taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
-        m.d.comb += [self.awaddr.eq(address), self.awlen.eq(burst - 1), self.bready.eq(1),
-                     self.wdata.eq(self.ring_word), self.wlast.eq(left == 1),
-                     self.ring_enable.eq(1), self.ring_address.eq(self.position + taken)]
-        m.d.sync += [self.position.eq(self.position + taken),
-                     pending.eq(pending + begun - (self.bvalid & self.bready))]
+        m.d.comb += [
+            self.awaddr.eq(address),
+            self.awlen.eq(burst - 1),
+            self.bready.eq(1),
+            self.wdata.eq(self.ring_word),
+            self.wlast.eq(left == 1),
+            self.ring_enable.eq(1),
+            self.ring_address.eq(self.position + taken),
+        ]
+        m.d.sync += [
+            self.position.eq(self.position + taken),
+            pending.eq(pending + begun - (self.bvalid & self.bready)),
+        ]
         with m.If(self.load):
             m.d.sync += address.eq(self.address)
         with m.FSM():
@@ -63,8 +105,10 @@ class Writer(wiring.Component):
             with m.State("ADDRESS"):
                 m.d.comb += self.awvalid.eq(1)
                 with m.If(self.awready):
-                    m.d.sync += [left.eq(burst),
-                                 address.eq(address + burst * self.config.bus_bytes)]
+                    m.d.sync += [
+                        left.eq(burst),
+                        address.eq(address + burst * self.config.bus_bytes),
+                    ]
                     m.next = "DATA"
             with m.State("DATA"):
                 m.d.comb += self.wvalid.eq(1)

@@ -1,11 +1,14 @@
-"""The instruction set: ONE table, from which decoder, assembler, disassembler and docs/isa.md are derived.
+"""The instruction set: ONE table for decoder, assembler, disassembler and docs/isa.md.
 
-A program is a string of `INSTRUCTION_BITS`-bit words in external memory. Each belongs to one of three stages, which run
-nested-loop instructions from their own queues and meet through counted tokens: one instruction covers a layer's loop.
+A program is a string of `INSTRUCTION_BITS`-bit words in external memory. Each belongs to one of
+three stages, which run nested-loop instructions from their own queues and meet through counted
+tokens: one instruction covers a layer's loop.
 
-Source: BISMO's fetch / execute / result stages. Ours differs in that an instruction holds the whole loop nest of a
-layer, in that tokens are counts of tiles, and in that every layout lives here alone (BISMO keeps three copies).
+Source: BISMO's fetch / execute / result stages. Ours differs in that an instruction holds the whole
+loop nest of a layer, in that tokens are counts of tiles, and in that every layout lives here alone
+(BISMO keeps three copies).
 """
+
 from __future__ import annotations
 
 import enum
@@ -64,7 +67,8 @@ def _f(width: int, doc: str, *, signed: bool = False) -> Field:
 _STAGE = {"stage": _f(2, "queue: 0 fetch, 1 execute, 2 result")}
 
 FORMATS: dict[Stage, dict[str, Field]] = {
-    Stage.FETCH: _STAGE | {
+    Stage.FETCH: {
+        **_STAGE,
         "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program"),
         "wait_done": _f(1, "take one layer-done token before the first burst"),
         "address": _f(ADDRESS_BITS, "byte address of the first segment, on a bus word"),
@@ -86,7 +90,8 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "pitch_banks": _f(8, "rhs: virtual row width mod Dn"),
         "pitch_words": _f(24, "rhs: (virtual row width div Dn) * tile_stride"),
     },
-    Stage.EXECUTE: _STAGE | {
+    Stage.EXECUTE: {
+        **_STAGE,
         "row_tiles": _f(16, "Tm, the inner tile loop"),
         "col_tiles": _f(24, "Tn, the outer tile loop"),
         "w_bits": _f(4, "digit-planes of the weights"),
@@ -112,7 +117,8 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "tile_cycles": _f(16, "cycles that draining a tile takes: columns * period"),
         "ring_words": _f(16, "result ring words that a column tile may need"),
     },
-    Stage.RESULT: _STAGE | {
+    Stage.RESULT: {
+        **_STAGE,
         "row_tiles": _f(16, "Tm, the inner tile loop"),
         "col_tiles": _f(24, "Tn, the outer tile loop"),
         "columns": _f(8, "array columns drained of each tile"),
@@ -159,7 +165,8 @@ ENTRY_BITS = 64
 def layout(fields: Mapping[str, Field]) -> data.StructLayout:
     """The hardware view of a format, least significant field first."""
     return data.StructLayout(
-        {name: signed(f.width) if f.signed else unsigned(f.width) for name, f in fields.items()})
+        {name: signed(f.width) if f.signed else unsigned(f.width) for name, f in fields.items()}
+    )
 
 
 def pack(fields: Mapping[str, Field], values: Mapping[str, int]) -> int:
@@ -191,7 +198,7 @@ def unpack(fields: Mapping[str, Field], word: int) -> dict[str, int]:
 
 
 def encode(stage: Stage, values: Mapping[str, int]) -> int:
-    """An instruction word. Fields that are not named are 0; a value too large raises EncodingError."""
+    """An instruction word. Fields not named are 0; a value too large raises EncodingError."""
     fields = FORMATS[stage]
     return pack(fields, dict.fromkeys(fields, 0) | {"stage": int(stage)} | dict(values))
 
@@ -209,7 +216,7 @@ def words_of(program: bytes) -> Iterator[int]:
     """The instruction words of a program image."""
     size = INSTRUCTION_BITS // 8
     for start in range(0, len(program), size):
-        yield int.from_bytes(program[start:start + size], "little")
+        yield int.from_bytes(program[start : start + size], "little")
 
 
 def disassemble(program: bytes) -> str:
@@ -217,7 +224,7 @@ def disassemble(program: bytes) -> str:
     lines = []
     for index, word in enumerate(words_of(program)):
         stage, values = decode(word)
-        shown = {k: v for k, v in values.items() if v and k != "stage"}
+        shown: dict[str, int | str] = {k: v for k, v in values.items() if v and k != "stage"}
         if stage is Stage.FETCH:
             shown["kind"] = Kind(values["kind"]).name
         lines.append(f"{index:4} {stage.name:8}" + " ".join(f"{k}={v}" for k, v in shown.items()))
@@ -226,8 +233,13 @@ def disassemble(program: bytes) -> str:
 
 def markdown() -> str:
     """docs/isa.md."""
-    parts = ["# Instruction set", "", "Generated from `ir/isa.py` by `make docs`; do not edit.", "",
-             f"Every instruction is {INSTRUCTION_BITS} bits, least significant field first."]
+    parts = [
+        "# Instruction set",
+        "",
+        "Generated from `ir/isa.py` by `make docs`; do not edit.",
+        "",
+        f"Every instruction is {INSTRUCTION_BITS} bits, least significant field first.",
+    ]
     tables = {s.name.capitalize(): f for s, f in FORMATS.items()}
     for title, fields in (tables | {"Tap table entry": TAP, "Requantizer entry": PARAM}).items():
         parts += ["", f"## {title}", "", "| bits | field | meaning |", "|---|---|---|"]

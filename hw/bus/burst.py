@@ -1,4 +1,5 @@
 """Cutting a contiguous region into AXI bursts."""
+
 from __future__ import annotations
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
@@ -10,7 +11,7 @@ def burst_beats(m: Module, *, address: Value, remaining: Value, memory_bits: int
     """Beats of the next burst: what remains, at most 256, never across a 4 KiB page."""
     word_bytes = memory_bits // 8
     page_words = PAGE_BYTES // word_bytes
-    word = address[word_bytes.bit_length() - 1:12]
+    word = address[word_bytes.bit_length() - 1 : 12]
     to_page = Signal(range(page_words + 1))
     limit, beats = Signal(range(MAX_BURST + 1)), Signal(range(MAX_BURST + 1))
     m.d.comb += [
