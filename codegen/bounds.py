@@ -81,8 +81,10 @@ def utilization(
 ) -> tuple[float, dict[str, float]]:
     """(share of the array's peak, its four factors); their product is the share.
 
-    shape   operands against what their tiles hold        bits     digits against what their planes hold
-    memory  exec against the lower bound                  sequence the lower bound against the measurement
+    shape     operands against what their tiles hold
+    bits      digits against what their planes hold
+    memory    exec against the lower bound
+    sequence  the lower bound against the measurement
     """
     bound = layer_bound(shape, config)
     work = shape.rows * shape.depth * shape.pixels * shape.weights.bits * shape.activations.bits

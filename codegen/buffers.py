@@ -20,7 +20,7 @@ def power_of_two(least: int) -> int:
 
 
 def drain_lanes(config: OverlayConfig, shapes: Sequence[LayerShape]) -> int:
-    """Fewest requantizer lanes with which no tile leaves more slowly than it is computed, where that can be."""
+    """Fewest requantizer lanes with which tiles leave as fast as they come, where that can be."""
     divisors = [r for r in range(1, config.dm + 1) if config.dm % r == 0]
     for lanes in divisors:
         tilings = [

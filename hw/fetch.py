@@ -152,4 +152,6 @@ class ReadIssuer(wiring.Component):
             m.d.comb += taken.eq(now.reserve)
         m.d.sync += space.eq(space - taken + self.lhs_freed)
         m.d.sync += tokens.eq(tokens + self.done_token - (reserve & first & now.wait_done))
+        with m.If(self.start):  # nobody waited for the last layer of the program before
+            m.d.sync += tokens.eq(0)
         return may_pass, reserve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flows import cocotb_run
 from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
 JOBS = 36
@@ -30,3 +31,19 @@ def test_random_memory_stalls_change_no_result(overlay: str) -> None:
     jobs = [random_job(overlay, 1000 + seed) for seed in range(STALLED)]
     for stall_seed in (1, 2):
         run_jobs(jobs, stall_seed=stall_seed)
+
+
+COCOTB = {"2x16x2": range(6), "4x48x3": range(6)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", COCOTB)
+def test_cocotb_with_memory_and_control_by_others_agrees(overlay: str) -> None:
+    jobs = [random_job(overlay, seed) for seed in COCOTB[overlay]]
+    run_jobs(jobs, simulate=cocotb_run.run)
+
+
+@pytest.mark.slow
+def test_cocotb_with_random_stalls_on_all_channels() -> None:
+    jobs = [random_job("3x7x5", seed) for seed in range(4)]
+    run_jobs(jobs, simulate=cocotb_run.run, stall_seed=3)
