@@ -1,0 +1,73 @@
+"""The gearbox: a string of bits in bus words, out in pieces, each in the earliest cycle."""
+
+import pytest
+from amaranth.hdl import Signal
+
+from hw.gearbox import Gearbox, shifted
+from tests.hw.streams import Handshake, gap, idle, put, simulate, when
+
+SIZES = [(32, 40, 8), (64, 64, 8), (64, 128, 8), (32, 45, 1), (64, 71, 1)]
+
+
+def random_lengths(rng, memory_bits: int, piece_bits: int, grain: int) -> list[int]:
+    """Pieces of any length of the grain; with whole bytes also strings of 1, 2 or 4 bits."""
+    if grain == 8 and rng.randrange(2):
+        return [rng.choice([1, 2, 4])] * 200
+    return [rng.randrange(grain, piece_bits + 1, grain) for _ in range(60)]
+
+
+def cut(lengths: list[int], flushes: list[bool], memory_bits: int, rng):
+    """(words, pieces, words used up when each piece leaves) for random bits."""
+    words: list[int] = []
+    pieces, used, place = [], [], 0
+    for length, flush in zip(lengths, flushes, strict=True):
+        while len(words) * memory_bits < place + length:
+            words.append(rng.getrandbits(memory_bits))
+        string = sum(word << (index * memory_bits) for index, word in enumerate(words))
+        pieces.append((string >> place) & ((1 << length) - 1))
+        place += length
+        used.append(-(-place // memory_bits))
+        if flush:
+            place = used[-1] * memory_bits
+    return words, pieces, used
+
+
+@pytest.mark.parametrize(("memory_bits", "piece_bits", "grain"), SIZES)
+@pytest.mark.parametrize("stalls", [False, True])
+def test_random_pieces(rng, memory_bits: int, piece_bits: int, grain: int, stalls: bool) -> None:
+    lengths = random_lengths(rng, memory_bits, piece_bits, grain)
+    flushes = [rng.randrange(10) == 0 for _ in lengths]
+    words, pieces, used = cut(lengths, flushes, memory_bits, rng)
+    dut = Gearbox(memory_bits=memory_bits, piece_bits=piece_bits, grain=grain)
+    bus = Handshake(payload=dut.word, valid=dut.word_valid, ready=dut.word_ready)
+    stall = rng if stalls else None
+
+    async def feed(ctx) -> None:
+        for word in words:
+            await put(ctx, bus, word, stall)
+
+    async def consume(ctx) -> None:
+        for length, flush, expected in zip(lengths, flushes, pieces, strict=True):
+            await idle(ctx, gap(stall))
+            ctx.set(dut.length, length)
+            ctx.set(dut.flush, flush)
+            ctx.set(dut.enable, 1)
+            (piece,) = await ctx.tick().sample(dut.piece).until(dut.emit)
+            assert piece == expected
+            ctx.set(dut.enable, 0)
+
+    trace = {"emit": dut.emit, "take": dut.word_valid & dut.word_ready}
+    cycles = simulate(dut, feed, consume, trace=trace)
+    emits, takes = when(cycles, "emit"), when(cycles, "take")
+    for emit, needed in zip(emits, used, strict=True):
+        assert sum(take <= emit for take in takes) == needed, "a word was taken too early or late"
+    if not stalls:  # a piece a cycle, or as many as it needs words
+        before = [0, *used[:-1]]
+        gaps = [max(1, now - last) for now, last in zip(used, before, strict=True)]
+        assert emits == [sum(gaps[: index + 1]) - 1 for index in range(len(gaps))]
+
+
+def test_shifted_never_grows() -> None:
+    value, amount = Signal(8), Signal(4)
+    assert len(shifted(value, amount, width=11, left=True)) == 11
+    assert len(shifted(value, amount, width=11, left=False, grain=8)) == 11

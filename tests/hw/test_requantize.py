@@ -1,0 +1,76 @@
+"""The requantizer against Python's unbounded integers, at every extreme."""
+
+import itertools
+
+import pytest
+
+from hw.requantize import REQUANTIZE_LATENCY, Requantizer
+from ir.isa import FORMATS, PARAM, Stage
+from tests.hw.streams import simulate
+
+INT32 = FORMATS[Stage.RESULT]["lo"].range
+
+
+def model(acc: int, column_sum: int, param: dict[str, int], settings: dict[str, int]) -> int:
+    """clip((acc * M + B) >> n, lo, hi)."""
+    value = 2 * acc - column_sum if settings["bipolar"] else acc
+    code = (value * param["multiplier"] + param["offset"]) >> settings["shift"]
+    return max(settings["lo"], min(settings["hi"], code))
+
+
+def check(acc_bits: int, inputs: list[tuple[int, int, dict[str, int]]], settings: dict) -> None:
+    """One input a cycle, its code REQUANTIZE_LATENCY cycles later."""
+    dut = Requantizer(acc_bits=acc_bits)
+
+    async def drive(ctx) -> None:
+        for name, value in settings.items():
+            ctx.set(getattr(dut, name), value)
+        for acc, column_sum, param in [*inputs, *inputs[:1] * REQUANTIZE_LATENCY]:
+            ctx.set(dut.acc, acc)
+            ctx.set(dut.column_sum, column_sum)
+            ctx.set(dut.param, param)
+            await ctx.tick()
+
+    cycles = simulate(dut, drive, trace={"code": dut.code})
+    codes = [cycle["code"] for cycle in cycles[REQUANTIZE_LATENCY:]][: len(inputs)]
+    assert codes == [model(*one, settings) for one in inputs]
+
+
+@pytest.mark.parametrize("acc_bits", [4, 16, 32])
+@pytest.mark.parametrize("bipolar", [0, 1])
+@pytest.mark.parametrize("shift", [0, 1, 17, 47])
+def test_extremes(acc_bits: int, bipolar: int, shift: int) -> None:
+    ends = [-(1 << (acc_bits - 1)), -1, 0, 1, (1 << (acc_bits - 1)) - 1]
+    sums = ends if bipolar else [0]
+    multipliers = [*PARAM["multiplier"].range, 0, 1, -1]
+    offsets = [*PARAM["offset"].range, 0]
+    inputs = [
+        (acc, column_sum, {"multiplier": m, "offset": b})
+        for acc, column_sum, m, b in itertools.product(ends, sums, multipliers, offsets)
+    ]
+    settings = {"bipolar": bipolar, "shift": shift, "lo": INT32[0], "hi": INT32[1]}
+    check(acc_bits, inputs, settings)
+
+
+@pytest.mark.parametrize("limits", [(0, 255), (-128, 127), (0, 0), (-1, 0), INT32, (5, 6)])
+def test_random_values_and_limits(rng, limits: tuple[int, int]) -> None:
+    shift = rng.randrange(48)
+    inputs = [
+        (
+            rng.randrange(-(1 << 23), 1 << 23),
+            rng.randrange(-(1 << 23), 1 << 23),
+            {name: rng.randint(*field.range) for name, field in PARAM.items()},
+        )
+        for _ in range(150)
+    ]
+    settings = {"bipolar": rng.randrange(2), "shift": shift, "lo": limits[0], "hi": limits[1]}
+    check(24, inputs, settings)
+
+
+@pytest.mark.parametrize(("acc", "code"), [(5, 1), (6, 2), (-5, -1), (-6, -1), (-7, -2)])
+def test_half_an_lsb_in_the_offset_rounds_half_up(acc: int, code: int) -> None:
+    """acc / 4 with B = 2: 5/4 -> 1, 6/4 -> 2, -6/4 -> -1."""
+    settings = {"bipolar": 0, "shift": 2, "lo": -8, "hi": 7}
+    param = {"multiplier": 1, "offset": 2}
+    assert model(acc, 0, param, settings) == code
+    check(8, [(acc, 0, param)], settings)
