@@ -1,0 +1,95 @@
+"""The overlay of a run: sized to a network by the models of cycles and resources, then emitted."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from codegen.emit import emit_verilog
+from codegen.sizing import size
+from flows.project import OVERLAYS
+from flows.steps import digest
+from flows.workspace import Workspace
+from hw.config import OverlayConfig
+from ir import plugins
+from ir.graph import IntegerGraph
+from ir.graph_file import graph_to_dict
+
+SOURCES = ("ir", "hw", "codegen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sized:
+    """An overlay and what the resource model says of it. limit: what kept it from being larger."""
+
+    config: OverlayConfig
+    resources: dict[str, Any]
+    limit: str
+
+    @property
+    def label(self) -> str:
+        """Dm x Dk x Dn, for people."""
+        return f"{self.config.dm}x{self.config.dk}x{self.config.dn}"
+
+
+def overlay_budget(space: Workspace) -> tuple[int, int]:
+    """(LUTs, block RAMs) that the overlay may take: the config's, at most the board's."""
+    wanted, board = space.project.overlay, space.board
+    luts, blocks = board.budget.luts, board.bram_blocks_for_buffers
+    return min(wanted.luts or luts, luts), min(wanted.bram_blocks or blocks, blocks)
+
+
+def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
+    """The fastest overlay for `graph` within the budget; CapacityError when none fits."""
+    luts, bram_blocks = overlay_budget(space)
+    memory = space.board.memory
+    numbers = {
+        "luts": luts,
+        "bram_blocks": bram_blocks,
+        "memory_bits": memory.bus_bits,
+        "latency": memory.latency_cycles,
+    }
+
+    def work() -> Mapping[str, Any]:
+        found = size(graph, board=space.board, **numbers)
+        return {
+            "style": found.config.style,
+            "config": asdict(found.config),
+            "cycles": found.cycles,
+            "resources": dict(found.resources),
+            "limit": found.limit,
+        }
+
+    inputs = numbers | {"graph": graph_digest(graph), "board": asdict(space.board)}
+    result = space.steps.do(
+        "size", title, inputs, work, sources=(*SOURCES, "boards"), describe=_describe
+    )
+    return Sized(
+        config=overlay_from(result["style"], result["config"]),
+        resources=result["resources"],
+        limit=result["limit"],
+    )
+
+
+def verilog_of(config: OverlayConfig) -> str:
+    """The overlay's Verilog, emitted once in this process."""
+    if config not in _EMITTED:
+        _EMITTED[config] = emit_verilog(config)
+    return _EMITTED[config]
+
+
+_EMITTED: dict[OverlayConfig, str] = {}
+
+
+def overlay_from(style: str, values: Mapping[str, int]) -> OverlayConfig:
+    """The config of an overlay from its plain values."""
+    return plugins.load(OVERLAYS, style, OverlayConfig)(**values)
+
+
+def graph_digest(graph: IntegerGraph) -> str:
+    """SHA-256 of everything in a graph."""
+    return digest(graph_to_dict(graph))
+
+
+def _describe(result: Mapping[str, Any]) -> str:
+    config = result["config"]
+    return f"array {config['dm']}x{config['dk']}x{config['dn']}, limited by {result['limit']}"

@@ -1,0 +1,128 @@
+"""The co-design loop: plan -> network and overlay -> measured cycles -> plan, until it repeats.
+
+The problem that it solves: least validation loss subject to measured cycles <= budget, on the
+fastest overlay that fits the budget of LUTs and block RAMs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from flows.networks import Networks
+from flows.rounds import Round, plan_cycles, play_round
+from flows.workspace import Workspace
+from ir.cost import CostModel
+from ir.errors import CapacityError
+from ir.plan import PrecisionPlan
+from quant.allocator import Allocation, build_allocator
+
+LEAST_SHARE = 0.6  # below it, bits move too little for the loop to mean anything
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """All rounds. budget: cycles. share: bit_dependent_share of the first overlay.
+    repeats: the round whose plan and overlay came again; None: the rounds ran out."""
+
+    rounds: tuple[Round, ...]
+    allocations: dict[int, Allocation]
+    budget: int
+    share: float
+    repeats: int | None
+
+    def keeps(self, found: Round) -> bool:
+        """Whether a round's measured cycles are within the budget."""
+        return found.measured.cycles <= self.budget
+
+    @property
+    def best(self) -> Round:
+        """Of the rounds that keep the budget the one of least validation loss."""
+        kept = [found for found in self.rounds if self.keeps(found)]
+        if not kept:
+            fewest = min(found.measured.cycles for found in self.rounds)
+            raise CapacityError(
+                f"no round keeps the cycle budget: the fastest needs {fewest} cycles, the budget "
+                f"has {self.budget}; raise cycle_budget, rounds, or the LUTs of the overlay"
+            )
+        return min(kept, key=lambda found: (found.tuned.loss, found.measured.cycles))
+
+
+def run_loop(space: Workspace, networks: Networks, report: Callable[[Loop], None]) -> Loop:
+    """Rounds until plan and overlay repeat an earlier one's, at most as many as the config says.
+
+    The first plan is the widest uniform one. Gains are read from its network in every round: it
+    is trained at the widest width under consideration, and what changes between rounds is the
+    cost. `report` is told after every round.
+    """
+    project = space.project
+    first = play_round(space, networks, networks.uniform(project.widest), 0)
+    loop = Loop(
+        rounds=(first,),
+        allocations={},
+        budget=cycle_budget(project.cycle_budget, first),
+        share=bit_dependent_share(first),
+        repeats=None,
+    )
+    report(loop)
+    while len(loop.rounds) < project.rounds and loop.repeats is None:
+        loop = _next(space, networks, loop)
+        report(loop)
+    return loop
+
+
+def allocate(space: Workspace, networks: Networks, found: Round, budget: int) -> Allocation:
+    """A plan for the cost that a round measured."""
+    latency = space.board.memory.latency_cycles
+    graph = found.tuned.graph
+
+    def truth(plan: PrecisionPlan) -> int:
+        return plan_cycles(graph, found.overlay, plan, latency=latency)
+
+    allocator = build_allocator(space.project.allocator)
+    return allocator.allocate(
+        networks.tuned(networks.uniform(space.project.widest)).model,
+        space.data.search,
+        CostModel(table=found.table, plan_cycles=truth),
+        budget,
+        space.project.seed,
+    )
+
+
+def cycle_budget(wanted: int | float, first: Round) -> int:
+    """Cycles: a number as it is, a fraction f between all layers at 2 bits (0) and at 8 (1)."""
+    if isinstance(wanted, int):
+        return wanted
+    narrow, wide = _uniform(first, 2), _uniform(first, 8)
+    return int(narrow + wanted * (wide - narrow))
+
+
+def bit_dependent_share(first: Round) -> float:
+    """(c4 - c2) / (0.75 c4): the share of the cycles at 4 bits that follows the bits."""
+    narrow, wide = _uniform(first, 2), _uniform(first, 4)
+    return (wide - narrow) / (0.75 * wide)
+
+
+def _uniform(first: Round, bits: int) -> int:
+    if bits not in first.uniform:
+        raise CapacityError(
+            f"all layers at {bits} bits do not fit the first overlay, which "
+            f"{first.overlay.label} was sized to {max(first.plan.widths)} bits; add {bits} to "
+            "choices, or give cycle_budget in cycles"
+        )
+    return first.uniform[bits]
+
+
+def _next(space: Workspace, networks: Networks, loop: Loop) -> Loop:
+    """The loop with one more round, or closed because the round would repeat an earlier one."""
+    number = len(loop.rounds)
+    allocation = allocate(space, networks, loop.rounds[-1], loop.budget)
+    # An overlay follows from its network and a network from its plan: equal plans, equal overlays.
+    for earlier in loop.rounds:
+        if earlier.plan == allocation.plan:
+            return replace(loop, repeats=earlier.number)
+    found = play_round(space, networks, allocation.plan, number)
+    return replace(
+        loop,
+        rounds=(*loop.rounds, found),
+        allocations=loop.allocations | {number: allocation},
+    )
+

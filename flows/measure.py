@@ -1,0 +1,156 @@
+"""Cycles of whole networks on an overlay: simulated in the harness, held against the cycle model.
+
+A measurement that differs from its prediction, or from the overlay's own counter, is an error and
+never a number.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from codegen.bounds import network_bounds, total_bound
+from codegen.cycles import MemoryTiming, predict
+from codegen.lower import CompiledNetwork
+from flows.bench import Bench, BenchResult, Job, JobResult, Region, layer_cycles
+from flows.harness import simulate
+from hw.csr import COUNTERS, OFFSETS
+from ir.errors import CapacityError, MismatchError
+
+PAGE_BYTES = 4096
+CYCLE_LIMIT_FACTOR = 4  # a job that takes so many times its prediction hangs
+HIGH = "_HI"
+Simulate = Any  # flows.harness.simulate or flows.cocotb_run.run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Cycles of one image, START to irq, in all and by layer, and the overlay's counters.
+
+    bound: lower bound of the whole; layer_bounds: of each layer alone.
+    """
+
+    cycles: int
+    predicted: int
+    bound: int
+    layers: dict[str, int]
+    layers_predicted: dict[str, int]
+    layers_bound: dict[str, int]
+    counters: dict[str, int]
+
+    def check(self, where: str) -> "Measured":
+        """Itself; MismatchError where measurement, model, bound and counter disagree."""
+        for name, cycles in self.layers.items():
+            _equal(cycles, self.layers_predicted[name], where, name)
+        _equal(self.cycles, self.predicted, where, None)
+        if self.counters["CYCLES"] != self.cycles:
+            raise MismatchError(
+                f"{where}: measured {self.cycles} cycles, the overlay's own counter says "
+                f"{self.counters['CYCLES']}"
+            )
+        if self.cycles < self.bound:
+            raise MismatchError(
+                f"{where}: measured {self.cycles} cycles, below the lower bound of {self.bound}"
+            )
+        return self
+
+
+def _equal(measured: int, predicted: int, where: str, layer: str | None) -> None:
+    if measured != predicted:
+        raise MismatchError(
+            f"{where}: measured {measured} cycles, predicted {predicted}", layer=layer
+        )
+
+
+def output_regions(network: CompiledNetwork) -> tuple[Region, ...]:
+    """Where each layer writes, in order."""
+    return tuple(Region(address=at, size=size) for at, size in _outputs(network))
+
+
+def _outputs(network: CompiledNetwork) -> list[tuple[int, int]]:
+    return [layer.output_region for layer in network.layers]
+
+
+def bench_of(
+    networks: Sequence[CompiledNetwork], verilog: str, *, latency: int, memory_limit: int
+) -> Bench:
+    """A bench that any of `networks`, all compiled for one overlay, can run on.
+
+    memory_limit: bytes of the board's memory; CapacityError when a network needs more.
+    """
+    needs = max(network.memory_bytes for network in networks)
+    if needs > memory_limit:
+        raise CapacityError(
+            f"the network needs {needs} bytes of memory, the board has {memory_limit}; take "
+            "narrower widths or another board"
+        )
+    expected = max(predict(network, MemoryTiming(latency=latency)).cycles for network in networks)
+    return Bench(
+        verilog=verilog,
+        memory_bits=networks[0].config.memory_bits,
+        memory_bytes=-(-needs // PAGE_BYTES) * PAGE_BYTES,
+        regmap=OFFSETS,
+        latency=latency,
+        counters=tuple(name + half for name in COUNTERS for half in ("", HIGH)),
+        cycle_limit=CYCLE_LIMIT_FACTOR * expected + 10_000,
+    )
+
+
+def job_of(network: CompiledNetwork, image: np.ndarray, *, dumps: bool = False) -> Job:
+    """One image (C, H, W) of codes through a network, whose own images are loaded with it."""
+    return Job(
+        loads=network.segments | {network.input_address: network.pack_input(image)},
+        registers=network.registers,
+        dumps=output_regions(network) if dumps else (),
+    )
+
+
+def measured_of(network: CompiledNetwork, result: JobResult, *, latency: int) -> Measured:
+    """A job's cycles beside what the model and the bounds say of the same network."""
+    names = [layer.name for layer in network.layers]
+    model = predict(network, MemoryTiming(latency=latency))
+    bounds = network_bounds(network)
+    spent = layer_cycles(result, output_regions(network))
+    return Measured(
+        cycles=result.measured,
+        predicted=model.cycles,
+        bound=total_bound(bounds).cycles,
+        layers=dict(zip(names, spent, strict=True)),
+        layers_predicted=dict(zip(names, model.layers, strict=True)),
+        layers_bound={n: b.cycles for n, b in zip(names, bounds, strict=True)},
+        counters=counters_of(result),
+    )
+
+
+def counters_of(result: JobResult) -> dict[str, int]:
+    """The overlay's 64-bit counters."""
+    values = result.counters
+    return {name: values[name] + (values[name + HIGH] << 32) for name in COUNTERS}
+
+
+def measure(
+    networks: Mapping[str, CompiledNetwork],
+    verilog: str,
+    *,
+    latency: int,
+    memory_limit: int,
+    workers: int = 1,
+) -> tuple[dict[str, Measured], BenchResult]:
+    """One image through each of the {title: network}, in one harness; each one checked.
+
+    Cycles do not depend on data: the image is the input's largest code everywhere.
+    """
+    compiled = list(networks.values())
+    bench = bench_of(compiled, verilog, latency=latency, memory_limit=memory_limit)
+    result = simulate(bench, [job_of(n, _full_image(n)) for n in compiled], workers=workers)
+    found = {
+        title: measured_of(network, job, latency=latency).check(title)
+        for (title, network), job in zip(networks.items(), result.jobs, strict=True)
+    }
+    return found, result
+
+
+def _full_image(network: CompiledNetwork) -> np.ndarray:
+    tensor = network.graph.tensors[network.graph.input]
+    return np.full(tensor.shape, tensor.precision.max, dtype=np.int64)

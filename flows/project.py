@@ -1,0 +1,179 @@
+"""A project's config: one YAML file, one frozen dataclass, everything that decides a result.
+
+    name: digits
+    network: {name: d4, width: 4}
+
+What is not written has a default. The resolved config lands in the run's folder, and its hash
+names that folder.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from boards.loader import Board, load_board
+from ir import plugins
+from ir.config import load_config, plain
+from ir.errors import ConfigError, shorten
+from ir.files import to_json
+from ir.plan import check_width
+from quant.allocator import FOLDER as ALLOCATORS
+from quant.data import DataConfig
+from quant.net import FOLDER as NETS
+from quant.net import NetConfig
+from quant.prepare import Granularity, QuantizerConfig
+from quant.quantizer import FOLDER as QUANTIZERS
+from quant.train import Recipe
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+OVERLAYS = "hw/overlays"
+ALL_WIDTHS = tuple(range(2, 9))
+MOST_ROUNDS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """name: a file of `quant/nets/`. width: channels of its first layer. checkpoint: weights that
+    are trained already (a torch file with its state dict); none: it is trained here."""
+
+    name: str = "d4"
+    width: int = 8
+    checkpoint: Path | None = None
+
+    def __post_init__(self) -> None:
+        plugins.path(NETS, self.name)
+        NetConfig(name=self.name, width=self.width)
+
+    def setup(self, seed: int) -> NetConfig:
+        """What builds it, with weights from `seed`."""
+        return NetConfig(name=self.name, width=self.width, seed=seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayBudget:
+    """style: a file of `hw/overlays/`. luts, bram_blocks: what the overlay may take; none: all that
+    the board has."""
+
+    style: str = "bit_serial"
+    luts: int | None = None
+    bram_blocks: int | None = None
+
+    def __post_init__(self) -> None:
+        plugins.path(OVERLAYS, self.style)
+        for name in ("luts", "bram_blocks"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} must be at least 1, not {shorten(value)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How the float network is trained, and how it is fine-tuned at a plan."""
+
+    float_epochs: int = 40
+    float_learning_rate: float = 0.01
+    tune_epochs: int = 30
+    tune_learning_rate: float = 0.005
+    frozen_norm_epochs: int = 5
+    batch_size: int = 64
+    weight_decay: float = 1e-4
+    granularity: Granularity = "per_channel"
+
+    def __post_init__(self) -> None:
+        self.of_float(0)
+        self.of_plan(0)
+
+    def of_float(self, seed: int) -> Recipe:
+        """The recipe of the float network."""
+        return Recipe(
+            epochs=self.float_epochs,
+            learning_rate=self.float_learning_rate,
+            batch_size=self.batch_size,
+            weight_decay=self.weight_decay,
+            seed=seed,
+        )
+
+    def of_plan(self, seed: int) -> Recipe:
+        """The recipe of fine-tuning at a plan."""
+        return Recipe(
+            epochs=self.tune_epochs,
+            learning_rate=self.tune_learning_rate,
+            batch_size=self.batch_size,
+            weight_decay=self.weight_decay,
+            frozen_norm_epochs=min(self.frozen_norm_epochs, self.tune_epochs),
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """choices: the widths that a layer may have. cycle_budget: cycles for one image, or, as a
+    fraction f with a decimal point, c2 + f (c8 - c2), where c_b are the measured cycles of all
+    layers at b bits on the first overlay. rounds: at most so many of the loop."""
+
+    name: str
+    seed: int = 0
+    board: str = "sim"
+    network: Network = field(default_factory=Network)
+    data: DataConfig = field(default_factory=DataConfig)
+    quantizer: str = "lsq"
+    allocator: str = "eagl"
+    choices: tuple[int, ...] = ALL_WIDTHS
+    cycle_budget: int | float = 0.3
+    overlay: OverlayBudget = field(default_factory=OverlayBudget)
+    rounds: int = 4
+    training: Training = field(default_factory=Training)
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"name must be letters, digits, '_', '-' and '.', not {shorten(self.name)}"
+            )
+        if not 0 <= self.seed < 1 << 31:
+            raise ConfigError(f"seed must be 0 to 2^31 - 1, not {self.seed}")
+        plugins.path("boards", self.board, ".yaml")
+        plugins.path(QUANTIZERS, self.quantizer)
+        plugins.path(ALLOCATORS, self.allocator)
+        self._check_search()
+
+    def _check_search(self) -> None:
+        for width in self.choices:
+            check_width(width, "choices")
+        if not self.choices or sorted(set(self.choices)) != list(self.choices):
+            raise ConfigError(
+                f"choices must be different widths in ascending order, not {list(self.choices)}"
+            )
+        if isinstance(self.cycle_budget, float) and not 0 <= self.cycle_budget <= 1:
+            raise ConfigError(
+                "cycle_budget as a fraction must be 0 to 1, not "
+                f"{self.cycle_budget}; write a number of cycles without a decimal point"
+            )
+        if isinstance(self.cycle_budget, int) and self.cycle_budget < 1:
+            raise ConfigError(f"cycle_budget must be at least 1 cycle, not {self.cycle_budget}")
+        if not 1 <= self.rounds <= MOST_ROUNDS:
+            raise ConfigError(f"rounds must be 1 to {MOST_ROUNDS}, not {self.rounds}")
+
+    @property
+    def hash(self) -> str:
+        """Eight hexadecimal digits that name the folder of this project's run."""
+        return hashlib.sha256(to_json(plain(self)).encode()).hexdigest()[:8]
+
+    @property
+    def widest(self) -> int:
+        """The widest choice: where the loop starts and what gains are read from."""
+        return self.choices[-1]
+
+    @property
+    def weights_quantizer(self) -> QuantizerConfig:
+        """The quantizer and its granularity."""
+        return QuantizerConfig(name=self.quantizer, granularity=self.training.granularity)
+
+    def load_board(self) -> Board:
+        """The board."""
+        return load_board(self.board)
+
+
+def load_project(path: Path, overrides: tuple[str, ...] = ()) -> Project:
+    """The config at `path` with its `a.b=c` overrides; ConfigError names the key."""
+    return load_config(Project, path, overrides)

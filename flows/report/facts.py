@@ -1,0 +1,236 @@
+"""The facts of a run as files in report/: summary, layers, iterations, cost table, resources."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from boards.loader import board_names, load_board
+from codegen.lower import CompiledNetwork, lower
+from codegen.resources import load_coefficients, predict_resources
+from codegen.tiling import Tiling
+from flows.artifacts import publish
+from flows.compile import describe_overlay
+from flows.hardware import overlay_budget
+from flows.loop import LEAST_SHARE, Loop
+from flows.networks import Networks
+from flows.report.trace import perfetto
+from flows.rounds import Round, widths_of
+from flows.run_folder import versions
+from flows.steps import digest
+from flows.verify import Proof
+from flows.workspace import Workspace
+from hw.config import OverlayConfig
+from ir.errors import ConfigError
+from ir.files import to_json
+from ir.golden import execute
+from quant.train import evaluate
+
+GROUP = "report"
+SUMMARY, LAYERS = "report/summary.json", "report/layers.json"
+RESOURCES, COSTS = "report/resources.json", "report/cost_table.json"
+TRACE = "report/schedule.perfetto.json"
+
+
+def write_facts(
+    space: Workspace, networks: Networks, loop: Loop, proofs: Sequence[Proof]
+) -> dict[str, Any]:
+    """Write every file of report/ but the page and iterations.jsonl; the summary."""
+    best = loop.best
+    network = lower(best.tuned.graph, best.overlay.config)
+    resources = resource_facts(space, best.overlay.config)
+    summary = summarize(space, networks, loop, proofs, resources)
+    files = {
+        SUMMARY: summary,
+        LAYERS: layer_facts(space, network, best),
+        RESOURCES: resources,
+        COSTS: best.table.to_dict(),
+        TRACE: perfetto(network, best.measured, space.board),
+    }
+    data = {name: (to_json(value, indent=1) + "\n").encode() for name, value in files.items()}
+    publish(space.run, GROUP, digest(files)[:16], lambda: data)
+    return summary
+
+
+def summarize(
+    space: Workspace,
+    networks: Networks,
+    loop: Loop,
+    proofs: Sequence[Proof],
+    resources: Mapping[str, Any],
+) -> dict[str, Any]:
+    """summary.json: its keys are a contract, they are only ever added to."""
+    project, best, test = space.project, loop.best, space.data.test
+    measured = best.measured
+    return {
+        "name": project.name,
+        "network": project.network.name,
+        "board": project.board,
+        "overlay": describe_overlay(best.overlay),
+        "plan": {layer: list(pair) for layer, pair in widths_of(best.plan).items()},
+        "accuracy": {
+            "float": evaluate(networks.float_net(), test)["accuracy"],
+            "quantized": evaluate(best.tuned.model, test)["accuracy"],
+            "integer": evaluate(best.tuned.snapped, test)["accuracy"],
+        },
+        "bit_exact": {proof.stage for proof in proofs} == {"golden", "harness", "cocotb"},
+        "cycles": {
+            "measured": measured.cycles,
+            "predicted": measured.predicted,
+            "lower_bound": measured.bound,
+            "per_layer": list(measured.layers.values()),
+        },
+        "resources": resources["overlay"],
+        "iterations": iterations(loop),
+        "versions": versions(),
+        "seconds": round(sum(space.steps.seconds.values()), 3),
+        "seed": project.seed,
+        "best_round": best.number,
+        "cycle_budget": loop.budget,
+        "repeats_round": loop.repeats,
+        "bit_dependent_share": round(loop.share, 4),
+        "bit_dependent_share_ok": loop.share >= LEAST_SHARE,
+        "counters": measured.counters,
+        "performance": performance(space, best),
+        "verified_images": {proof.stage: proof.images for proof in proofs},
+    }
+
+
+def performance(space: Workspace, best: Round) -> dict[str, Any]:
+    """Under the names that FINN (cycles, throughput) and BISMO (counters) use."""
+    measured, clock = best.measured, space.board.clock
+    run, cycles = measured.counters["EXEC_RUN"], measured.cycles
+    return {
+        "latency_cycles": cycles,
+        "max_cycles": max(measured.layers.values()),
+        "estimated_latency_ns": cycles * clock.clk_period_ns,
+        "estimated_throughput_fps": round(clock.frequency_hz / cycles, 3),
+        "stg_exec_idle": cycles - run,
+        "run_eff%_exec": round(100 * run / cycles, 2),
+    }
+
+
+def iterations(loop: Loop) -> list[dict[str, Any]]:
+    """One entry a round, as in iterations.jsonl."""
+    return [_iteration(loop, found) for found in loop.rounds]
+
+
+def iteration_lines(loop: Loop) -> str:
+    """iterations.jsonl."""
+    return "".join(to_json(line) + "\n" for line in iterations(loop))
+
+
+def _iteration(loop: Loop, found: Round) -> dict[str, Any]:
+    measured, allocation = found.measured, loop.allocations.get(found.number)
+    return {
+        "round": found.number,
+        "plan": {layer: list(pair) for layer, pair in widths_of(found.plan).items()},
+        "overlay": describe_overlay(found.overlay) | {"limit": found.overlay.limit},
+        "cycles": {
+            "measured": measured.cycles,
+            "predicted": measured.predicted,
+            "bound": measured.bound,
+            "table_sum": found.table_cycles,
+            "plan_cycles": measured.predicted,
+            "per_layer": measured.layers,
+        },
+        "uniform_cycles": {str(bits): cycles for bits, cycles in found.uniform.items()},
+        "table_entries": {
+            "measured": found.table.count("measured"),
+            "predicted": found.table.count("predicted"),
+        },
+        "budget": loop.budget,
+        "within_budget": loop.keeps(found),
+        "accuracy": found.tuned.accuracy,
+        "nll": found.tuned.loss,
+        "allocation": None if allocation is None else allocation.provenance.to_dict(),
+        "seconds": found.seconds,
+    }
+
+
+def layer_facts(space: Workspace, network: CompiledNetwork, best: Round) -> list[dict[str, Any]]:
+    """Shape, bits, cycles and ranges of each layer; ranges over the test images."""
+    codes = execute(network.graph, space.data.test.images.astype(np.int64))
+    measured = best.measured
+    found = []
+    for layer in network.layers:
+        shape, node = layer.tiling.shape, layer.layer.requantize
+        output, sums = codes[layer.layer.output], codes[layer.layer.linear.output]
+        found.append(
+            {
+                "name": layer.name,
+                "kind": type(layer.layer.linear).__name__,
+                "M": shape.rows,
+                "K": shape.depth,
+                "N": shape.pixels,
+                "w_bits": shape.weights.bits,
+                "a_bits": shape.activations.bits,
+                "cycles": {
+                    "measured": measured.layers[layer.name],
+                    "predicted": measured.layers_predicted[layer.name],
+                    "lower_bound": measured.layers_bound[layer.name],
+                },
+                "tiles": _tiles(layer.tiling),
+                "sums": {"min": int(sums.min()), "max": int(sums.max())},
+                "codes": _range(output, node.lo, node.hi),
+            }
+        )
+    return found
+
+
+def _tiles(tiling: Tiling) -> dict[str, int]:
+    return {"rows": tiling.row_tiles, "columns": tiling.col_tiles, "k_words": tiling.k_words}
+
+
+def _range(codes: np.ndarray, lo: int, hi: int) -> dict[str, Any]:
+    """What of its range a tensor uses; clipped: shares of codes at the upper limit and at 0."""
+    return {
+        "min": int(codes.min()),
+        "max": int(codes.max()),
+        "lo": lo,
+        "hi": hi,
+        "at_hi": round(float((codes == hi).mean()), 4),
+        "at_zero": round(float((codes == 0).mean()), 4),
+    }
+
+
+def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
+    """{overlay: the model's counts on the run's board, boards: against each board's budget}."""
+    luts, blocks = overlay_budget(space)
+    fit = load_coefficients(space.board.family)
+    need = predict_resources(config, space.board.family)
+    return {
+        "overlay": {
+            "lut_cells": need.luts,
+            "lut_packed": None,
+            "comb": need.luts,
+            "ff": need.ff,
+            "bram": need.bram,
+            "dsp": need.dsp,
+            "tool": f"model of {fit.tool}",
+            "version": fit.version,
+            "family": fit.family,
+        },
+        "budget": {"luts": luts, "bram_blocks": blocks},
+        "boards": {name: _on_board(config, name) for name in board_names()},
+    }
+
+
+def _on_board(config: OverlayConfig, name: str) -> dict[str, Any]:
+    """What the overlay takes of a board: {resource: {needs, has}}, or why that is not known."""
+    board = load_board(name)
+    try:
+        need = predict_resources(config, board.family)
+    except ConfigError as error:
+        return {"description": board.description, "unknown": str(error)}
+    pairs = {
+        "LUTs": (need.luts, board.budget.luts),
+        "flip-flops": (need.ff, board.budget.ffs),
+        "block RAMs": (need.bram, board.bram_blocks_for_buffers),
+        "DSPs": (need.dsp, board.budget.dsps),
+    }
+    return {
+        "description": board.description,
+        "fits": all(needs <= has for needs, has in pairs.values()),
+        "resources": {what: {"needs": needs, "has": has} for what, (needs, has) in pairs.items()},
+    }

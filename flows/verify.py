@@ -1,0 +1,154 @@
+"""Proof that the device computes what was trained: torch == golden == RTL, code for code.
+
+Every stage leaves `verification/<stage>.json`. The first difference is written to
+`first_mismatch.json` with layer, image and element, and ends the run with exit code 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from codegen.lower import CompiledNetwork
+from flows import cocotb_run, harness
+from flows.bench import BenchResult
+from flows.measure import Measured, bench_of, job_of, measured_of
+from flows.run_folder import RunFolder
+from flows.workspace import Workspace
+from ir.errors import MismatchError
+from ir.files import write_json
+from ir.golden import execute
+from ir.graph import IntegerGraph
+from quant.data import Split
+from quant.integerize import SnappedNet
+from quant.train import inputs_of
+
+FOLDER = "verification"
+FIRST_MISMATCH = f"{FOLDER}/first_mismatch.json"
+COCOTB_IMAGES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A stage that ended well. codes: how many were compared, over all layers and images."""
+
+    stage: str
+    images: int
+    layers: dict[str, int]
+    cycles: int | None = None
+    cycles_per_second: int | None = None
+    seconds: float | None = None
+
+    @property
+    def codes(self) -> int:
+        """Codes compared, all equal."""
+        return sum(self.layers.values())
+
+
+def prove_golden(space: Workspace, snapped: SnappedNet, graph: IntegerGraph, split: Split) -> Proof:
+    """Torch's snapped network and the golden model agree in every tensor, sums included."""
+    codes = execute(graph, split.images.astype(np.int64))
+    torch_codes = snapped.activations(inputs_of(split))
+    compared: dict[str, int] = {}
+    for name in torch_codes:
+        _compare(space.run, "golden", name, torch_codes[name], codes[name])
+        compared[name] = codes[name].size
+    return _pass(space.run, Proof(stage="golden", images=len(split), layers=compared))
+
+
+def prove_harness(space: Workspace, network: CompiledNetwork, verilog: str) -> Proof:
+    """RTL and golden model agree in every layer on every test image, in the C++ harness."""
+    bench = _bench(space, network, verilog)
+    images = space.data.test.images
+    jobs = [job_of(network, image, dumps=True) for image in images]
+    result = harness.simulate(bench, jobs, workers=space.jobs)
+    return _prove_device(space, "harness", network, images, result)
+
+
+def prove_cocotb(
+    space: Workspace, network: CompiledNetwork, verilog: str, *, waves: bool = False
+) -> Proof:
+    """The same on a few images with cocotb and cocotbext-axi, in the same cycles."""
+    bench = _bench(space, network, verilog)
+    images = space.data.test.images[:COCOTB_IMAGES]
+    jobs = [job_of(network, image, dumps=True) for image in images]
+    folder = space.run / FOLDER / "cocotb" if waves else None
+    result = cocotb_run.run(bench, jobs, folder=folder, waves=waves)
+    return _prove_device(space, "cocotb", network, images, result)
+
+
+def _bench(space: Workspace, network: CompiledNetwork, verilog: str) -> Any:
+    memory = space.board.memory
+    return bench_of(
+        [network], verilog, latency=memory.latency_cycles, memory_limit=memory.size_bytes
+    )
+
+
+def _prove_device(
+    space: Workspace,
+    stage: str,
+    network: CompiledNetwork,
+    images: np.ndarray,
+    result: BenchResult,
+) -> Proof:
+    run, latency = space.run, space.board.memory.latency_cycles
+    golden = execute(network.graph, images.astype(np.int64))
+    compared: dict[str, int] = {}
+    for index, layer in enumerate(network.layers):
+        raw = [job.dumps[index] for job in result.jobs]
+        codes = np.stack([layer.unpack_output(dump) for dump in raw])
+        _compare(run, stage, layer.name, golden[layer.layer.output], codes)
+        compared[layer.name] = codes.size
+    found = [measured_of(network, job, latency=latency) for job in result.jobs]
+    _check_cycles(run, stage, found)
+    proof = Proof(
+        stage=stage,
+        images=len(images),
+        layers=compared,
+        cycles=found[0].cycles,
+        cycles_per_second=round(result.cycles_per_second),
+        seconds=round(result.seconds, 3),
+    )
+    return _pass(run, proof, asdict(found[0]))
+
+
+def _check_cycles(run: RunFolder, stage: str, found: Sequence[Measured]) -> None:
+    """Every image as predicted, and so all alike: cycles do not depend on data."""
+    for image, measured in enumerate(found):
+        try:
+            measured.check(f"{stage}, image {image}")
+        except MismatchError as error:
+            _fail(run, stage, {"what": "cycles", "image": image, "layer": error.layer}, error)
+
+
+def _compare(
+    run: RunFolder, stage: str, layer: str, expected: np.ndarray, got: np.ndarray
+) -> None:
+    """expected, got: (N, C, H, W) codes."""
+    if np.array_equal(expected, got):
+        return
+    image, *element = (int(i) for i in np.argwhere(expected != got)[0])
+    values = int(expected[(image, *element)]), int(got[(image, *element)])
+    error = MismatchError(
+        f"{stage}: image {image} must give {values[0]}, not {values[1]}; "
+        f"{int((expected != got).sum())} of {expected.size} codes differ",
+        layer=layer,
+        element=tuple(element),
+    )
+    place = {"what": "codes", "layer": layer, "image": image, "element": element}
+    _fail(run, stage, place | {"expected": values[0], "got": values[1]}, error)
+
+
+def _fail(run: RunFolder, stage: str, place: Mapping[str, Any], error: MismatchError) -> None:
+    write_json(run / FIRST_MISMATCH, {"stage": stage, **place, "message": str(error)})
+    write_json(run / FOLDER / f"{stage}.json", {"stage": stage, "ok": False, **place})
+    run.event("mismatch", stage=stage, **place)
+    raise error
+
+
+def _pass(run: RunFolder, proof: Proof, cycles: Mapping[str, Any] | None = None) -> Proof:
+    facts = {"ok": True, **asdict(proof), "codes": proof.codes}
+    write_json(run / FOLDER / f"{proof.stage}.json", facts | ({"first": cycles} if cycles else {}))
+    (run / FIRST_MISMATCH).unlink(missing_ok=True)
+    return proof
