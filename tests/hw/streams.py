@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,11 @@ async def pulse(ctx: SimulatorContext, signal: Any, value: Any = 1) -> None:
 def simulate(
     dut: Elaboratable,
     *benches: Bench,
+    background: Sequence[Bench] = (),
     trace: Mapping[str, Any] | None = None,
     limit: int = CYCLE_LIMIT,
 ) -> list[dict[str, Any]]:
-    """Run until every bench has ended; at most `limit` cycles.
+    """Run until every bench has ended, those in the background aside; at most `limit` cycles.
 
     trace: {name: signal} -> for each cycle {name: value as it stood at the clock edge}.
     """
@@ -88,6 +89,8 @@ def simulate(
     sim.add_clock(1e-6)
     for bench in benches:
         sim.add_testbench(bench)
+    for bench in background:
+        sim.add_testbench(bench, background=True)
     sim.add_testbench(watch, background=True)
     sim.run()
     return cycles
