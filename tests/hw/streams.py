@@ -61,10 +61,10 @@ async def idle(ctx: SimulatorContext, cycles: int) -> None:
 
 
 async def pulse(ctx: SimulatorContext, signal: Any, value: Any = 1) -> None:
-    """`value` for one cycle, then 0."""
+    """`value` for one cycle, then zeros."""
     ctx.set(signal, value)
     await ctx.tick()
-    ctx.set(signal, 0)
+    ctx.set(signal, {} if isinstance(value, Mapping) else 0)
 
 
 def simulate(

@@ -1,0 +1,199 @@
+"""The execute stage: the walk over a layer, word for word, and what may hold it."""
+
+from itertools import product
+
+import pytest
+
+from codegen.tiling import Tiling
+from hw.execute import ISSUE_TO_READ, Execute
+from hw.overlays.bit_serial import BitSerial
+from ir.isa import TAP, Stage, pack
+from tests.hw.layers import Case, instruction
+from tests.hw.streams import gap, idle, pulse, put, simulate, when
+
+DRAIN_LATENCY = 7
+SMALL = BitSerial(dm=2, dk=4, dn=3, lhs_depth=64, rhs_depth=128)
+STREAMS = BitSerial(dm=1, dk=4, dn=2, lhs_depth=32, rhs_depth=128)
+CASES = [
+    (SMALL, Case(channels=3, height=4, width=5, rows=3)),
+    (SMALL, Case(channels=5, height=5, width=4, rows=2, stride=2, kernel=2, w_bits=1, a_bits=3)),
+    (SMALL, Case(channels=4, height=3, width=2, rows=3, kernel=1, padding=0, signed=False)),
+    (STREAMS, Case(channels=2, height=3, width=3, rows=2)),
+    (STREAMS, Case(channels=6, height=4, width=4, rows=2, stride=3, kernel=2, w_bits=3, a_bits=1)),
+]
+IDS = [f"{config.dn}-{case}" for config, case in CASES]
+
+
+def pixels_inside(tiling, column_tile: int, tap) -> int:
+    """The mask of the columns whose pixel lies inside the input at a kernel position."""
+    config, shape, mask = tiling.config, tiling.shape, 0
+    for n in range(config.dn):
+        y, x = divmod(column_tile * config.dn + n, tiling.virtual_width)
+        in_y, in_x = y * shape.stride + tap.dy, x * shape.stride + tap.dx
+        mask |= (0 <= in_y < shape.height and 0 <= in_x < shape.width) << n
+    return mask
+
+
+def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
+    """(read, step, last) of every word of the layer."""
+    config = tiling.config
+    pairs = sorted(
+        (i + j, i, j) for i, j in product(range(fields["w_bits"]), range(fields["a_bits"]))
+    )
+    for column, row in product(range(tiling.col_tiles), range(tiling.row_tiles)):
+        tile = row if not tiling.lhs_stream else column * tiling.row_tiles + row
+        lhs = first_lhs + tile * tiling.lhs_words
+        for number, (distance, i, j) in enumerate(pairs):
+            for k, (tap, chunk) in enumerate(product(tiling.taps, range(tiling.chunks))):
+                rhs = column * tiling.tile_stride + j * tiling.chunks + chunk + tap.offset
+                read = (
+                    (lhs + i * tiling.k_words + k) % config.lhs_depth,
+                    rhs % config.rhs_depth,
+                    tiling.tile_stride,
+                    tap.rotate,
+                    pixels_inside(tiling, column, tap),
+                )
+                step = (
+                    number == 0 and k == 0,
+                    number > 0 and k == 0 and distance != pairs[number - 1][0],
+                    (i == 0 and fields["w_signed"]) != (j == 0 and fields["a_signed"]),
+                )
+                last = number == len(pairs) - 1 and k == tiling.k_words - 1
+                yield read, step, last
+
+
+class Driver:
+    """Tap table, tokens and ring room for layers one after the other."""
+
+    def __init__(self, tilings: list[Tiling], rng) -> None:
+        self.tilings, self.rng = tilings, rng
+        self.config = tilings[0].config
+        self.dut = Execute(config=self.config, drain_latency=DRAIN_LATENCY)
+        self.fields = [
+            instruction(tiling, Stage.EXECUTE, index=index) for index, tiling in enumerate(tilings)
+        ]
+        self.layers_done = 0
+
+    async def instructions(self, ctx) -> None:
+        for tiling, fields in zip(self.tilings, self.fields, strict=True):
+            for index, tap in enumerate(tiling.taps):
+                entry = {"offset": tap.offset, "rotate": tap.rotate, "dy": tap.dy, "dx": tap.dx}
+                address = fields["tap_base"] + index
+                await pulse(
+                    ctx, self.dut.write, {"taps": 1, "address": address, "piece": pack(TAP, entry)}
+                )
+            await put(ctx, self.dut.instructions, fields)
+
+    async def follow(self, ctx) -> None:
+        for tiling in self.tilings:
+            for _ in range(tiling.row_tiles * tiling.col_tiles):
+                await ctx.tick().until(self.dut.last)
+            self.layers_done += 1
+        await ctx.tick().repeat(2)
+
+    async def lhs(self, ctx) -> None:
+        for tiling in self.tilings:
+            for _ in range(tiling.row_tiles * (tiling.col_tiles if tiling.lhs_stream else 1)):
+                await idle(ctx, 3 * gap(self.rng))
+                await pulse(ctx, self.dut.lhs_token)
+
+    async def rhs(self, ctx) -> None:
+        for layer, fields in enumerate(self.fields):
+            while self.layers_done < layer:  # its input is the layer before
+                await ctx.tick()
+            for _ in range(fields["rhs_total"]):
+                await idle(ctx, 3 * gap(self.rng))
+                await pulse(ctx, self.dut.rhs_token)
+
+    async def room(self, ctx) -> None:
+        ctx.set(self.dut.ring_room, 1)
+        async for _ in ctx.tick():
+            ctx.set(self.dut.ring_room, self.rng is None or self.rng.randrange(3) == 0)
+
+    def run(self) -> list[dict]:
+        names = (
+            "issued read step last lhs_token rhs_token lhs_freed ring_take ring_words ring_room"
+            " waits_lhs waits_rhs waits_result"
+        )
+        trace = {name: getattr(self.dut, name) for name in names.split()}
+        trace["taken"] = self.dut.instructions.valid & self.dut.instructions.ready
+        benches = (self.instructions, self.follow, self.lhs, self.rhs)
+        return simulate(self.dut, *benches, background=[self.room], trace=trace)
+
+
+def seen(cycles: list[dict], issue: int):
+    """What `walk` yields for a word, as the buffers and the array saw it."""
+    read, step = (cycles[issue + ISSUE_TO_READ][name] for name in ("read", "step"))
+    assert step.valid
+    return (
+        (read.lhs, read.rhs, read.carry, read.rotate, read.valid),
+        (step.clear, step.shift, step.negate),
+        cycles[issue + ISSUE_TO_READ]["last"],
+    )
+
+
+@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
+def test_walk_of_two_layers_with_random_tokens(rng, config: BitSerial, case: Case) -> None:
+    tilings = [case.tiling(config), case.tiling(config)]
+    driver = Driver(tilings, rng)
+    cycles = driver.run()
+    per_layer = tilings[0].row_tiles * (tilings[0].col_tiles if tilings[0].lhs_stream else 1)
+    expected = [
+        word
+        for layer, tiling in enumerate(tilings)
+        for word in walk(tiling, driver.fields[layer], layer * per_layer * tiling.lhs_words)
+    ]
+    issues = when(cycles, "issued")
+    assert [seen(cycles, issue) for issue in issues] == expected
+    assert when(cycles, "lhs_freed") and sum(c["lhs_freed"] for c in cycles) == (
+        2 * per_layer * tilings[0].lhs_words
+    )
+
+
+@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
+def test_nothing_is_issued_before_its_tokens(rng, config: BitSerial, case: Case) -> None:
+    tiling = case.tiling(config)
+    driver = Driver([tiling], rng)
+    cycles, fields = driver.run(), driver.fields[0]
+    issues = when(cycles, "issued")
+    lhs, rhs = when(cycles, "lhs_token"), when(cycles, "rhs_token")
+    words = tiling.words_per_tile
+    for tile in range(tiling.row_tiles * tiling.col_tiles):
+        first, last = issues[tile * words], issues[(tile + 1) * words - 1]
+        column, row = divmod(tile, tiling.row_tiles)
+        if tiling.lhs_stream or column == 0:
+            assert lhs[tile] < first
+        need = min(fields["rhs_first"] + column * fields["rhs_step"], fields["rhs_total"])
+        assert rhs[need - 1] < first
+        assert cycles[last]["ring_take"] == (row == 0)
+        if row == 0:
+            assert cycles[last]["ring_room"] and cycles[last]["ring_words"] == tiling.ring_words
+        if tile:
+            assert last - issues[tile * words - 1] >= fields["tile_cycles"], "still draining"
+    for number, cycle in enumerate(cycles):
+        waits = cycle["waits_lhs"] or cycle["waits_rhs"] or cycle["waits_result"]
+        assert not (cycle["issued"] and waits)
+        if number > when(cycles, "taken")[0] + config.dn and number <= issues[-1]:
+            assert cycle["issued"] or waits, "an idle cycle without a reason"
+
+
+@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
+def test_cycles_with_all_tokens_there(config: BitSerial, case: Case) -> None:
+    """Issues from c + 1 + Dn on, a word a cycle, except where a tile is still draining."""
+    tiling = case.tiling(config)
+    driver = Driver([tiling], None)
+    dut, fields = driver.dut, driver.fields[0]
+
+    async def late_instruction(ctx) -> None:
+        await ctx.tick().repeat(fields["rhs_total"] + tiling.row_tiles * tiling.col_tiles + 2)
+        await Driver.instructions(driver, ctx)
+
+    driver.instructions = late_instruction  # type: ignore[method-assign]
+    cycles = driver.run()
+    issue = when(cycles, "taken")[0] + 1 + dut.config.dn
+    expected, drained = [], 0
+    for _ in range(tiling.row_tiles * tiling.col_tiles):
+        last = max(issue + tiling.words_per_tile - 1, drained)
+        expected += [*range(issue, issue + tiling.words_per_tile - 1), last]
+        issue, drained = last + 1, last + fields["tile_cycles"]
+    assert when(cycles, "issued") == expected
