@@ -61,10 +61,7 @@ report: $(STAMP) ## build the report of CONFIG's newest run again
 	$(BITWRIGHT) report $(CONFIG) $(SETTINGS)
 
 bench: $(STAMP) ## cycles and utilisation of single jobs on an 8x64x8 overlay
-	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 128x1152x256 --bits 2x2
-	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 128x1152x256 --bits 4x4
-	$(BITWRIGHT) bench matmul --array 8x64x8 --shape 64x576x64 --bits 3x3
-	$(BITWRIGHT) bench conv --array 8x48x8 --input 32x32x16 --channels 16 --kernel 3 --bits 3x3
+	$(BITWRIGHT) bench table
 
 docs: $(STAMP) ## the generated pages of docs/
 	$(BIN)/python -m flows.docs

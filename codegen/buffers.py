@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from codegen.shape import LayerShape
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
 from hw.config import OverlayConfig
 
 SMALLEST = 16
@@ -17,25 +17,6 @@ MOST_LHS = 1 << 15
 def power_of_two(least: int) -> int:
     """The smallest power of two that is at least `least`, and a depth worth having."""
     return max(SMALLEST, 1 << (least - 1).bit_length())
-
-
-def drain_lanes(config: OverlayConfig, shapes: Sequence[LayerShape]) -> int:
-    """Fewest requantizer lanes with which tiles leave as fast as they come, where that can be."""
-    divisors = [r for r in range(1, config.dm + 1) if config.dm % r == 0]
-    for lanes in divisors:
-        tilings = [
-            Tiling(shape=s, config=replace(config, requant_lanes=lanes), from_host=False)
-            for s in shapes
-        ]
-        if all(t.columns * t.period <= max(_exec_cycles(t), t.columns * t.steps) for t in tilings):
-            return lanes
-    return config.dm
-
-
-def _exec_cycles(tiling: Tiling) -> int:
-    """Cycles of a tile at full use of the lanes."""
-    shape = tiling.shape
-    return ceil_div(shape.depth, tiling.config.dk) * shape.weights.bits * shape.activations.bits
 
 
 def worst_case_acc_bits(shapes: Sequence[LayerShape]) -> int:

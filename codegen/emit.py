@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from amaranth.back import verilog
 from amaranth.hdl import Shape
@@ -16,6 +17,7 @@ from hw.overlay import TOP, overlay_members
 _MEMORY_ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
+@lru_cache(maxsize=8)
 def emit_verilog(config: OverlayConfig) -> str:
     """The overlay as one Verilog file, top module `bitwright_overlay`.
 

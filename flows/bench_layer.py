@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from codegen.bounds import layer_bound, utilization
-from codegen.buffers import drain_lanes, fit_buffers, worst_case_acc_bits
+from codegen.buffers import fit_buffers
 from codegen.cycles import predict
 from codegen.emit import emit_verilog
 from codegen.lower import lower
@@ -27,6 +28,21 @@ from hw.config import OverlayConfig
 from ir.errors import ConfigError
 from ir.plugins import load
 
+TABLE = (
+    "matmul --array 8x64x8 --shape 128x1152x256 --bits 2x2",
+    "matmul --array 8x64x8 --shape 128x1152x256 --bits 4x4",
+    "matmul --array 8x64x8 --shape 16x144x1024 --bits 3x3",
+    "matmul --array 8x64x8 --shape 64x576x64 --bits 3x3",
+    "matmul --array 8x64x8 --shape 64x576x64 --bits 3x3 --out int32",
+    "matmul --array 8x64x8 --shape 33x100x5 --bits 5x3 --signed 1x1",
+    "conv --array 8x48x8 --input 32x32x16 --channels 16 --kernel 3 --bits 3x3",
+    "conv --array 8x64x8 --input 16x16x64 --channels 64 --kernel 3 --stride 2 --bits 3x3",
+)
+"""What `bench table` runs."""
+
+STANDARD = {"lhs_depth": 2048, "rhs_depth": 4096, "ring_depth": 1024, "table_depth": 512}
+"""Buffers of a bench's overlay: one simulator serves nearly all jobs of an array."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BenchJob:
@@ -39,16 +55,21 @@ class BenchJob:
     style: str = "bit_serial"
 
     def overlay(self) -> OverlayConfig:
-        """The overlay for this job."""
+        """The array's standard overlay; a job that needs deeper buffers gets deeper ones."""
         dm, dk, dn = self.array
         style = load("hw/overlays", self.style, OverlayConfig)
         config = style(dm=dm, dk=dk, dn=dn, memory_bits=self.memory_bits)
         graph, _ = self.workload.build()
         shapes = [layer_shape(graph, layer) for layer in graph.layers()]
-        config = replace(
-            config, acc_bits=worst_case_acc_bits(shapes), requant_lanes=drain_lanes(config, shapes)
+        fitted = fit_buffers(replace(config, requant_lanes=half_the_rows(dm)), shapes)
+        return replace(
+            fitted, **{name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
         )
-        return fit_buffers(config, shapes)
+
+
+def half_the_rows(dm: int) -> int:
+    """The standard number of requantizer lanes: the largest divisor of dm up to dm / 2."""
+    return max((lanes for lanes in range(1, dm // 2 + 1) if dm % lanes == 0), default=1)
 
 
 def measure(job: BenchJob, *, cache: str = str(DEFAULT_CACHE)) -> dict[str, Any]:
@@ -88,7 +109,9 @@ def measure(job: BenchJob, *, cache: str = str(DEFAULT_CACHE)) -> dict[str, Any]
 def add_arguments(verbs: Any) -> None:
     """The `bench` verb and its two jobs."""
     bench = verbs.add_parser("bench", help="cycles of one matmul or convolution on an overlay")
-    jobs = bench.add_subparsers(dest="job", required=True, metavar="matmul|conv")
+    jobs = bench.add_subparsers(dest="job", required=True, metavar="matmul|conv|table")
+    table = jobs.add_parser("table", help="the jobs of docs/results.md, one line each")
+    table.add_argument("--json", action="store_true", help="stdout is one JSON document")
     matmul = jobs.add_parser("matmul", help="weights M x K times activations K x N")
     matmul.add_argument("--shape", required=True, metavar="MxKxN")
     conv = jobs.add_parser("conv", help="one convolution with zero padding")
@@ -111,11 +134,55 @@ def add_arguments(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """The verb; exit code 1 when not bit-exact, or measured and predicted differ."""
+    if arguments.job == "table":
+        return _run_table(arguments)
     with console.quiet_stdout(arguments.json):
         result = measure(_job(arguments))
     result["arguments"] = {k: v for k, v in vars(arguments).items() if k not in ("verb", "json")}
     console.print_result(result, describe, arguments.json)
     return 0 if result["ok"] else 1
+
+
+def _run_table(arguments: argparse.Namespace) -> int:
+    """Every line of TABLE, and a check that failed when one of them did."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser.add_subparsers())
+    rows = []
+    with console.quiet_stdout(arguments.json):
+        for line in TABLE:
+            print(f"bench {line}", file=sys.stderr, flush=True)
+            rows.append({"job": line} | measure(_job(parser.parse_args(["bench", *line.split()]))))
+    result = {"rows": rows, "ok": all(row["ok"] for row in rows)}
+    console.print_result(result, describe_table, arguments.json)
+    return 0 if result["ok"] else 1
+
+
+def describe_table(result: Mapping[str, Any]) -> str:
+    """The table of docs/results.md."""
+    columns = (
+        "job",
+        "measured",
+        "predicted",
+        "bound",
+        "utilization",
+        "shape",
+        "memory",
+        "sequence",
+        "exact",
+    )
+    rows = [
+        [
+            row["job"],
+            f"{row['measured']:,}",
+            f"{row['predicted']:,}",
+            f"{row['lower_bound']:,} {row['limited_by']}",
+            f"{100 * row['utilization']:.1f} %",
+            *(f"{row['factors'][name]:.3f}" for name in ("shape", "memory", "sequence")),
+            "yes" if row["bit_exact"] else "NO",
+        ]
+        for row in result["rows"]
+    ]
+    return console.table(columns, rows)
 
 
 def _numbers(text: str, count: int, option: str) -> tuple[int, ...]:

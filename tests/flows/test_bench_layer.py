@@ -1,0 +1,135 @@
+"""`bitwright bench`: the jobs the issue names, and what a wrong argument says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from codegen.buffers import fit_buffers, power_of_two, worst_case_acc_bits
+from codegen.shape import layer_shape
+from codegen.tiling import Tiling
+from codegen.workload import Workload, output_precision
+from flows.cli import main
+from hw.overlays.bit_serial import BitSerial
+from ir.errors import ConfigError
+from ir.precision import Precision
+
+MATMULS = [
+    ("128x1152x256", "2x2", "a", "1x0"),
+    ("128x1152x256", "4x4", "a", "1x0"),
+    ("16x144x1024", "3x3", "a", "1x0"),
+    ("64x576x64", "3x3", "int32", "1x0"),
+    ("1x1x1", "1x1", "a", "1x0"),
+    ("7x65x9", "8x8", "int32", "1x1"),
+    ("33x100x5", "5x3", "a", "1x0"),
+]
+CONVS = [
+    ("8x64x8", "9x9x16", "--channels 24 --kernel 3 --stride 2 --bits 3x3"),
+    ("8x64x8", "6x10x8", "--channels 8 --kernel 3 --padding 2 --bits 2x4"),
+    ("8x64x8", "7x7x5", "--channels 5 --kernel 3 --bits 4x2"),
+]
+
+
+def bench(capsys: pytest.CaptureFixture[str], words: str) -> dict:
+    """The JSON document of a bench that passes."""
+    assert main(["bench", *words.split(), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def check(result: dict) -> None:
+    assert result["bit_exact"] is True
+    assert result["measured"] == result["predicted"] >= result["lower_bound"]
+    product = 1.0
+    for factor in ("shape", "bits", "memory", "sequence"):
+        product *= result["factors"][factor]
+    assert product == pytest.approx(result["utilization"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "bits", "out", "signed"), MATMULS)
+def test_matmul_on_8x64x8(
+    capsys: pytest.CaptureFixture[str], shape: str, bits: str, out: str, signed: str
+) -> None:
+    check(
+        bench(
+            capsys,
+            f"matmul --array 8x64x8 --shape {shape} --bits {bits} --out {out} --signed {signed}",
+        )
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("array", "size", "rest"), CONVS)
+def test_conv(capsys: pytest.CaptureFixture[str], array: str, size: str, rest: str) -> None:
+    check(bench(capsys, f"conv --array {array} --input {size} {rest}"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("array", ["2x64x2", "4x48x3", "1x16x1"])
+def test_other_arrays(capsys: pytest.CaptureFixture[str], array: str) -> None:
+    check(bench(capsys, f"matmul --array {array} --shape 33x100x5 --bits 5x3"))
+    check(bench(capsys, f"conv --array {array} --input 7x7x5 --channels 5 --bits 4x2 --out s8"))
+
+
+@pytest.mark.slow
+def test_cycles_do_not_depend_on_data(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "matmul --array 2x64x2 --shape 33x100x5 --bits 5x3 --seed"
+    first, second = (bench(capsys, f"{words} {seed}") for seed in (1, 2))
+    assert first["measured"] == second["measured"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--array 8x64 --shape 1x1x1 --bits 1x1", "--array must have the form NxNxN, not '8x64'"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 0x1", "weights must have 1 to 8 bits, not 0"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x9", "activations must have 1 to 8 bits, not 9"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --signed 2x0", "--signed must be two of 0 and 1"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --out u9", "output must be a, int32, or u or s"),
+        ("--array 8x64x8 --shape 0x1x1 --bits 1x1", "rows must be at least 1, not 0"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --memory-bits 48", "memory_bits must be one of"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --style systolic", "systolic"),
+    ],
+)
+def test_a_wrong_argument_says_so(
+    capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    assert main(["bench", "matmul", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_window_that_does_not_fit_says_so() -> None:
+    workload = Workload(
+        channels=1,
+        height=2,
+        width=2,
+        rows=1,
+        kernel=5,
+        weights=Precision(2, True),
+        activations=Precision(2, False),
+        output=output_precision("u4", Precision(2, False)),
+    )
+    with pytest.raises(ConfigError, match="a 5x5 window does not fit into 2x2 pixels"):
+        workload.build()
+
+
+def test_buffers_are_the_smallest_that_run_the_layer() -> None:
+    graph, _ = Workload(
+        channels=40,
+        height=6,
+        width=5,
+        rows=12,
+        kernel=3,
+        padding=1,
+        weights=Precision(3, True),
+        activations=Precision(2, False),
+        output=Precision(4, False),
+    ).build()
+    shapes = [layer_shape(graph, layer) for layer in graph.layers()]
+    config = fit_buffers(BitSerial(dm=4, dk=16, dn=4), shapes)
+    # 3 row tiles * 3 planes * 9 taps * 3 chunks = 243; 8 input tiles * 2 planes * 3 chunks = 48
+    assert (config.lhs_depth, config.rhs_depth) == (256, 64)
+    assert Tiling(shape=shapes[0], config=config, from_host=True).check().lhs_stream is False
+    assert worst_case_acc_bits(shapes) == (40 * 9 * 4 * 3).bit_length() + 1
+    assert power_of_two(17) == 32
