@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from codegen.lower import CompiledNetwork, lower
+from codegen.lower import lower
 from flows import console
 from flows.artifacts import refuse_damaged_checkpoint
 from flows.build import VERILOG, publish_hardware, publish_model
@@ -89,7 +89,9 @@ def describe(result: Mapping[str, Any]) -> str:
     """The rounds as a table, what came out, and where it lies."""
     columns = ("round", "plan (weights x activations)", "overlay", "table sum", "plan_cycles")
     columns += ("measured", "bound", "budget", "val. loss", "val. acc.", "seconds")
-    rows = [_row(line, result["best_round"], result["cycle_budget"]) for line in result["iterations"]]
+    rows = [
+        _row(line, result["best_round"], result["cycle_budget"]) for line in result["iterations"]
+    ]
     accuracy, cycles = result["accuracy"], result["cycles"]
     return "\n".join(
         [
@@ -122,8 +124,3 @@ def _row(line: Mapping[str, Any], best: int, budget: int) -> list[str]:
         f"{line['accuracy']:.3f}",
         f"{line['seconds']:.1f}",
     ]
-
-
-def compiled(best: Round) -> CompiledNetwork:
-    """The best round's network on its overlay."""
-    return lower(best.tuned.graph, best.overlay.config)

@@ -1,4 +1,4 @@
-"""`bitwright compile`: the overlay's Verilog, its program and memory images, for the run's model."""
+"""`bitwright compile`: overlay as Verilog, program and memory images, for the run's model."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from codegen.emit import emit_verilog
+from codegen.placeholder import with_bits
 from codegen.sizing import size
 from flows.project import OVERLAYS
 from flows.steps import digest
@@ -39,18 +40,30 @@ def overlay_budget(space: Workspace) -> tuple[int, int]:
 
 
 def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
-    """The fastest overlay for `graph` within the budget; CapacityError when none fits."""
+    """The fastest overlay for `graph` within the budget; CapacityError when none fits.
+
+    Its buffers hold the network at every width that is priced: a cost table has no holes.
+    """
+    project, board = space.project, space.board
     luts, bram_blocks = overlay_budget(space)
-    memory = space.board.memory
     numbers = {
         "luts": luts,
         "bram_blocks": bram_blocks,
-        "memory_bits": memory.bus_bits,
-        "latency": memory.latency_cycles,
+        "bram_block_bits": board.budget.bram_block_bits,
+        "memory_bits": board.memory.bus_bits,
+        "latency": board.memory.latency_cycles,
     }
 
     def work() -> Mapping[str, Any]:
-        found = size(graph, board=space.board, **numbers)
+        bits = max(project.priced)
+        widest = {layer.name: (bits, bits) for layer in graph.layers()}
+        found = size(
+            graph,
+            must_run=[with_bits(graph, widest)],
+            family=board.family,
+            style=plugins.load(OVERLAYS, project.overlay.style, OverlayConfig),
+            **numbers,
+        )
         return {
             "style": found.config.style,
             "config": asdict(found.config),
@@ -59,10 +72,13 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
             "limit": found.limit,
         }
 
-    inputs = numbers | {"graph": graph_digest(graph), "board": asdict(space.board)}
-    result = space.steps.do(
-        "size", title, inputs, work, sources=(*SOURCES, "boards"), describe=_describe
-    )
+    inputs = numbers | {
+        "graph": graph_digest(graph),
+        "family": board.family,
+        "style": project.overlay.style,
+        "widest": max(project.priced),
+    }
+    result = space.steps.do("size", title, inputs, work, sources=SOURCES, describe=_describe)
     return Sized(
         config=overlay_from(result["style"], result["config"]),
         resources=result["resources"],
@@ -92,4 +108,4 @@ def graph_digest(graph: IntegerGraph) -> str:
 
 def _describe(result: Mapping[str, Any]) -> str:
     config = result["config"]
-    return f"array {config['dm']}x{config['dk']}x{config['dn']}, limited by {result['limit']}"
+    return f"array {config['dm']}x{config['dk']}x{config['dn']}; {result['limit']}"

@@ -91,24 +91,14 @@ def cycle_budget(wanted: int | float, first: Round) -> int:
     """Cycles: a number as it is, a fraction f between all layers at 2 bits (0) and at 8 (1)."""
     if isinstance(wanted, int):
         return wanted
-    narrow, wide = _uniform(first, 2), _uniform(first, 8)
+    narrow, wide = first.uniform[2], first.uniform[8]
     return int(narrow + wanted * (wide - narrow))
 
 
 def bit_dependent_share(first: Round) -> float:
     """(c4 - c2) / (0.75 c4): the share of the cycles at 4 bits that follows the bits."""
-    narrow, wide = _uniform(first, 2), _uniform(first, 4)
+    narrow, wide = first.uniform[2], first.uniform[4]
     return (wide - narrow) / (0.75 * wide)
-
-
-def _uniform(first: Round, bits: int) -> int:
-    if bits not in first.uniform:
-        raise CapacityError(
-            f"all layers at {bits} bits do not fit the first overlay, which "
-            f"{first.overlay.label} was sized to {max(first.plan.widths)} bits; add {bits} to "
-            "choices, or give cycle_budget in cycles"
-        )
-    return first.uniform[bits]
 
 
 def _next(space: Workspace, networks: Networks, loop: Loop) -> Loop:
@@ -125,4 +115,3 @@ def _next(space: Workspace, networks: Networks, loop: Loop) -> Loop:
         rounds=(*loop.rounds, found),
         allocations=loop.allocations | {number: allocation},
     )
-

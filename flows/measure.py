@@ -6,7 +6,6 @@ never a number.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,12 @@ from codegen.bounds import network_bounds, total_bound
 from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork
 from flows.bench import Bench, BenchResult, Job, JobResult, Region, layer_cycles
+from flows.execute import COUNTER_REGISTERS, PAGE
 from flows.harness import simulate
 from hw.csr import COUNTERS, OFFSETS
 from ir.errors import CapacityError, MismatchError
 
-PAGE_BYTES = 4096
 CYCLE_LIMIT_FACTOR = 4  # a job that takes so many times its prediction hangs
-HIGH = "_HI"
-Simulate = Any  # flows.harness.simulate or flows.cocotb_run.run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +60,20 @@ def _equal(measured: int, predicted: int, where: str, layer: str | None) -> None
         )
 
 
+def check_memory(network: CompiledNetwork, limit: int) -> int:
+    """The bytes of memory that a network needs; CapacityError when the board has fewer."""
+    if network.memory_bytes > limit:
+        raise CapacityError(
+            f"the network needs {network.memory_bytes} bytes of memory, the board has {limit}; "
+            "take narrower widths or another board"
+        )
+    return network.memory_bytes
+
+
 def output_regions(network: CompiledNetwork) -> tuple[Region, ...]:
     """Where each layer writes, in order."""
-    return tuple(Region(address=at, size=size) for at, size in _outputs(network))
-
-
-def _outputs(network: CompiledNetwork) -> list[tuple[int, int]]:
-    return [layer.output_region for layer in network.layers]
+    places = [layer.output_region for layer in network.layers]
+    return tuple(Region(address=address, size=size) for address, size in places)
 
 
 def bench_of(
@@ -79,30 +83,24 @@ def bench_of(
 
     memory_limit: bytes of the board's memory; CapacityError when a network needs more.
     """
-    needs = max(network.memory_bytes for network in networks)
-    if needs > memory_limit:
-        raise CapacityError(
-            f"the network needs {needs} bytes of memory, the board has {memory_limit}; take "
-            "narrower widths or another board"
-        )
+    needs = max(check_memory(network, memory_limit) for network in networks)
     expected = max(predict(network, MemoryTiming(latency=latency)).cycles for network in networks)
     return Bench(
         verilog=verilog,
         memory_bits=networks[0].config.memory_bits,
-        memory_bytes=-(-needs // PAGE_BYTES) * PAGE_BYTES,
+        memory_bytes=-(-needs // PAGE) * PAGE,
         regmap=OFFSETS,
         latency=latency,
-        counters=tuple(name + half for name in COUNTERS for half in ("", HIGH)),
+        counters=COUNTER_REGISTERS,
         cycle_limit=CYCLE_LIMIT_FACTOR * expected + 10_000,
     )
 
 
-def job_of(network: CompiledNetwork, image: np.ndarray, *, dumps: bool = False) -> Job:
+def job_of(network: CompiledNetwork, image: np.ndarray) -> Job:
     """One image (C, H, W) of codes through a network, whose own images are loaded with it."""
     return Job(
         loads=network.segments | {network.input_address: network.pack_input(image)},
         registers=network.registers,
-        dumps=output_regions(network) if dumps else (),
     )
 
 
@@ -126,7 +124,7 @@ def measured_of(network: CompiledNetwork, result: JobResult, *, latency: int) ->
 def counters_of(result: JobResult) -> dict[str, int]:
     """The overlay's 64-bit counters."""
     values = result.counters
-    return {name: values[name] + (values[name + HIGH] << 32) for name in COUNTERS}
+    return {name: values[name] + (values[f"{name}_HI"] << 32) for name in COUNTERS}
 
 
 def measure(

@@ -35,7 +35,8 @@ class Progress:
 
     def end(self, note: str) -> None:
         """The step is over; `note`: what came out of it."""
-        self._write(f"{self._title}: {note}", over=False)
+        lead = self._title if self._terminal else "   "
+        self._write(f"{lead} {note}", over=False)
 
     def say(self, text: str) -> None:
         """A line of its own."""

@@ -30,6 +30,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OVERLAYS = "hw/overlays"
 ALL_WIDTHS = tuple(range(2, 9))
 MOST_ROUNDS = 100
+SHARE_WIDTHS = (2, 4)
+REFERENCE_WIDTHS = (*SHARE_WIDTHS, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +165,13 @@ class Project:
     def widest(self) -> int:
         """The widest choice: where the loop starts and what gains are read from."""
         return self.choices[-1]
+
+    @property
+    def priced(self) -> tuple[int, ...]:
+        """The widths at which uniform networks are measured: every choice, and what
+        bit_dependent_share and a fraction as budget refer to."""
+        reference = REFERENCE_WIDTHS if isinstance(self.cycle_budget, float) else SHARE_WIDTHS
+        return tuple(sorted({*self.choices, *reference}))
 
     @property
     def weights_quantizer(self) -> QuantizerConfig:

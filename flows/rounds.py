@@ -10,6 +10,7 @@ from codegen.placeholder import with_bits
 from flows.hardware import SOURCES, Sized, graph_digest, size_overlay, verilog_of
 from flows.measure import Measured, measure
 from flows.networks import Networks, Tuned
+from flows.project import REFERENCE_WIDTHS
 from flows.workspace import Workspace
 from ir.cost import CostTable, build_table
 from ir.errors import CapacityError
@@ -18,8 +19,6 @@ from ir.plan import PrecisionPlan
 
 MOST_SIMULATED_CYCLES = 50_000_000
 """Beyond so many predicted cycles for a cost table only its corner columns are simulated."""
-
-REFERENCE_WIDTHS = (2, 4, 8)  # of cycle_budget's fraction and of bit_dependent_share
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,9 +99,8 @@ def plan_cycles(graph: IntegerGraph, overlay: Sized, plan: PrecisionPlan, *, lat
 
 
 def _columns(space: Workspace, networks: Networks) -> dict[int, PrecisionPlan]:
-    """The uniform plans of a cost table: every choice, and the widths that budgets refer to."""
-    widths = sorted({*space.project.choices, *REFERENCE_WIDTHS})
-    return {bits: networks.uniform(bits) for bits in widths}
+    """The uniform plans whose cycles make a cost table."""
+    return {bits: networks.uniform(bits) for bits in space.project.priced}
 
 
 def _measure(

@@ -12,7 +12,7 @@ import platform
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,8 +151,3 @@ def _point_latest(place: Path) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise ConfigError(f"cannot write {link}: {error.strerror or error}") from error
-
-
-def relative_files(root: Path, files: Mapping[str, Path]) -> dict[str, str]:
-    """{what: path below `root`}: records stay right when the folder is moved."""
-    return {what: str(path.relative_to(root)) for what, path in files.items()}

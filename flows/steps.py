@@ -8,7 +8,7 @@ second run of the same thing does nothing, and what was damaged since is done ag
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,12 +116,12 @@ def step_key(name: str, inputs: Mapping[str, Any], sources: Sequence[str]) -> st
     return digest({"step": name, "inputs": dict(inputs), "code": code})[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def source_digest(folder: str) -> str:
     """SHA-256 over the sources in one of our folders."""
     found = hashlib.sha256()
     for file in sorted((ROOT / folder).rglob("*")):
-        if file.suffix in (".py", ".yaml", ".sv", ".cpp", ".h") and file.is_file():
+        if file.suffix in (".py", ".yaml", ".json", ".sv", ".cpp", ".h") and file.is_file():
             content = file.read_bytes()
             found.update(f"{file.relative_to(ROOT)}:{len(content)}:".encode())
             found.update(content)

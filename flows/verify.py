@@ -4,7 +4,7 @@ Every stage leaves `verification/<stage>.json`. The first difference is written 
 `first_mismatch.json` with layer, image and element, and ends the run with exit code 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from codegen.lower import CompiledNetwork
 from flows import cocotb_run, harness
-from flows.bench import BenchResult
-from flows.measure import Measured, bench_of, job_of, measured_of
+from flows.bench import Bench, BenchResult, Job
+from flows.execute import bench_of, expected_outputs, run_images
+from flows.measure import Measured, check_memory, measured_of
 from flows.run_folder import RunFolder
 from flows.workspace import Workspace
 from ir.errors import MismatchError
@@ -59,56 +60,52 @@ def prove_golden(space: Workspace, snapped: SnappedNet, graph: IntegerGraph, spl
 
 def prove_harness(space: Workspace, network: CompiledNetwork, verilog: str) -> Proof:
     """RTL and golden model agree in every layer on every test image, in the C++ harness."""
-    bench = _bench(space, network, verilog)
-    images = space.data.test.images
-    jobs = [job_of(network, image, dumps=True) for image in images]
-    result = harness.simulate(bench, jobs, workers=space.jobs)
-    return _prove_device(space, "harness", network, images, result)
+
+    def simulate(bench: Bench, jobs: Sequence[Job]) -> BenchResult:
+        return harness.simulate(bench, jobs, workers=space.jobs)
+
+    return _prove_device(space, "harness", network, verilog, space.data.test.images, simulate)
 
 
 def prove_cocotb(
     space: Workspace, network: CompiledNetwork, verilog: str, *, waves: bool = False
 ) -> Proof:
     """The same on a few images with cocotb and cocotbext-axi, in the same cycles."""
-    bench = _bench(space, network, verilog)
-    images = space.data.test.images[:COCOTB_IMAGES]
-    jobs = [job_of(network, image, dumps=True) for image in images]
     folder = space.run / FOLDER / "cocotb" if waves else None
-    result = cocotb_run.run(bench, jobs, folder=folder, waves=waves)
-    return _prove_device(space, "cocotb", network, images, result)
 
+    def simulate(bench: Bench, jobs: Sequence[Job]) -> BenchResult:
+        return cocotb_run.run(bench, jobs, folder=folder, waves=waves)
 
-def _bench(space: Workspace, network: CompiledNetwork, verilog: str) -> Any:
-    memory = space.board.memory
-    return bench_of(
-        [network], verilog, latency=memory.latency_cycles, memory_limit=memory.size_bytes
-    )
+    images = space.data.test.images[:COCOTB_IMAGES]
+    return _prove_device(space, "cocotb", network, verilog, images, simulate)
 
 
 def _prove_device(
     space: Workspace,
     stage: str,
     network: CompiledNetwork,
+    verilog: str,
     images: np.ndarray,
-    result: BenchResult,
+    simulate: Callable[[Bench, Sequence[Job]], BenchResult],
 ) -> Proof:
-    run, latency = space.run, space.board.memory.latency_cycles
-    golden = execute(network.graph, images.astype(np.int64))
-    compared: dict[str, int] = {}
-    for index, layer in enumerate(network.layers):
-        raw = [job.dumps[index] for job in result.jobs]
-        codes = np.stack([layer.unpack_output(dump) for dump in raw])
-        _compare(run, stage, layer.name, golden[layer.layer.output], codes)
-        compared[layer.name] = codes.size
-    found = [measured_of(network, job, latency=latency) for job in result.jobs]
+    """images: (N, C, H, W) codes."""
+    run, memory = space.run, space.board.memory
+    check_memory(network, memory.size_bytes)
+    bench = bench_of(network, verilog, latency=memory.latency_cycles)
+    codes = list(images.astype(np.int64))
+    done = run_images(network, bench, codes, simulate)
+    for layer, golden in expected_outputs(network, codes).items():
+        _compare(run, stage, layer, golden, done.outputs[layer])
+    jobs = done.result.jobs
+    found = [measured_of(network, job, latency=memory.latency_cycles) for job in jobs]
     _check_cycles(run, stage, found)
     proof = Proof(
         stage=stage,
         images=len(images),
-        layers=compared,
+        layers={layer: codes.size for layer, codes in done.outputs.items()},
         cycles=found[0].cycles,
-        cycles_per_second=round(result.cycles_per_second),
-        seconds=round(result.seconds, 3),
+        cycles_per_second=round(done.result.cycles_per_second),
+        seconds=round(done.result.seconds, 3),
     )
     return _pass(run, proof, asdict(found[0]))
 
@@ -122,9 +119,7 @@ def _check_cycles(run: RunFolder, stage: str, found: Sequence[Measured]) -> None
             _fail(run, stage, {"what": "cycles", "image": image, "layer": error.layer}, error)
 
 
-def _compare(
-    run: RunFolder, stage: str, layer: str, expected: np.ndarray, got: np.ndarray
-) -> None:
+def _compare(run: RunFolder, stage: str, layer: str, expected: np.ndarray, got: np.ndarray) -> None:
     """expected, got: (N, C, H, W) codes."""
     if np.array_equal(expected, got):
         return

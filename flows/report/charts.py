@@ -35,7 +35,9 @@ def accuracy_over_cycles(rounds: Sequence[Mapping[str, Any]], budget: int, best:
         parts.append(text(left - 8, at_y(value) + 4, f"{value:g} %", class_="end"))
     for value in ticks(0, x_high):
         parts.append(text(at_x(value), height - bottom + 18, thousands(value), class_="mid"))
-    parts.append(text((left + width) / 2, height - 8, "measured cycles an image", class_="mid soft"))
+    parts.append(
+        text((left + width) / 2, height - 8, "measured cycles an image", class_="mid soft")
+    )
     parts.append(line(at_x(budget), top - 8, at_x(budget), height - bottom, class_="budget"))
     parts.append(text(at_x(budget), top - 12, f"budget {thousands(budget)}", class_="mid soft"))
     points = [(at_x(c), at_y(s)) for c, s in zip(cycles, shares, strict=True)]
@@ -44,9 +46,7 @@ def accuracy_over_cycles(rounds: Sequence[Mapping[str, Any]], budget: int, best:
     for found, (x, y) in zip(rounds, points, strict=True):
         chosen = found["round"] == best
         title = f"round {found['round']}: {found['accuracy']:.4f}, loss {found['nll']:.4f}"
-        parts.append(
-            tag("circle", tip(title), cx=x, cy=y, r=9, class_="c1" if chosen else "point")
-        )
+        parts.append(tag("circle", tip(title), cx=x, cy=y, r=9, class_="c1" if chosen else "point"))
         parts.append(text(x, y + 4, found["round"], class_="mid on" if chosen else "mid"))
     return picture(width, height, parts, "validation accuracy over measured cycles, by round")
 
@@ -60,14 +60,25 @@ def bits_over_rounds(rounds: Sequence[Mapping[str, Any]], best: int) -> str:
     for column, found in enumerate(rounds):
         x = left + column * cell_width
         mark = " *" if found["round"] == best else ""
-        parts.append(text(x + cell_width / 2, top - 10, f"round {found['round']}{mark}", class_="mid"))
+        parts.append(
+            text(x + cell_width / 2, top - 10, f"round {found['round']}{mark}", class_="mid")
+        )
         for row, name in enumerate(names):
             w_bits, a_bits = found["plan"][name]
             y = top + row * cell_height
             title = f"{name}: weights {w_bits} bits, activations {a_bits} bits"
-            shade = {"fill-opacity": f"{w_bits * a_bits / 64 * 0.85 + 0.08:.3f}"}
+            shade = w_bits * a_bits / 64 * 0.85 + 0.08
             parts.append(
-                rect(x + 2, y + 2, cell_width - 4, cell_height - 4, title, class_="c1", rx=4, **shade)
+                rect(
+                    x + 2,
+                    y + 2,
+                    cell_width - 4,
+                    cell_height - 4,
+                    title,
+                    class_="c1",
+                    rx=4,
+                    fill_opacity=shade,
+                )
             )
             wide = " on" if w_bits * a_bits > 30 else ""
             parts.append(
@@ -101,10 +112,11 @@ def cycles_by_layer(layers: Sequence[Mapping[str, Any]]) -> str:
 def stalls(counters: Mapping[str, int]) -> str:
     """Where the cycles of the execute stage went, from the overlay's own counters."""
     width, height, top = 560, 26, 6
-    total = max(counters["CYCLES"], 1)
     known = [(label, counters[name], colour) for name, label, colour in STALLS]
-    rest = total - sum(value for _, value, _ in known)
+    # A cycle in which it waits for two things is counted for both.
+    rest = max(0, counters["CYCLES"] - sum(value for _, value, _ in known))
     shares = [*known, ("starts and ends of layers", rest, "c6")]
+    total = max(1, sum(value for _, value, _ in shares))
     parts, x = [], 0.0
     for label, value, colour in shares:
         length = width * value / total
@@ -114,7 +126,9 @@ def stalls(counters: Mapping[str, int]) -> str:
         y = top + height + 24 + row * 20
         parts.append(rect(0, y - 10, 12, 12, "", class_=colour, rx=2))
         parts.append(text(20, y, f"{label}: {thousands(value)} ({100 * value / total:.1f} %)"))
-    return picture(width, top + height + 24 + 20 * len(shares), parts, "cycles of the execute stage")
+    return picture(
+        width, top + height + 24 + 20 * len(shares), parts, "cycles of the execute stage"
+    )
 
 
 def meter(needs: int, has: int) -> str:

@@ -79,9 +79,15 @@ def _tiles(summary: Mapping[str, Any]) -> str:
     exact = summary["bit_exact"]
     tiles = [
         (sections.badge(exact, "bit-exact" if exact else "not bit-exact"), "torch = golden = RTL"),
-        (f"{100 * accuracy['integer']:.1f} %", f"test accuracy; float {_percent(accuracy['float'])}"),
+        (
+            f"{100 * accuracy['integer']:.1f} %",
+            f"test accuracy; float {_percent(accuracy['float'])}",
+        ),
         (f"{cycles['measured']:,}", f"cycles an image; budget {summary['cycle_budget']:,}"),
-        (f"{summary['performance']['estimated_throughput_fps']:,.0f}", "images a second, at the clock"),
+        (
+            f"{summary['performance']['estimated_throughput_fps']:,.0f}",
+            "images a second, at the clock",
+        ),
         (f"{summary['resources']['lut_cells']:,}", f"LUTs, {escape(summary['resources']['tool'])}"),
         (f"{summary['bit_dependent_share']:.2f}", "bit_dependent_share, at least 0.6"),
     ]

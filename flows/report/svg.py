@@ -11,19 +11,31 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
     return f"<{name}{text}>{content}</{name}>"
 
 
-def text(x: float, y: float, value: object, **attributes: object) -> str:
+def text(x: float, y: float, value: object, class_: str = "") -> str:
     """A text at (x, y)."""
-    return tag("text", escape(str(value)), x=x, y=y, **attributes)
+    return tag("text", escape(str(value)), x=x, y=y, class_=class_)
 
 
-def rect(x: float, y: float, width: float, height: float, title: str, **more: object) -> str:
+def rect(
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    title: str,
+    *,
+    class_: str,
+    rx: int = 0,
+    fill_opacity: float = 1.0,
+) -> str:
     """A rectangle that says `title` under the pointer."""
-    return tag("rect", tip(title), x=x, y=y, width=max(width, 0), height=max(height, 0), **more)
+    size = {"width": max(width, 0.0), "height": max(height, 0.0)}
+    look = {"class_": class_, "rx": rx, "fill_opacity": fill_opacity}
+    return tag("rect", tip(title), x=x, y=y, **size, **look)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, **attributes: object) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> str:
     """A line."""
-    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
+    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
 def tip(title: str) -> str:
