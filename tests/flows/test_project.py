@@ -1,0 +1,90 @@
+"""Project configs: what is refused, with which words, and what a hash stands for."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.project import Project, load_project
+from ir.config import plain
+from ir.errors import BitwrightError, ConfigError, UnknownPluginError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def project(**values) -> Project:
+    return Project(**({"name": "t"} | values))
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_example_loads(example: Path) -> None:
+    assert load_project(example).name == example.stem
+
+
+@pytest.mark.parametrize(
+    ("override", "kind", "message"),
+    [
+        ("choises=[2,4]", ConfigError, "unknown key 'choises'.*did you mean 'choices'"),
+        ("network.wdth=4", ConfigError, "unknown key 'network.wdth'.*'width'"),
+        ("choices=[0,2]", ConfigError, "choices must be 1 to 8 bits, not 0"),
+        ("choices=[2,9]", ConfigError, "choices must be 1 to 8 bits, not 9"),
+        ("choices=[4,2]", ConfigError, "choices must be different widths in ascending order"),
+        ("choices=[]", ConfigError, "choices must be different widths in ascending order"),
+        ("allocator=aegl", UnknownPluginError, "unknown allocator 'aegl'.*did you mean 'eagl'"),
+        ("board=ulx", UnknownPluginError, "unknown board 'ulx'.*there is: .*ulx3s_85f"),
+        ("quantizer=lqs", UnknownPluginError, "unknown quantizer 'lqs'.*'lsq'"),
+        ("network.name=lstm", UnknownPluginError, "unknown net 'lstm'.*there is: d4, mlp"),
+        ("overlay.style=bit", UnknownPluginError, "unknown overlay 'bit'.*bit_serial"),
+        ("cycle_budget=1.5", ConfigError, "cycle_budget as a fraction must be 0 to 1, not 1.5"),
+        ("cycle_budget=0", ConfigError, "cycle_budget must be at least 1 cycle, not 0"),
+        ("rounds=0", ConfigError, "rounds must be 1 to 100, not 0"),
+        ("seed=-1", ConfigError, r"seed must be 0 to 2\^31 - 1, not -1"),
+        ("name=../up", ConfigError, "name must be letters, digits"),
+        ("data.fold=5", ConfigError, "data: fold must be 0 to 4, not 5"),
+        ("overlay.luts=0", ConfigError, "overlay: luts must be at least 1, not 0"),
+        ("overlay.bram_blocks=0", ConfigError, "overlay: bram_blocks must be at least 1, not 0"),
+        ("network.width=0", ConfigError, "network: width must be a positive integer, not 0"),
+        ("training.tune_epochs=0", ConfigError, "training: epochs must be a positive integer"),
+    ],
+)
+def test_what_is_wrong_is_named(override: str, kind: type[BitwrightError], message: str) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        load_project(ROOT / "examples" / "digits.yaml", (override,))
+    assert caught.value.exit_code == 2
+
+
+def test_equal_configs_share_a_folder_and_different_ones_do_not() -> None:
+    assert project().hash == project(seed=0).hash
+    assert project().hash != project(seed=1).hash
+    assert len(project().hash) == 8
+
+
+def test_the_resolved_config_is_the_same_project(tmp_path: Path) -> None:
+    from flows.run_folder import resolved
+
+    first = load_project(ROOT / "examples" / "digits.yaml")
+    (tmp_path / "again.yaml").write_text(resolved(first), encoding="utf-8")
+    again = load_project(tmp_path / "again.yaml")
+    assert plain(again) == plain(first)
+    assert again.hash == first.hash
+
+
+@pytest.mark.parametrize(
+    ("choices", "budget", "priced"),
+    [
+        ((2, 4), 0.3, (2, 4, 8)),
+        ((2, 4), 5000, (2, 4)),
+        ((3,), 5000, (2, 3, 4)),
+        ((2, 3, 4, 5, 6, 7, 8), 0.3, (2, 3, 4, 5, 6, 7, 8)),
+    ],
+)
+def test_what_is_priced(choices: tuple[int, ...], budget: int | float, priced) -> None:
+    assert project(choices=choices, cycle_budget=budget).priced == priced
+
+
+def test_recipes_carry_the_seed_and_never_freeze_more_than_there_is() -> None:
+    training = project().training
+    assert training.of_float(7).seed == 7
+    short = type(training)(tune_epochs=2, frozen_norm_epochs=5)
+    assert short.of_plan(0).frozen_norm_epochs == 2
