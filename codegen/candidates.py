@@ -1,0 +1,108 @@
+"""The arrays worth looking at for a network, each with a bound on its cycles: pure arithmetic.
+
+An array is left out when a smaller one cuts every layer into as many tiles. The bound is below what
+any schedule can reach: a tile takes its words or its draining, whichever is longer, and all weights
+pass the fetch stage once, a word a cycle.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+from codegen.shape import LayerShape
+from codegen.tiling import Tiling, ceil_div, padded_bits
+from hw.config import OverlayConfig
+
+MOST_COLUMNS = 64
+MOST_LANES = 512
+SHORT_WORDS = (1, 2, 4)
+"""Words below a byte; longer ones are whole bytes, so that pieces begin on byte boundaries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """An array with its requantizer lanes. bound: cycles that it cannot undercut."""
+
+    dm: int
+    dk: int
+    dn: int
+    requant_lanes: int
+    bound: int
+
+
+def candidates(
+    style: type[OverlayConfig], shapes: Sequence[LayerShape], *, memory_bits: int, latency: int
+) -> list[Candidate]:
+    """Every array worth looking at, in order of size. shapes: the network's layers.
+
+    style: the overlay's class. memory_bits: F. latency: of a read, and of a write's answer, each of
+    which stands between two layers, in cycles.
+    """
+    waits = 2 * latency * len(shapes)
+    return [
+        Candidate(dm=dm, dk=dk, dn=dn, requant_lanes=lanes, bound=cycles + waits)
+        for dm in row_choices(shapes, memory_bits)
+        for dk in lane_choices(shapes)
+        for dn in column_choices(style, shapes, memory_bits)
+        for lanes, cycles in _lane_bounds(
+            shapes, style(dm=dm, dk=dk, dn=dn, memory_bits=memory_bits)
+        )
+    ]
+
+
+def row_choices(shapes: Sequence[LayerShape], memory_bits: int) -> list[int]:
+    """Dm, unless a smaller one with ring writes as wide needs no more row tiles in any layer."""
+    kept: dict[tuple[int, ...], int] = {}
+    fits = [dm for dm in range(1, memory_bits + 1) if dm + 8 - gcd(dm, 8) <= memory_bits]
+    for dm in fits:
+        tiles = tuple(ceil_div(s.rows, dm) for s in shapes)
+        kept.setdefault((gcd(dm, 8), *tiles), dm)
+    return sorted(kept.values())
+
+
+def lane_choices(shapes: Sequence[LayerShape]) -> list[int]:
+    """Dk: short words and whole bytes, unless a smaller one needs no more words in any layer."""
+    kept: dict[tuple[int, ...], int] = {}
+    for dk in (*SHORT_WORDS, *range(8, MOST_LANES + 1, 8)):
+        kept.setdefault(tuple(ceil_div(s.channels, dk) for s in shapes), dk)
+    return sorted(kept.values())
+
+
+def column_choices(
+    style: type[OverlayConfig], shapes: Sequence[LayerShape], memory_bits: int
+) -> list[int]:
+    """Dn, unless a smaller one needs no more column tiles in any layer."""
+    probe = style(dm=1, dk=8, dn=1, memory_bits=memory_bits)
+    pixels = [Tiling(shape=s, config=probe, from_host=False).virtual_pixels for s in shapes]
+    kept: dict[tuple[int, ...], int] = {}
+    for dn in range(1, MOST_COLUMNS + 1):
+        kept.setdefault(tuple(ceil_div(n, dn) for n in pixels), dn)
+    return sorted(kept.values())
+
+
+def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterator[tuple[int, int]]:
+    """(requantizer lanes, bound on cycles), up to the lanes beyond which the bound stays."""
+    tilings = [Tiling(shape=shape, config=config, from_host=False) for shape in shapes]
+    fetch = sum(_weight_cycles(tiling) for tiling in tilings)
+    best = None
+    for lanes in range(1, config.dm + 1):
+        if config.dm % lanes:
+            continue
+        cycles = max(fetch, sum(_array_cycles(tiling, config.dm // lanes) for tiling in tilings))
+        if best is None or cycles < best:
+            yield lanes, cycles
+            best = cycles
+
+
+def _array_cycles(tiling: Tiling, groups: int) -> int:
+    """Cycles from a layer's first word to its last."""
+    words = tiling.words_per_tile
+    drain = tiling.columns * max(groups, tiling.steps)
+    return words + (tiling.row_tiles * tiling.col_tiles - 1) * max(words, drain)
+
+
+def _weight_cycles(tiling: Tiling) -> int:
+    """Cycles in which a layer's weights pass the fetch stage, a word of Dk digits a cycle."""
+    config = tiling.config
+    beats = ceil_div(padded_bits(config.dk), config.memory_bits)
+    return tiling.row_tiles * tiling.lhs_words * config.dm * beats

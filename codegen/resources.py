@@ -1,0 +1,172 @@
+"""The resource model: LUTs, flip-flops, block RAMs and DSPs of an overlay, from its sizes alone.
+
+luts = memory LUTs (exact, block_ram.py) + sum over parts of coefficient * quantity(part)
+ff   = sum over parts of coefficient * quantity(part)
+bram = exact                              dsp = exact
+
+A part is something the hardware has as many of as `quantities` says; its coefficients are fitted to
+synthesized overlays by `make characterize` and lie in resource_coefficients/<family>.json together
+with the tool's version, the overlays and the errors seen. Counts are those of yosys before packing
+and placement: what a vendor's tool reports differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from codegen.block_ram import block_rams, memory_luts
+from hw.config import OverlayConfig
+from hw.popcount import LEVELS_PER_STAGE, stages
+from hw.ring import ELEMENT_BITS, most_units, units_per_word
+from hw.unpack import piece_bits
+from ir.errors import ConfigError, did_you_mean
+from ir.files import read_json
+
+FOLDER = Path(__file__).with_name("resource_coefficients")
+SIMULATED_AS = "xc7"
+"""The family whose fabric stands for boards that are only simulated."""
+
+LUT_PARTS = (
+    *("fixed", "tree", "accumulator", "rotator", "column", "row", "lane", "lane_bit"),
+    *("select", "ring", "ring_choice", "gearbox"),
+)
+FF_PARTS = ("fixed", "tree_ff", "accumulator", "column", "row", "lane", "lane_bit", "bus")
+
+MULTIPLIER_BITS = {"xc7": None, "ecp5": 18}
+"""Operand bits of a DSP multiplier; None: synthesized without DSPs, products are LUTs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What an overlay takes of a family's fabric. bram: blocks of 18 Kbit."""
+
+    luts: int
+    ff: int
+    bram: int
+    dsp: int
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficients:
+    """A fit: {part: LUTs, or flip-flops, of one}.
+
+    errors: {count: {fit, held_out: {overlays, mean, max}}}, relative to what was measured.
+    overlays: those behind it, with sizes, counts and what the model says of each.
+    """
+
+    family: str
+    tool: str
+    version: str
+    luts: Mapping[str, float]
+    ff: Mapping[str, float]
+    errors: Mapping[str, Any]
+    overlays: tuple[Mapping[str, Any], ...]
+
+
+def families() -> list[str]:
+    """The families that have a model."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+@lru_cache(maxsize=8)
+def load_coefficients(family: str) -> Coefficients:
+    """The fit for a family; "simulation" is counted as SIMULATED_AS. ConfigError: there is none."""
+    name = SIMULATED_AS if family == "simulation" else family
+    known = families()
+    if name not in known:
+        raise ConfigError(
+            f"there is no resource model for family {name!r}{did_you_mean(name, known)}; there is: "
+            f"{', '.join(known)}"
+        )
+    place = FOLDER / f"{name}.json"
+    try:
+        document = read_json(place)
+        document["overlays"] = tuple(document["overlays"])
+        return Coefficients(**document)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{place} is no resource model; run make characterize") from error
+
+
+def predict_resources(
+    config: OverlayConfig, family: str, coefficients: Coefficients | None = None
+) -> Resources:
+    """What the model says of an overlay. Raises ConfigError for a family without a model."""
+    fit = coefficients or load_coefficients(family)
+    amounts = quantities(config)
+    return Resources(
+        luts=memory_luts(config, fit.family) + round(_weighed(fit.luts, amounts)),
+        ff=round(_weighed(fit.ff, amounts)),
+        bram=block_rams(config, fit.family),
+        dsp=dsps(config, fit.family),
+    )
+
+
+def _weighed(coefficients: Mapping[str, float], amounts: Mapping[str, float]) -> float:
+    return sum(value * amounts[part] for part, value in coefficients.items())
+
+
+def dsps(config: OverlayConfig, family: str) -> int:
+    """DSP multipliers: an accumulator (two bits longer when bipolar) times a 16-bit multiplier."""
+    bits = MULTIPLIER_BITS[family]
+    return config.requant_lanes * -(-(config.acc_bits + 2) // bits) if bits else 0
+
+
+def quantities(config: OverlayConfig) -> dict[str, float]:
+    """{part: how many of it} of an overlay.
+
+    fixed        1: control, counters, sequencers
+    tree         adder bits of all popcount trees (one more row for the column sums)
+    tree_ff      bits of their pipeline registers and of the operand words
+    accumulator  accumulator bits of all units, each with its drain register
+    rotator      legs of the multiplexers that rotate the activation banks
+    column       array columns: position, edge mask, bank address
+    row          array rows: codes collected and cut into planes or elements
+    lane         requantizer lanes
+    lane_bit     accumulator bits of the lanes: their products
+    select       legs of the multiplexers from the drain chain to the lanes
+    ring         legs of the multiplexers that place results in a bus word
+    ring_choice  and of the comparisons that choose them
+    gearbox      multiplexer bits of the shifters between bus words and pieces
+    bus          bits of the bus and of the longest piece: holding registers
+    """
+    dm, dn, dk = config.dm, config.dn, config.dk
+    units, lanes = (dm + 1) * dn, config.requant_lanes
+    piece, legs = piece_bits(config), most_units(config) - 1
+    width = config.memory_bits + piece
+    grain = 1 if dk % 8 else 8
+    adders, registers = popcount_bits(dk)
+    return {
+        "fixed": 1,
+        "tree": units * adders,
+        "tree_ff": units * registers + (dm + dn) * dk,
+        "accumulator": units * config.acc_bits,
+        "rotator": dk * dn * (dn - 1),
+        "column": dn,
+        "row": dm * ELEMENT_BITS,
+        "lane": lanes,
+        "lane_bit": lanes * (config.acc_bits + 2),
+        "select": config.acc_bits * (dm - lanes),
+        "ring": config.memory_bits * legs,
+        "ring_choice": units_per_word(config) * legs,
+        "gearbox": width * 2 * ((width // grain).bit_length()),
+        "bus": width,
+    }
+
+
+@lru_cache(maxsize=1024)
+def popcount_bits(lanes: int) -> tuple[int, int]:
+    """(adder output bits, register bits) of `Popcount`, its AND gates counted as adder bits."""
+    row, adders, registers = [1] * lanes, lanes, 0
+    for _ in range(stages(lanes)):
+        for _ in range(LEVELS_PER_STAGE):
+            pairs = [max(a, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
+            adders += sum(pairs)
+            row = pairs + ([row[-1]] if len(row) % 2 else [])
+        registers += sum(row)
+    return adders, registers

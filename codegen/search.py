@@ -1,0 +1,195 @@
+"""The search behind sizing: the exact front of LUTs against cycles.
+
+Arrays are visited from the smallest to the largest in LUTs. One is handed to the exact cycle model
+only when its bound lies below the best cycles of all smaller ones: nothing on the front is missed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from codegen.buffers import fit_buffers, worst_case_acc_bits
+from codegen.candidates import Candidate, candidates
+from codegen.cycles import predict
+from codegen.lower import lower
+from codegen.read_timing import MemoryTiming
+from codegen.resources import Resources, load_coefficients, predict_resources
+from codegen.shape import LayerShape, layer_shape
+from hw.config import OverlayConfig
+from ir.graph import IntegerGraph
+
+BLOCK_BITS = 18432
+"""Bits of the block RAM that the resource model counts in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """An overlay on the front. cycles: of one image, predicted. luts, bram: predicted."""
+
+    config: OverlayConfig
+    cycles: int
+    luts: int
+    bram: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A candidate with its buffers, and what it takes."""
+
+    config: OverlayConfig
+    bound: int
+    resources: Resources
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """One question to the models. luts, bram: the budget, in LUTs and blocks of 18 Kbit."""
+
+    graph: IntegerGraph
+    must_run: Sequence[IntegerGraph]
+    style: type[OverlayConfig]
+    family: str
+    memory_bits: int
+    latency: int
+    luts: int
+    bram: int
+
+    def front(self) -> list[Point]:
+        """Fewer cycles for more LUTs, up to the first point beyond the LUT budget; may be empty."""
+        points: list[Point] = []
+        for candidate in self._fitted:
+            if candidate.resources.bram > self.bram:
+                continue
+            if points and candidate.bound >= points[-1].cycles:
+                continue
+            point = self._measured(candidate)
+            if points and point.cycles >= points[-1].cycles:
+                continue
+            points = [p for p in points if p.luts < point.luts] + [point]
+            if point.luts > self.luts:
+                break
+        return points
+
+    def describe(self, config: OverlayConfig) -> dict[str, Any]:
+        """What an overlay takes, by which model, beside the budget."""
+        model = load_coefficients(self.family)
+        return predict_resources(config, self.family).as_dict() | {
+            "provenance": "predicted",
+            "family": model.family,
+            "tool": model.tool,
+            "version": model.version,
+            "budget": {"luts": self.luts, "bram": self.bram},
+        }
+
+    def limit(self, best: Point, front: Sequence[Point]) -> str:
+        """What keeps the best point from being faster."""
+        reasons = []
+        beyond = [point for point in front if point.luts > self.luts]
+        if beyond:
+            reasons.append(_reason("LUT", best.luts, self.luts, beyond[0].luts))
+        blocked = self._next_without_bram(best)
+        if blocked is not None:
+            reasons.append(_reason("BRAM", best.bram, self.bram, blocked.bram))
+        return " and ".join(reasons) or (
+            f"the network: no larger array is faster ({best.luts:,} of {self.luts:,} LUTs)"
+        )
+
+    def too_small(self) -> str:
+        """Why no overlay fits: the smallest one's needs against the budget."""
+        smallest = min(
+            self._fitted,
+            key=lambda c: (
+                max(c.resources.luts / self.luts, c.resources.bram / self.bram),
+                c.resources.luts,
+            ),
+        ).resources
+        return (
+            f"no overlay fits: the smallest needs {smallest.luts:,} LUTs and {smallest.bram:,} "
+            f"block RAMs of 18 Kbit, the budget has {self.luts:,} and {self.bram:,}"
+        )
+
+    @cached_property
+    def shapes(self) -> list[LayerShape]:
+        """The layers of the graph."""
+        return _shapes(self.graph)
+
+    @cached_property
+    def _fitted(self) -> list[Fitted]:
+        """Every candidate with its buffers, the one with the fewest LUTs first."""
+        found = candidates(
+            self.style, self.shapes, memory_bits=self.memory_bits, latency=self.latency
+        )
+        return sorted(
+            (self._with_buffers(candidate) for candidate in found),
+            key=lambda f: (f.resources.luts, f.bound, f.resources.bram, f.config.hash),
+        )
+
+    def _with_buffers(self, candidate: Candidate) -> Fitted:
+        """Weights stay on the chip when they fit, else as many words as do."""
+        array = self.style(
+            dm=candidate.dm,
+            dk=candidate.dk,
+            dn=candidate.dn,
+            requant_lanes=candidate.requant_lanes,
+            memory_bits=self.memory_bits,
+            acc_bits=self._acc_bits,
+        )
+        for config in self._depths(array):
+            resources = predict_resources(config, self.family)
+            if resources.bram <= self.bram:
+                break
+        return Fitted(config=config, bound=candidate.bound, resources=resources)
+
+    def _depths(self, array: OverlayConfig) -> Iterator[OverlayConfig]:
+        """Smallest buffers: with all weights of a layer, then with half as many words and so on."""
+        config = fit_buffers(array, self.shapes)
+        least = [fit_buffers(array, shapes, most_lhs=1) for shapes in self._other_shapes]
+        names = ("lhs_depth", "rhs_depth", "ring_depth", "table_depth")
+        while True:
+            depths = {n: max(getattr(c, n) for c in (config, *least)) for n in names}
+            yield replace(config, **depths)
+            smaller = fit_buffers(array, self.shapes, most_lhs=config.lhs_depth // 2)
+            if smaller.lhs_depth >= config.lhs_depth:
+                return
+            config = smaller
+
+    @cached_property
+    def _other_shapes(self) -> list[list[LayerShape]]:
+        return [_shapes(graph) for graph in self.must_run]
+
+    @cached_property
+    def _acc_bits(self) -> int:
+        return max(worst_case_acc_bits(shapes) for shapes in (self.shapes, *self._other_shapes))
+
+    def _measured(self, candidate: Fitted) -> Point:
+        network = lower(self.graph, candidate.config)
+        return Point(
+            config=candidate.config,
+            cycles=predict(network, MemoryTiming(latency=self.latency)).cycles,
+            luts=candidate.resources.luts,
+            bram=candidate.resources.bram,
+        )
+
+    def _next_without_bram(self, best: Point) -> Point | None:
+        """The faster overlay within the LUT budget that lacks the fewest block RAMs."""
+        lacking = [
+            f
+            for f in self._fitted
+            if f.resources.bram > self.bram
+            and f.resources.luts <= self.luts
+            and f.bound < best.cycles
+        ]
+        for fitted in sorted(lacking, key=lambda f: (f.resources.bram, f.bound, f.config.hash)):
+            point = self._measured(fitted)
+            if point.cycles < best.cycles:
+                return point
+        return None
+
+
+def _reason(what: str, used: int, has: int, needs: int) -> str:
+    return f"{what}: {used:,} of {has:,}; the next faster size needs {needs:,}"
+
+
+def _shapes(graph: IntegerGraph) -> list[LayerShape]:
+    return [layer_shape(graph, layer) for layer in graph.layers()]
