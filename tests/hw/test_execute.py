@@ -44,7 +44,10 @@ def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
         tile = row if not tiling.lhs_stream else column * tiling.row_tiles + row
         lhs = first_lhs + tile * tiling.lhs_words
         for number, (distance, i, j) in enumerate(pairs):
-            for k, (tap, chunk) in enumerate(product(tiling.taps, range(tiling.chunks))):
+            for k, (place, chunk) in enumerate(
+                product(range(len(tiling.taps)), range(tiling.chunks))
+            ):
+                tap = tiling.taps[place]
                 rhs = column * tiling.tile_stride + j * tiling.chunks + chunk + tap.offset
                 read = (
                     (lhs + i * tiling.k_words + k) % config.lhs_depth,

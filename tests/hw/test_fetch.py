@@ -1,5 +1,7 @@
 """The read issuer: bursts, their cycles, and what each segment waits for."""
 
+from typing import Any
+
 import pytest
 from amaranth.hdl import Cat
 
@@ -53,7 +55,7 @@ def test_random_instructions_with_stalls(rng) -> None:
 
     async def jobs(ctx) -> None:
         for fetch in fetches:
-            await expect(ctx, dut.job, FETCH.const(fetch), rng)
+            await expect(ctx, dut.job, FETCH.const(dict[Any, Any](fetch)), rng)
 
     async def addresses(ctx) -> None:
         for fetch in fetches:

@@ -1,5 +1,6 @@
 """The unpacker: every piece of a layer's images at its place in the buffers."""
 
+import numpy as np
 import pytest
 
 from codegen.memory import pack_activations, pack_params, pack_taps, pack_weights
@@ -126,7 +127,8 @@ def test_activations_and_their_tokens(rng, config: BitSerial, case: Case) -> Non
 def test_tables(rng, config: BitSerial) -> None:
     tiling = CASES[0].tiling(config)
     entries = [{n: rng.randint(*f.range) for n, f in PARAM.items()} for _ in range(5)]
-    params = pack_params(*([e[name] for e in entries] for name in PARAM), tiling)
+    multiplier, offset = (np.array([e[n] for e in entries]) for n in ("multiplier", "offset"))
+    params = pack_params(multiplier, offset, tiling)
     jobs = [
         (fetch(tiling, Kind.PARAMS) | {"base": 7}, bus_words(params, config)),
         (fetch(tiling, Kind.TAPS) | {"base": 3}, bus_words(pack_taps(tiling), config)),
