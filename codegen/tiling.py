@@ -261,7 +261,6 @@ class Tiling:
             ),
             ("table_depth / 2 (requantizer rows)", self.param_rows, config.table_depth // 2),
             ("table_depth / 2 (kernel positions)", len(self.taps), config.table_depth // 2),
-            ("255 cycles a drained column", self.period, 255),
         ):
             if needs > has:
                 raise CapacityError(f"layer {name!r} needs {what} = {needs}, the overlay has {has}")
