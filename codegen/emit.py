@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In
 from hw.config import OverlayConfig
 from hw.csr import OFFSETS, REGISTERS
 from hw.overlay import TOP, overlay_members
+from hw.shared import Library
 
 _MEMORY_ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
@@ -24,8 +25,11 @@ def emit_verilog(config: OverlayConfig) -> str:
     Zero contents of memories are left out: nothing is read before it was written, and they are nine
     tenths of the text.
     """
-    text = verilog.convert(config.build(), name=TOP, emit_src=False)
-    return _MEMORY_ZEROS.sub("", text)
+    library = Library()
+    parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=False)]
+    for name, module in library.modules.items():
+        parts.append(verilog.convert(module, name=name, emit_src=False, strip_internal_attrs=True))
+    return _MEMORY_ZEROS.sub("", "\n".join(parts))
 
 
 def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:

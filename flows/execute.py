@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork
 from flows.bench import Bench, BenchResult, Job, Region, layer_cycles
 from hw.csr import COUNTERS, OFFSETS
 from ir.golden import execute as golden
 
 PAGE = 4096
+CYCLE_LIMIT_FACTOR = 4  # a job that takes so many times its prediction hangs
+STALLED = 8  # how much longer random stalls may make it
 COUNTER_REGISTERS = tuple(name + half for name in COUNTERS for half in ("", "_HI"))
 
 
@@ -35,6 +38,8 @@ def bench_of(
 ) -> Bench:
     """The overlay with the network's images in memory."""
     size = -(-network.memory_bytes // PAGE) * PAGE
+    expected = predict(network, MemoryTiming(latency=latency)).cycles
+    slack = STALLED if stall_seed else 1
     return Bench(
         verilog=verilog,
         memory_bits=network.config.memory_bits,
@@ -45,6 +50,7 @@ def bench_of(
         registers=network.registers,
         counters=COUNTER_REGISTERS,
         stall_seed=stall_seed,
+        cycle_limit=slack * (CYCLE_LIMIT_FACTOR * expected + 10_000),
     )
 
 

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.delay import delayed, delayed_view
-from hw.dpu import DPU, STEP, STEP_DELAY, latency
+from hw.dpu import STEP, STEP_DELAY, SharedDPU, latency
 
 
 class Array(wiring.Component):
@@ -94,8 +94,9 @@ class Array(wiring.Component):
             Signal(signed(self.acc_bits), name=f"drain_{name}_{n}") for n in range(self.columns)
         ]
         for n, word in enumerate(rhs):
-            unit = DPU(lanes=self.lanes, acc_bits=self.acc_bits)
-            m.submodules[f"dpu_{name}_{n}"] = unit
+            m.submodules[f"dpu_{name}_{n}"] = unit = SharedDPU(
+                lanes=self.lanes, acc_bits=self.acc_bits
+            )
             m.d.comb += [unit.lhs.eq(lhs), unit.rhs.eq(word), unit.step.eq(step)]
             with m.If(self.load):
                 m.d.sync += drain[n].eq(unit.acc)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out, Signature
 
 from hw.popcount import Popcount, stages
+from hw.shared import Shared
 
 STEP = data.StructLayout(
     {"valid": unsigned(1), "clear": unsigned(1), "shift": unsigned(1), "negate": unsigned(1)}
@@ -17,6 +18,11 @@ STEP = data.StructLayout(
 def latency(lanes: int) -> int:
     """Cycles from the operands to the accumulator that contains them."""
     return stages(lanes) + 1
+
+
+def dpu_members(lanes: int, acc_bits: int) -> dict[str, Member]:
+    """The unit's ports."""
+    return {"lhs": In(lanes), "rhs": In(lanes), "step": In(STEP), "acc": Out(signed(acc_bits))}
 
 
 class DPU(wiring.Component):
@@ -50,9 +56,7 @@ class DPU(wiring.Component):
     def __init__(self, *, lanes: int, acc_bits: int) -> None:
         self.lanes = lanes
         self.acc_bits = acc_bits
-        super().__init__(
-            {"lhs": In(lanes), "rhs": In(lanes), "step": In(STEP), "acc": Out(signed(acc_bits))}
-        )
+        super().__init__(dpu_members(lanes, acc_bits))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -71,3 +75,19 @@ class DPU(wiring.Component):
 
 STEP_DELAY = stages
 """Cycles by which `step` must follow the operands."""
+
+
+class SharedDPU(Shared):
+    """A unit that is emitted once for all of its size. Parameters and members as in DPU."""
+
+    lhs: Signal
+    rhs: Signal
+    step: data.View
+    acc: Signal
+
+    def __init__(self, *, lanes: int, acc_bits: int) -> None:
+        super().__init__(
+            lambda: DPU(lanes=lanes, acc_bits=acc_bits),
+            signature=Signature(dpu_members(lanes, acc_bits)),
+            name=f"dpu_{lanes}x{acc_bits}",
+        )

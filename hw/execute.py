@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.dpu import STEP
 from hw.operands import read_layout
+from hw.ram import SharedRam
 from hw.unpack import write_layout
 from ir.isa import FORMATS, TAP, Stage, layout
 
@@ -272,17 +273,16 @@ class Execute(wiring.Component):
         tile: dict[str, Signal],
     ) -> None:
         """One cycle later: the tap is known, and with it the words to read."""
-        table = memory.Memory(shape=TAP_LAYOUT, depth=self.config.table_depth, init=[])
+        table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.taps = table
-        write, tap_port = table.write_port(), table.read_port()
         m.d.comb += [
-            write.addr.eq(self.write.address),
-            write.en.eq(self.write.taps),
-            write.data.eq(self.write.piece[: TAP_LAYOUT.size]),
-            tap_port.addr.eq(now.tap_base + pair["tap"]),
-            tap_port.en.eq(1),
+            table.write_address.eq(self.write.address),
+            table.write_enable.eq(self.write.taps),
+            table.write_data.eq(self.write.piece),
+            table.read_address.eq(now.tap_base + pair["tap"]),
+            table.read_enable.eq(1),
         ]
-        tap = TAP_LAYOUT(tap_port.data)
+        tap = TAP_LAYOUT(table.read_data)
         lhs, rhs = Signal(24), Signal(24)
         next_tile = Signal()
         m.d.sync += [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.ram import SharedRam
 from hw.unpack import write_layout
 
 READ_LATENCY = 2
@@ -92,17 +93,15 @@ class Operands(wiring.Component):
 
     def _bank(self, m: Module, name: str, depth: int, enable: Value, address: Signal) -> Value:
         """A block RAM of `depth` words; returns its output."""
-        bank = memory.Memory(shape=self.config.dk, depth=depth, init=[])
-        m.submodules[name] = bank
-        write, read = bank.write_port(), bank.read_port()
+        m.submodules[name] = bank = SharedRam(width=self.config.dk, depth=depth)
         m.d.comb += [
-            write.addr.eq(self.write.address),
-            write.en.eq(enable),
-            write.data.eq(self.write.piece),
-            read.addr.eq(address),
-            read.en.eq(1),
+            bank.write_address.eq(self.write.address),
+            bank.write_enable.eq(enable),
+            bank.write_data.eq(self.write.piece),
+            bank.read_address.eq(address),
+            bank.read_enable.eq(1),
         ]
-        return read.data
+        return bank.read_data
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
         """Column n sees bank (n + rotate) mod Dn, or zeros where the image ends."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.ram import SharedRam
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, layout
 
 QUEUE_INSTRUCTIONS = 16
@@ -50,15 +51,14 @@ class InstructionQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         depth = QUEUE_INSTRUCTIONS * self.beats
-        m.submodules.words = words = memory.Memory(shape=self.memory_bits, depth=depth, init=[])
-        write, read = words.write_port(), words.read_port()
+        m.submodules.words = words = SharedRam(width=self.memory_bits, depth=depth)
         written, taken = Signal(range(depth)), Signal(range(depth))
         m.d.comb += [
-            write.addr.eq(written),
-            write.data.eq(self.word),
-            write.en.eq(self.write),
-            read.addr.eq(taken),
-            read.en.eq(1),
+            words.write_address.eq(written),
+            words.write_data.eq(self.word),
+            words.write_enable.eq(self.write),
+            words.read_address.eq(taken),
+            words.read_enable.eq(1),
         ]
         with m.If(self.write):
             m.d.sync += written.eq(written + 1)
@@ -73,7 +73,7 @@ class InstructionQueue(wiring.Component):
             m.d.sync += [taken.eq(taken + 1), requested.eq(requested + 1)]
         with m.If(arriving):
             m.d.sync += [
-                assembled.eq(Cat(assembled[self.memory_bits :], read.data)),
+                assembled.eq(Cat(assembled[self.memory_bits :], words.read_data)),
                 arrived.eq(arrived + 1),
             ]
         m.d.comb += [

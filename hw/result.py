@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.emit import Emitter
+from hw.ram import SharedRam
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 from hw.ring import ring_layout
 from hw.unpack import write_layout
@@ -157,17 +158,14 @@ class Result(wiring.Component):
         config = self.config
         lanes = config.requant_lanes
         for lane in range(lanes):
-            table = memory.Memory(
-                shape=unsigned(PARAM_LAYOUT.size), depth=config.table_depth, init=[]
-            )
+            table = SharedRam(width=PARAM_LAYOUT.size, depth=config.table_depth)
             m.submodules[f"params_{lane}"] = table
-            write, read = table.write_port(), table.read_port()
             m.d.comb += [
-                write.addr.eq(self.write.address),
-                write.data.eq(self.write.piece),
-                write.en.eq(self.write.params & (self.write.bank == lane)),
-                read.addr.eq(param_address),
-                read.en.eq(1),
+                table.write_address.eq(self.write.address),
+                table.write_data.eq(self.write.piece),
+                table.write_enable.eq(self.write.params & (self.write.bank == lane)),
+                table.read_address.eq(param_address),
+                table.read_enable.eq(1),
             ]
             m.submodules[f"lane_{lane}"] = unit = Requantizer(acc_bits=config.acc_bits)
             acc = Signal(signed(config.acc_bits), name=f"acc_{lane}")
@@ -180,7 +178,7 @@ class Result(wiring.Component):
             m.d.comb += [
                 unit.acc.eq(acc),
                 unit.column_sum.eq(column_sum),
-                unit.param.eq(read.data),
+                unit.param.eq(table.read_data),
                 unit.bipolar.eq(now.bipolar),
                 unit.shift.eq(now.shift),
                 unit.lo.eq(now.lo),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.ram import SharedRam
 
 ELEMENT_BITS = 32
 
@@ -77,19 +78,17 @@ class Ring(wiring.Component):
         place_bits = (per_word - 1).bit_length()
         first, word = self.write.place[:place_bits], self.write.place[place_bits:]
         for index in range(per_word):
-            m.submodules[f"unit_{index}"] = unit = memory.Memory(
-                shape=width, depth=self.config.ring_depth, init=[]
-            )
-            write, read = unit.write_port(), unit.read_port()
+            unit = SharedRam(width=width, depth=self.config.ring_depth)
+            m.submodules[f"unit_{index}"] = unit
             turn = Signal(place_bits, name=f"turn_{index}")
             m.d.comb += [
                 turn.eq(Const(index, place_bits) - first),
-                write.en.eq(turn < self.write.units),
-                write.addr.eq(word + Mux(first > index, 1, 0)),
-                write.data.eq(self._pick(turn)),
-                read.addr.eq(self.read_address),
-                read.en.eq(self.read_enable),
-                self.word.word_select(index, width).eq(read.data),
+                unit.write_enable.eq(turn < self.write.units),
+                unit.write_address.eq(word + Mux(first > index, 1, 0)),
+                unit.write_data.eq(self._pick(turn)),
+                unit.read_address.eq(self.read_address),
+                unit.read_enable.eq(self.read_enable),
+                self.word.word_select(index, width).eq(unit.read_data),
             ]
         return m
 
