@@ -4,18 +4,20 @@ Codes of every layer must be equal, and cycles as predicted. The simulator is ke
 second run compiles nothing.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from codegen.lower import lower
+from codegen.lower import CompiledNetwork, lower
 from flows import compile as compiling
 from flows.artifacts import CHECKPOINT
 from flows.build import VERILOG
 from flows.networks import load_tuned
-from flows.verify import FOLDER, prove_cocotb, prove_golden
-from flows.workspace import open_workspace
+from flows.verify import FOLDER, WAVES, Proof, prove_cocotb, prove_golden
+from flows.workspace import Workspace, open_workspace
+from ir.errors import MismatchError
 from ir.files import read_text
 from quant.integerize import snap
 
@@ -33,7 +35,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), waves: bool = False) -> M
         space.progress.begin("cocotb against the golden model")
         network = lower(model.graph, overlay.config)
         verilog = read_text(space.run / VERILOG)
-        cocotb = prove_cocotb(space, network, verilog, waves=waves)
+        cocotb = _prove(space, network, verilog, waves)
         space.progress.end(f"{cocotb.codes} codes equal, {cocotb.cycles} cycles as predicted")
         folder = space.run / FOLDER
         return {
@@ -44,9 +46,21 @@ def run(config: Path, overrides: tuple[str, ...] = (), waves: bool = False) -> M
             "bit_exact": True,
             "cycles": {"measured": cocotb.cycles, "predicted": cocotb.cycles},
             "stages": [asdict(golden), asdict(cocotb)],
-            "waves": str(folder / "cocotb" / "dump.vcd") if waves else None,
+            "waves": str(space.run / WAVES) if waves else None,
             "files": [str(folder / f"{proof.stage}.json") for proof in (golden, cocotb)],
         }
+
+
+def _prove(space: Workspace, network: CompiledNetwork, verilog: str, waves: bool) -> Proof:
+    """The proof under cocotb; what fails is run once more to leave its waveforms."""
+    try:
+        return prove_cocotb(space, network, verilog, waves=waves)
+    except MismatchError:
+        if not waves:
+            space.progress.say(f"writing waveforms to {space.run / WAVES}")
+            with contextlib.suppress(MismatchError):
+                prove_cocotb(space, network, verilog, waves=True)
+        raise
 
 
 def describe(result: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from quant.integerize import SnappedNet
 from quant.train import inputs_of
 
 FOLDER = "verification"
+WAVES = f"{FOLDER}/cocotb/dump.vcd"
 FIRST_MISMATCH = f"{FOLDER}/first_mismatch.json"
 COCOTB_IMAGES = 4
 
@@ -71,7 +72,7 @@ def prove_cocotb(
     space: Workspace, network: CompiledNetwork, verilog: str, *, waves: bool = False
 ) -> Proof:
     """The same on a few images with cocotb and cocotbext-axi, in the same cycles."""
-    folder = space.run / FOLDER / "cocotb" if waves else None
+    folder = (space.run / WAVES).parent if waves else None
 
     def simulate(bench: Bench, jobs: Sequence[Job]) -> BenchResult:
         return cocotb_run.run(bench, jobs, folder=folder, waves=waves)
