@@ -36,6 +36,8 @@ def test_activations_round_trip(seed: int, pad) -> None:
     assert len(raw) - bus_bytes < shape[1] * shape[2] * bits * pad(shape[0]) / 8 <= len(raw)
     back = unpack_activations(raw, precision, shape, channel_bits=pad(shape[0]))
     assert np.array_equal(back, codes)
+    ones = np.unpackbits(np.frombuffer(raw, np.uint8)).sum()
+    assert ones == precision.planes(codes).sum(), "padding must be zeros"
 
 
 def test_activations_bit_by_bit() -> None:

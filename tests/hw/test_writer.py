@@ -16,6 +16,7 @@ class Memory:
         self.dut, self.bus_bytes, self.rng = dut, bus_bytes, rng
         self.words: dict[int, int] = {}
         self.bursts: list[tuple[int, int]] = []
+        self.answered = 0
         self.address = Handshake(
             payload=Cat(dut.awaddr, dut.awlen), valid=dut.awvalid, ready=dut.awready
         )
@@ -34,6 +35,7 @@ class Memory:
                 self.words[address + beat * self.bus_bytes] = payload % (1 << width)
             await idle(ctx, gap(self.rng))
             await pulse(ctx, self.dut.bvalid)
+            self.answered += 1
 
 
 async def ring(ctx, dut: Writer, words: list[int]) -> None:
@@ -63,6 +65,7 @@ def run(config: BitSerial, begin: int, grants: list[int], rng):
             await idle(ctx, 3 * gap(rng))
         await ctx.tick().until(dut.idle)
         assert len(memory.words) == total, "idle before everything was written"
+        assert memory.answered == len(memory.bursts), "idle before the last answer"
 
     async def serve(ctx) -> None:
         await memory.serve(ctx, total)
