@@ -26,6 +26,16 @@ class Prediction:
     layers: list[int]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A stage at work for a layer, or on one fetch, in cycles [begin, end) after START."""
+
+    stage: Stage
+    what: str
+    begin: int
+    end: int
+
+
 class _Device:
     """The execute and result stages, advanced tile by tile on demand."""
 
@@ -41,6 +51,7 @@ class _Device:
         self.writes = WritePath(config=config, memory=memory)
         self.freed_words: list[tuple[int, int]] = []
         self.done_cycles: list[int] = []
+        self.stage_cycles: list[tuple[Stage, int, int, int]] = []
         self.layer_answers: list[int] = []
         self.last_issue, self.drain_free = -1, 0
         self.lhs_used = 0
@@ -96,7 +107,7 @@ class _Device:
         self.writes.begin(result["address"])
         first_word = self.writes.completed
         ring = _Ring(self, result, first_word)
-        rhs = self.reads.rhs_tokens
+        rhs, begins = self.reads.rhs_tokens, []
         for column in range(execute["col_tiles"]):
             need = min(execute["rhs_first"] + execute["rhs_step"] * column, execute["rhs_total"])
             keeps = not execute["lhs_stream"]
@@ -109,6 +120,7 @@ class _Device:
                 last = max(start + words - 1, self.drain_free)
                 if row == 0:
                     last = ring.room(max(last, ring_free))
+                begins.append(start)
                 self.last_issue = last
                 self.drain_free = last + execute["tile_cycles"]
                 if not keeps or column + 1 == execute["col_tiles"]:
@@ -118,6 +130,9 @@ class _Device:
             ring.merge(column, last)
         self.layer_answers.append(self.writes.answered())
         self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1]) + 1)
+        first_drain = begins[0] + words + self.latencies.issue_to_drain
+        self.stage_cycles.append((Stage.EXECUTE, layer, begins[0], self.last_issue + 1))
+        self.stage_cycles.append((Stage.RESULT, layer, first_drain, self.done_cycles[-1]))
 
 
 class _Ring:
@@ -177,6 +192,27 @@ def predict(network: CompiledNetwork, memory: MemoryTiming | None = None) -> Pre
     )
 
 
+def timeline(network: CompiledNetwork, memory: MemoryTiming | None = None) -> list[Span]:
+    """What each stage works on, and when: the prediction unfolded, for one image."""
+    device = _run_program(
+        network.config,
+        network.segments,
+        address=network.program_address,
+        instructions=network.program_words,
+        memory=memory or MemoryTiming(),
+    )
+    names = [layer.name for layer in network.layers]
+    spans = [
+        Span(stage=Stage.FETCH, what=kind.name.lower(), begin=begin, end=end)
+        for kind, begin, end in device.reads.spans()
+    ]
+    spans += [
+        Span(stage=stage, what=names[layer], begin=begin, end=end)
+        for stage, layer, begin, end in device.stage_cycles
+    ]
+    return spans
+
+
 def predict_program(
     config: OverlayConfig,
     segments: Mapping[int, bytes],
@@ -186,12 +222,27 @@ def predict_program(
     memory: MemoryTiming,
 ) -> Prediction:
     """The same for a program image that lies at `address`."""
-    device = _Device(config, memory, segments)
-    device.reads.run(address, instructions)
-    while not device.finished:
-        next(device._running, None)
+    device = _run_program(
+        config, segments, address=address, instructions=instructions, memory=memory
+    )
     total = device.done_cycles[-1] + 1
     ends = [*device.layer_answers[:-1], total]
     return Prediction(
         cycles=total, layers=[end - begin for begin, end in zip([0, *ends], ends, strict=False)]
     )
+
+
+def _run_program(
+    config: OverlayConfig,
+    segments: Mapping[int, bytes],
+    *,
+    address: int,
+    instructions: int,
+    memory: MemoryTiming,
+) -> _Device:
+    """The device after it has run the program."""
+    device = _Device(config, memory, segments)
+    device.reads.run(address, instructions)
+    while not device.finished:
+        next(device._running, None)
+    return device

@@ -110,6 +110,14 @@ class ReadPath:
             idle = self._issue(values, popped)
             index += 1
 
+    def spans(self) -> list[tuple[Kind, int, int]]:
+        """(kind, first burst accepted, last piece gone) of every fetch so far, in cycles."""
+        begins: dict[int, int] = {}
+        for job, accepted, _ in self._bursts:
+            begins.setdefault(id(job), accepted)
+        ended = zip(self._jobs, self._ended, strict=False)
+        return [(Kind(job.values["kind"]), begins[id(job)], end + 1) for job, end in ended]
+
     def valid(self, written: int, popped: int | None) -> int:
         """When a queue offers an instruction whose last word was written in cycle `written`."""
         beats = INSTRUCTION_BITS // self.config.memory_bits

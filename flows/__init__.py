@@ -1,1 +1,1 @@
-"""Top floor: the command line and the flows behind its verbs. The only place that starts programs."""
+"""Top floor: the command line and the flows behind its verbs; alone in starting programs."""

@@ -131,6 +131,29 @@ def stalls(counters: Mapping[str, int]) -> str:
     )
 
 
+def schedule(events: Sequence[Mapping[str, Any]], cycles: int) -> str:
+    """Layers and stages over time, from the trace's events; what is under way says its name."""
+    rows = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    slices = [e for e in events if e["ph"] == "X"]
+    left, top, row_height, width = 120, 6, 30, 1100
+    bottom = top + row_height * len(rows)
+    scale = (width - left - 10) / max(cycles, 1)
+    colours = {e["name"]: f"c{1 + i % 4}" for i, e in enumerate(e for e in slices if not e["tid"])}
+    parts = []
+    for value in ticks(0, cycles, 8):
+        x = left + value * scale
+        parts.append(line(x, top, x, bottom, class_="grid"))
+        parts.append(text(x, bottom + 18, thousands(value), class_="mid soft"))
+    for row, name in rows.items():
+        parts.append(text(left - 10, top + row * row_height + 20, name, class_="end"))
+    for event in slices:
+        y, length = top + event["tid"] * row_height + 4, event["dur"] * scale
+        title = f"{event['name']}: cycles {event['ts']} to {event['ts'] + event['dur']}"
+        colour = colours.get(event["name"], "c5")
+        parts.append(rect(left + event["ts"] * scale, y, length, 22, title, class_=colour, rx=2))
+    return picture(width, bottom + 26, parts, "schedule of one image")
+
+
 def meter(needs: int, has: int) -> str:
     """A bar for a need against what there is; red beyond it."""
     share = needs / has if has else (2.0 if needs else 0.0)

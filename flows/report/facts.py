@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from boards.loader import board_names, load_board
+from codegen.cycles import MemoryTiming, timeline
 from codegen.lower import CompiledNetwork, lower
 from codegen.resources import load_coefficients, predict_resources
 from codegen.tiling import Tiling
@@ -40,12 +41,14 @@ def write_facts(
     network = lower(best.tuned.graph, best.overlay.config)
     resources = resource_facts(space, best.overlay.config)
     summary = summarize(space, networks, loop, proofs, resources)
+    memory = MemoryTiming(latency=space.board.memory.latency_cycles)
+    spans = timeline(network, memory)
     files = {
         SUMMARY: summary,
         LAYERS: layer_facts(space, network, best),
         RESOURCES: resources,
         COSTS: best.table.to_dict(),
-        TRACE: perfetto(network, best.measured, space.board),
+        TRACE: perfetto(best.measured.layers, spans, f"bitwright {space.project.name}"),
     }
     data = {name: (to_json(value, indent=1) + "\n").encode() for name, value in files.items()}
     publish(space.run, GROUP, digest(files)[:16], lambda: data)

@@ -23,6 +23,7 @@ FACTS = {
     "layers": "report/layers.json",
     "costs": "report/cost_table.json",
     "resources": "report/resources.json",
+    "trace": "report/schedule.perfetto.json",
     "manifest": "manifest.json",
 }
 GROUP = "report"
@@ -133,6 +134,12 @@ def _tables(facts: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in summary["versions"].items())
     return "".join(
         [
+            _section(
+                "Schedule",
+                "One image, in cycles; fetches run ahead of the layer that needs them. "
+                "schedule.perfetto.json holds the same for ui.perfetto.dev.",
+                charts.schedule(facts["trace"]["traceEvents"], summary["cycles"]["measured"]),
+            ),
             _section("Rounds", "* is the round reported.", sections.rounds_table(summary)),
             _section(
                 "Verification",

@@ -1,34 +1,37 @@
 """A Perfetto trace of one image: open report/schedule.perfetto.json at ui.perfetto.dev.
 
-One microsecond stands for one cycle. The layers' row is measured; how each layer's cycles divide
-among its stages' work is calculated from the schedule.
+One microsecond stands for one cycle. The layers' row is measured. The stages' rows are the cycle
+model's, which gave the measured cycles to the last one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from boards.loader import Board
-from codegen.bounds import network_bounds
-from codegen.lower import CompiledNetwork
-from flows.measure import Measured
+from codegen.cycles import Span
+from ir.isa import Stage
 
-ROWS = ("layers (measured)", "fetch: bus words at least", "execute: array words", "result: writes")
+LAYERS = "layers, measured"
+ROWS = {Stage.FETCH: "fetch", Stage.EXECUTE: "execute", Stage.RESULT: "result"}
 
 
-def perfetto(network: CompiledNetwork, measured: Measured, board: Board) -> dict[str, Any]:
-    """The trace in Chrome's JSON format."""
-    events: list[dict[str, Any]] = [_named("process_name", 0, f"bitwright overlay, {board.name}")]
-    events += [_named("thread_name", row, title) for row, title in enumerate(ROWS)]
+def perfetto(layers: dict[str, int], spans: Sequence[Span], title: str) -> dict[str, Any]:
+    """The trace in Chrome's JSON format. layers: measured cycles, in running order."""
+    events = [_named("process_name", 0, title)]
+    events += [
+        _named("thread_name", row, name) for row, name in enumerate((LAYERS, *ROWS.values()))
+    ]
     begin = 0
-    for layer, bound in zip(network.layers, network_bounds(network), strict=True):
-        spent = measured.layers[layer.name]
-        for row, cycles in enumerate((spent, bound.read, bound.exec, bound.write)):
-            events.append(_slice(row, layer.name, begin, min(cycles, spent), cycles))
-        begin += spent
+    for name, cycles in layers.items():
+        events.append(_slice(0, name, begin, begin + cycles))
+        begin += cycles
+    rows = list(ROWS)
+    events += [_slice(1 + rows.index(s.stage), s.what, s.begin, s.end) for s in spans]
     return {"displayTimeUnit": "ns", "traceEvents": events}
 
 
-def _slice(row: int, name: str, begin: int, shown: int, cycles: int) -> dict[str, Any]:
-    place = {"pid": 0, "tid": row, "ts": begin, "dur": shown}
+def _slice(row: int, name: str, begin: int, end: int) -> dict[str, Any]:
+    cycles = max(0, end - begin)
+    place = {"pid": 0, "tid": row, "ts": begin, "dur": cycles}
     return {"ph": "X", "name": name, **place, "args": {"cycles": cycles}}
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from codegen.cycles import Span
 from flows.report import charts, svg
 from flows.report.page import check_facts, page, write_page
+from flows.report.trace import perfetto
 from ir.errors import ConfigError
+from ir.isa import Stage
 
 EVIL = '</script><img src="http://evil/x.png" onerror=alert(1)>&'
 
@@ -94,6 +97,11 @@ FACTS: dict[str, Any] = {
             "other": {"description": "no model", "unknown": "no model for family 'x'"},
         }
     },
+    "trace": perfetto(
+        {"conv1": 3000, EVIL: 2000},
+        [Span(stage=Stage.EXECUTE, what=EVIL, begin=3000, end=4900)],
+        "digits",
+    ),
     "proofs": [{"stage": "golden", "ok": True, "images": 360, "codes": 10, "cycles": None}],
     "manifest": {"command": "bitwright codesign 'a b.yaml' --set seed=1"},
 }
@@ -158,7 +166,7 @@ def test_a_run_that_is_not_exact_says_so() -> None:
 
 
 def test_a_missing_fact_is_named(tmp_path: Path) -> None:
-    for name in ("layers", "cost_table", "resources"):
+    for name in ("layers", "cost_table", "resources", "schedule.perfetto"):
         (tmp_path / "report").mkdir(exist_ok=True)
         (tmp_path / "report" / f"{name}.json").write_text("{}")
     (tmp_path / "report/summary.json").write_text("{}")
@@ -195,6 +203,14 @@ def test_texts_and_attributes_are_escaped() -> None:
 def test_long_names_are_cut_and_line_breaks_go() -> None:
     assert charts.shown("a\nb") == "a b"
     assert len(charts.shown("x" * 100)) == charts.MOST_NAME
+
+
+def test_the_trace_has_a_row_for_the_layers_and_one_for_each_stage() -> None:
+    events = FACTS["trace"]["traceEvents"]
+    rows = [e["args"]["name"] for e in events if e["name"] == "thread_name"]
+    assert rows == ["layers, measured", "fetch", "execute", "result"]
+    slices = [(e["tid"], e["ts"], e["dur"]) for e in events if e["ph"] == "X"]
+    assert slices == [(0, 0, 3000), (0, 3000, 2000), (2, 3000, 1900)]
 
 
 def test_one_round_alone_has_a_picture_too() -> None:
