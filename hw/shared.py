@@ -33,9 +33,7 @@ class Shared(wiring.Component):
     name : module name, which must tell apart components that differ
     """
 
-    def __init__(
-        self, make: Callable[[], Any], *, signature: wiring.Signature, name: str
-    ) -> None:
+    def __init__(self, make: Callable[[], Any], *, signature: wiring.Signature, name: str) -> None:
         self.make, self.name = make, name
         super().__init__(signature)
 
