@@ -31,6 +31,13 @@ class AxiMemory:
         self.bytes.extend(bytes(max(0, end - len(self.bytes))))
         self.bytes[address:end] = data
 
+    def reset(self) -> None:
+        """Forget what is under way; the contents stay."""
+        self.reads.clear()
+        self.answers.clear()
+        self.burst.clear()
+        self.shown = False
+
     def ready(self) -> bool:
         return self.rng is None or self.rng.randrange(3) > 0
 
@@ -44,8 +51,11 @@ class AxiMemory:
             *(dut.m_axi_bvalid, dut.m_axi_bready),
         )
         self.show(ctx)
-        async for _, _, *values in ctx.tick().sample(*sampled):
-            self.edge(values)
+        async for _, _, running, *values in ctx.tick().sample(dut.aresetn, *sampled):
+            if running:
+                self.edge(values)
+            else:
+                self.reset()
             self.cycle += 1
             self.show(ctx)
 

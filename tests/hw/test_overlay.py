@@ -85,6 +85,11 @@ class Job:
         self.memory.load(self.network.input_address, self.network.pack_input(self.x))
 
     async def host(self, ctx) -> None:
+        await self.start(ctx)
+        await ctx.tick().until(self.dut.irq)
+
+    async def start(self, ctx) -> None:
+        """Out of reset, the registers written, START."""
         port = {name: getattr(self.dut, f"s_axil_{name}") for name in lite_channels(ADDRESS_BITS)}
         ctx.set(self.dut.aresetn, 1)
         ctx.set(port["bready"], 1)
@@ -96,7 +101,6 @@ class Job:
             for channel in ("awvalid", "wvalid"):
                 ctx.set(port[channel], 0)
             await ctx.tick()
-        await ctx.tick().until(self.dut.irq)
 
     def run(self) -> list[dict]:
         parts = self.dut.module.submodules
@@ -140,6 +144,51 @@ def test_random_stalls_of_the_memory_change_no_result(rng) -> None:
     job = Job(CONFIGS[0], CASES[0], rng, latency=3, stalls=True)
     job.run()
     assert np.array_equal(job.output(), job.golden())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
+def test_a_second_start_without_reset_takes_equal_cycles(config: BitSerial) -> None:
+    job = Job(config, CASES[0], random.Random(5), latency=4, stalls=False)
+    outputs, goldens = [], []
+
+    async def twice(ctx) -> None:
+        for seed in range(2):
+            tensor = job.graph.tensors["x"]
+            job.x = random_codes(random.Random(seed), tensor.precision, tensor.shape)
+            job.memory.load(job.network.input_address, job.network.pack_input(job.x))
+            await Job.host(job, ctx)
+            outputs.append(job.output())
+            goldens.append(job.golden())
+
+    job.host = twice  # type: ignore[method-assign]
+    cycles = job.run()
+    assert np.array_equal(outputs, goldens) and not np.array_equal(*outputs)
+    starts, ends = when(cycles, "start"), when(cycles, "irq")
+    first_end, second_end = ends[0], next(end for end in ends if end > starts[1] + 1)
+    assert first_end - starts[0] == second_end - starts[1]
+
+
+@pytest.mark.parametrize("cycle", [1, 30, 75, 120, 180, 215])
+def test_reset_in_the_middle_of_a_job(cycle: int) -> None:
+    """One cycle of reset: VALIDs low in the next, and the next job as if nothing had been."""
+    job = Job(CONFIGS[0], CASES[0], random.Random(3), latency=4, stalls=False)
+    dut = job.dut
+
+    async def interrupted(ctx) -> None:
+        await job.start(ctx)
+        await ctx.tick().repeat(cycle)
+        assert not ctx.get(dut.irq), "the job is over already"
+        ctx.set(dut.aresetn, 0)
+        await ctx.tick()
+        for channel in ("arvalid", "awvalid", "wvalid"):
+            assert not ctx.get(getattr(dut, f"m_axi_{channel}"))
+        await Job.host(job, ctx)
+
+    job.host = interrupted  # type: ignore[method-assign]
+    cycles = job.run()
+    assert np.array_equal(job.output(), job.golden())
+    measured = when(cycles, "irq")[0] - when(cycles, "start")[1]
+    assert measured == predict(job.network, MemoryTiming(latency=4)).cycles
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
