@@ -114,7 +114,8 @@ def _weighed(coefficients: Mapping[str, float], amounts: Mapping[str, float]) ->
 def dsps(config: OverlayConfig, family: str) -> int:
     """DSP multipliers: an accumulator (two bits longer when bipolar) times a 16-bit multiplier."""
     bits = MULTIPLIER_BITS[family]
-    return config.requant_lanes * -(-(config.acc_bits + 2) // bits) if bits else 0
+    # one bit more than a multiplier holds is added outside of it
+    return config.requant_lanes * -(-(config.acc_bits + 1) // bits) if bits else 0
 
 
 def quantities(config: OverlayConfig) -> dict[str, float]:

@@ -23,6 +23,9 @@ BLOCK_BITS = 18432
 """Bits of the block RAM that the resource model counts in."""
 
 
+_DEPTHS = ("lhs_depth", "rhs_depth", "ring_depth", "table_depth")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """An overlay on the front. cycles: of one image, predicted. luts, bram: predicted."""
@@ -121,12 +124,12 @@ class Search:
             self.style, self.shapes, memory_bits=self.memory_bits, latency=self.latency
         )
         return sorted(
-            (self._with_buffers(candidate) for candidate in found),
+            (fitted for candidate in found for fitted in self._with_buffers(candidate)),
             key=lambda f: (f.resources.luts, f.bound, f.resources.bram, f.config.hash),
         )
 
-    def _with_buffers(self, candidate: Candidate) -> Fitted:
-        """Weights stay on the chip when they fit, else as many words as do."""
+    def _with_buffers(self, candidate: Candidate) -> Iterator[Fitted]:
+        """With all weights of a layer on the chip, down to streamed: the exact model chooses."""
         array = self.style(
             dm=candidate.dm,
             dk=candidate.dk,
@@ -137,22 +140,18 @@ class Search:
         )
         for config in self._depths(array):
             resources = predict_resources(config, self.family)
-            if resources.bram <= self.bram:
-                break
-        return Fitted(config=config, bound=candidate.bound, resources=resources)
+            yield Fitted(config=config, bound=candidate.bound, resources=resources)
 
     def _depths(self, array: OverlayConfig) -> Iterator[OverlayConfig]:
-        """Smallest buffers: with all weights of a layer, then with half as many words and so on."""
+        """Smallest buffers: with all weights of a layer, then with half the words and so on."""
         config = fit_buffers(array, self.shapes)
-        least = [fit_buffers(array, shapes, most_lhs=1) for shapes in self._other_shapes]
-        names = ("lhs_depth", "rhs_depth", "ring_depth", "table_depth")
-        while True:
-            depths = {n: max(getattr(c, n) for c in (config, *least)) for n in names}
-            yield replace(config, **depths)
-            smaller = fit_buffers(array, self.shapes, most_lhs=config.lhs_depth // 2)
-            if smaller.lhs_depth >= config.lhs_depth:
-                return
-            config = smaller
+        others = [fit_buffers(array, shapes, most_lhs=1) for shapes in self._other_shapes]
+        least = {n: max([getattr(c, n) for c in others], default=0) for n in _DEPTHS}
+        before = config.lhs_depth + 1
+        while config.lhs_depth < before:
+            yield replace(config, **{n: max(getattr(config, n), least[n]) for n in _DEPTHS})
+            before = config.lhs_depth
+            config = fit_buffers(array, self.shapes, most_lhs=before // 2)
 
     @cached_property
     def _other_shapes(self) -> list[list[LayerShape]]:

@@ -51,12 +51,24 @@ SPREAD = (
     (16, 16, 2, 64, 512, 512, 64, 64, 20, 2),
     (4, 16, 12, 64, 512, 512, 256, 64, 20, 1),
 )
+# On ECP5, whose carries and DSPs spread more, a few more.
+EXTRA = {
+    "ecp5": (
+        (4, 16, 8, 64, 512, 512, 256, 64, 20, 1),
+        (4, 16, 1, 64, 512, 512, 256, 64, 20, 1),
+        (4, 64, 2, 64, 512, 512, 256, 64, 20, 1),
+        (8, 16, 8, 64, 512, 512, 128, 64, 20, 1),
+        (8, 64, 4, 64, 512, 512, 64, 64, 24, 2),
+        (4, 16, 4, 32, 512, 512, 256, 64, 20, 1),
+        (8, 128, 2, 64, 512, 512, 64, 64, 24, 1),
+    )
+}
 HELD_OUT_SEED, HELD_OUT = 2, 4
 
 
-def spread() -> list[tuple[OverlayConfig, bool]]:
-    """(overlay, held out) of all overlays; those held out are drawn, not chosen."""
-    chosen: list[OverlayConfig] = [_overlay(row) for row in SPREAD]
+def spread(family: str) -> list[tuple[OverlayConfig, bool]]:
+    """(overlay, held out) of a family's overlays; those held out are drawn, not chosen."""
+    chosen: list[OverlayConfig] = [_overlay(row) for row in (*SPREAD, *EXTRA.get(family, ()))]
     drawn = drawn_overlays(HELD_OUT_SEED, HELD_OUT)
     return [(c, False) for c in chosen] + [(c, True) for c in drawn]
 
@@ -87,7 +99,7 @@ def _overlay(row: Sequence[int]) -> OverlayConfig:
 def characterize(family: str, *, cache: str | Path = DEFAULT_CACHE) -> Coefficients:
     """Synthesize the spread for `family` and fit; one line for each overlay as it is done."""
     samples = []
-    overlays = spread()
+    overlays = spread(family)
     for index, (config, held_out) in enumerate(overlays, 1):
         measured = synthesize(emit_verilog(config), family=family, cache=cache)
         samples.append(Sample(config=config, held_out=held_out, measured=measured))
@@ -111,10 +123,10 @@ def results_section(models: Sequence[Coefficients]) -> str:
         HEADING,
         "",
         "LUTs, flip-flops and block RAMs (18 Kbit) of whole overlays, counted by yosys before",
-        "packing and placement, beside what `codegen/resources.py` predicts. LUTs are logic, memory",
-        "and, on ECP5, two for each carry cell. Overlays marked *held out* were drawn at random and",
-        "took no part in the fit. Vendor tools count differently: these are not Vivado or Diamond",
-        "figures. Made by `make characterize`.",
+        "packing and placement, beside what `codegen/resources.py` predicts. LUTs are logic,",
+        "memory and, on ECP5, two for each carry cell. Overlays marked *held out* were drawn at",
+        "random and took no part in the fit. Vendor tools count differently: these are not Vivado",
+        "or Diamond figures. Made by `make characterize`.",
     ]
     for model in models:
         lines += ["", f"### {model.family}: {model.tool} {model.version}", "", *_summary(model), ""]

@@ -1,0 +1,120 @@
+"""The resource model: its parts, its data files, and how near it comes to what was measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from codegen import resources
+from codegen.resources import (
+    Coefficients,
+    dsps,
+    families,
+    load_coefficients,
+    popcount_bits,
+    predict_resources,
+    quantities,
+)
+from hw.overlays.bit_serial import BitSerial
+from ir.errors import ConfigError
+from ir.files import write_text
+
+CONFIG = BitSerial(dm=4, dk=16, dn=3, acc_bits=20, requant_lanes=2)
+FAMILIES = ("ecp5", "xc7")
+NEAR = {"xc7": (0.02, 0.05), "ecp5": (0.06, 0.13)}
+"""(mean, largest) error on held-out overlays: what was seen, and a little."""
+
+
+def model(**parts: float) -> Coefficients:
+    return Coefficients(
+        family="xc7", tool="t", version="0", luts=parts, ff={"fixed": 7}, errors={}, overlays=()
+    )
+
+
+def test_quantities_count_what_the_hardware_has():
+    found = quantities(CONFIG)
+    assert found["fixed"] == 1
+    assert found["accumulator"] == 5 * 3 * 20  # a row for the column sums
+    assert found["tree"] == 5 * 3 * (16 + 8 * 2 + 4 * 3 + 2 * 4 + 5)
+    assert found["tree_ff"] == 5 * 3 * (4 * 3 + 5) + (4 + 3) * 16
+    assert found["rotator"] == 16 * 3 * 2
+    assert found["lane_bit"] == 2 * 22
+    assert found["select"] == 20 * 2
+    assert found["ring"] == 64 * 7  # 4-bit units, a write of 8 of them
+    assert found["ring_choice"] == 16 * 7
+
+
+@pytest.mark.parametrize(("lanes", "bits"), [(1, (1, 1)), (2, (2 + 2, 2)), (3, (3 + 2 + 3, 3))])
+def test_popcounts_of_a_few_lanes(lanes: int, bits: tuple[int, int]):
+    assert popcount_bits(lanes) == bits
+
+
+def test_the_prediction_is_a_weighed_sum():
+    bare = predict_resources(CONFIG, "xc7", model(fixed=0.0))
+    found = predict_resources(CONFIG, "xc7", model(fixed=1000.0, column=10.0))
+    assert found.luts - bare.luts == 1000 + 3 * 10
+    assert found.ff == 7
+
+
+@pytest.mark.parametrize(("acc_bits", "wide"), [(16, 1), (17, 1), (18, 2), (32, 2)])
+def test_dsps_follow_the_accumulator(acc_bits: int, wide: int):
+    config = replace(CONFIG, acc_bits=acc_bits)
+    assert dsps(config, "ecp5") == 2 * wide
+    assert dsps(config, "xc7") == 0  # synthesized without
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_data_files_reproduce_their_own_predictions(family: str):
+    fit = load_coefficients(family)
+    for row in fit.overlays:
+        predicted = predict_resources(BitSerial(**row["config"]), family).as_dict()
+        assert predicted == row["predicted"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_block_rams_and_dsps_equal_every_synthesis(family: str):
+    rows = load_coefficients(family).overlays
+    assert len(rows) >= 20
+    for row in rows:
+        for name in ("bram", "dsp"):
+            assert row["predicted"][name] == row["measured"][name], row["config"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_luts_and_ffs_of_held_out_overlays_are_near(family: str):
+    held_out = [row for row in load_coefficients(family).overlays if row["held_out"]]
+    assert len(held_out) >= 3
+    for name in ("luts", "ff"):
+        errors = [abs(r["predicted"][name] / r["measured"][name] - 1) for r in held_out]
+        mean, largest = NEAR[family]
+        assert sum(errors) / len(errors) <= mean
+        assert max(errors) <= largest
+        recorded = load_coefficients(family).errors[name]["held_out"]
+        assert recorded["max"] == pytest.approx(max(errors), abs=1e-4)
+
+
+def test_every_larger_array_takes_more():
+    base = replace(CONFIG, dm=8)
+    small = predict_resources(base, "xc7")
+    for larger in ({"dm": 16}, {"dn": 6}, {"dk": 64}, {"acc_bits": 30}, {"requant_lanes": 4}):
+        found = predict_resources(replace(base, **larger), "xc7")
+        assert found.luts > small.luts, larger
+        assert found.ff > small.ff, larger
+
+
+def test_simulation_boards_are_counted_as_xc7():
+    assert predict_resources(CONFIG, "simulation") == predict_resources(CONFIG, "xc7")
+
+
+def test_a_family_without_a_model():
+    assert families() == ["ecp5", "xc7"]
+    message = "no resource model for family 'ice40'.*there is: ecp5, xc7"
+    with pytest.raises(ConfigError, match=message):
+        load_coefficients("ice40")
+
+
+def test_a_broken_data_file_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_text(tmp_path / "xc9.json", '{"overlays": [], "family": "xc9"}')
+    monkeypatch.setattr(resources, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=r"xc9\.json is no resource model; run make characterize"):
+        load_coefficients("xc9")

@@ -1,0 +1,177 @@
+"""Sizing: the fastest overlay within a budget, what limits it, and that nothing is missed."""
+
+import itertools
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from codegen.buffers import fit_buffers, worst_case_acc_bits
+from codegen.candidates import candidates, column_choices, lane_choices, row_choices
+from codegen.cycles import predict
+from codegen.lower import lower
+from codegen.placeholder import with_bits
+from codegen.read_timing import MemoryTiming
+from codegen.resources import predict_resources
+from codegen.shape import layer_shape
+from codegen.sizing import Sizing, size
+from hw.overlays.bit_serial import BitSerial
+from ir.errors import CapacityError, ConfigError
+from ir.graph import IntegerGraph
+from tests.codegen.networks import d4, mlp
+
+D4, MLP = d4(width=8, bits=4), mlp(width=32, bits=3)
+BOARD = {"bram_blocks": 200, "family": "xc7", "memory_bits": 64, "latency": 20}
+
+
+def sized(graph: IntegerGraph, luts: int, **changed: Any) -> Sizing:
+    return size(graph, luts=luts, **(BOARD | changed))
+
+
+def cycles_on(graph: IntegerGraph, found: Sizing) -> int:
+    return predict(lower(graph, found.config), MemoryTiming(latency=20)).cycles
+
+
+@pytest.mark.parametrize("graph", [D4, MLP], ids=["d4", "mlp"])
+def test_the_answer_keeps_the_budget_and_its_cycles_are_the_models(graph: IntegerGraph):
+    found = sized(graph, 9000)
+    assert found.resources["luts"] <= 9000
+    assert found.resources["bram"] <= 200
+    assert found.cycles == cycles_on(graph, found)
+    assert found.resources["provenance"] == "predicted"
+    assert found.resources["budget"] == {"luts": 9000, "bram": 200}
+    counts = predict_resources(found.config, "xc7").as_dict()
+    assert {name: found.resources[name] for name in counts} == counts
+
+
+def test_nothing_faster_fits():
+    """The search leaves most arrays out: trying all of them finds no better one."""
+    found = sized(MLP, 8000)
+    shapes = [layer_shape(MLP, layer) for layer in MLP.layers()]
+    fastest = None
+    for dm, dk, lanes in itertools.product(range(1, 33), (1, 2, 4, 8, 16, 24, 32), (1, 2, 4)):
+        if dm % lanes:
+            continue
+        array = BitSerial(
+            dm=dm, dk=dk, dn=1, requant_lanes=lanes, acc_bits=worst_case_acc_bits(shapes)
+        )
+        for most_lhs in (1, 1 << 15):  # weights streamed, weights resident
+            config = fit_buffers(array, shapes, most_lhs=most_lhs)
+            if predict_resources(config, "xc7").luts <= 8000:
+                cycles = predict(lower(MLP, config), MemoryTiming(latency=20)).cycles
+                fastest = cycles if fastest is None else min(fastest, cycles)
+    assert fastest is not None
+    assert found.cycles <= fastest
+
+
+def test_a_bound_is_never_above_the_exact_model():
+    shapes = [layer_shape(D4, layer) for layer in D4.layers()]
+    acc_bits = worst_case_acc_bits(shapes)
+    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[::40]:
+        sizes = asdict(candidate)
+        bound = sizes.pop("bound")
+        config = fit_buffers(BitSerial(**sizes, acc_bits=acc_bits), shapes)
+        assert bound <= predict(lower(D4, config), MemoryTiming(latency=20)).cycles
+
+
+def test_choices_leave_out_sizes_that_cut_nothing_finer():
+    shapes = [layer_shape(D4, layer) for layer in D4.layers()]  # rows 8, 16, 16, 10
+    assert lane_choices(shapes) == [1, 2, 4, 8, 16]
+    assert 13 not in row_choices(shapes, 64)  # as many tiles as 11, and no wider ring writes
+    assert {8, 16} <= set(row_choices(shapes, 64))
+    assert max(column_choices(BitSerial, shapes, 64)) == 64  # a whole 8x8 image
+
+
+def test_a_larger_budget_is_never_slower():
+    found = [sized(D4, luts) for luts in (7000, 8000, 10_000, 14_000)]
+    cycles = [sizing.cycles for sizing in found]
+    assert cycles == sorted(cycles, reverse=True)
+    assert len(set(cycles)) == 4
+
+
+def test_the_front_falls_and_ends_behind_the_budget():
+    found = sized(D4, 9000)
+    assert [p.luts for p in found.pareto] == sorted(p.luts for p in found.pareto)
+    cycles = [p.cycles for p in found.pareto]
+    assert cycles == sorted(set(cycles), reverse=True)
+    inside, beyond = found.pareto[-2:]
+    assert inside.config == found.config
+    assert beyond.luts > 9000
+    used = found.resources["luts"]
+    assert found.limit == f"LUT: {used:,} of 9,000; the next faster size needs {beyond.luts:,}"
+
+
+def test_the_budget_of_the_next_size_buys_it():
+    beyond = sized(D4, 9000).pareto[-1]
+    assert sized(D4, beyond.luts).config == beyond.config
+
+
+def test_block_rams_limit_too():
+    rich = sized(MLP, 9000)
+    poor = sized(MLP, 9000, bram_blocks=12)
+    assert poor.resources["bram"] <= 12 < rich.resources["bram"]
+    assert poor.cycles > rich.cycles
+    used = poor.resources["bram"]
+    assert f"BRAM: {used} of 12; the next faster size needs " in poor.limit
+
+
+def test_smaller_blocks_are_converted():
+    halves = sized(MLP, 9000, bram_blocks=24, bram_block_bits=9216)
+    assert halves.config == sized(MLP, 9000, bram_blocks=12).config
+    assert halves.resources["budget"]["bram"] == 12
+
+
+def test_weights_are_streamed_where_that_is_no_slower():
+    """Every column tile needs d4's weights again, none of mlp's: it has one column."""
+    kept, streamed = sized(D4, 9000), sized(mlp(width=64, bits=6), 9000, bram_blocks=12)
+    assert not any(layer.tiling.lhs_stream for layer in lower(D4, kept.config).layers)
+    graph = mlp(width=64, bits=6)
+    assert lower(graph, streamed.config).layers[0].tiling.lhs_stream
+
+
+def test_no_size_is_faster_than_the_network_allows():
+    found = sized(mlp(width=8, bits=2), 500_000)
+    assert found.limit.startswith("the network: no larger array is faster (")
+    assert found.pareto[-1].config == found.config
+
+
+def test_other_graphs_run_on_it_as_well():
+    wide = with_bits(D4, {layer.name: (8, 8) for layer in D4.layers()})
+    alone = sized(D4, 9500)
+    with pytest.raises(CapacityError, match="needs"):
+        lower(wide, alone.config)
+    both = sized(D4, 9500, must_run=[wide])
+    assert cycles_on(wide, both) > cycles_on(D4, both) == both.cycles
+
+
+def test_the_accumulator_does_not_change_with_training():
+    quiet = replace(D4, nodes=[_silenced(node) for node in D4.nodes]).verify()
+    assert sized(quiet, 9000).config == sized(D4, 9000).config
+    shapes = [layer_shape(D4, layer) for layer in D4.layers()]
+    assert sized(D4, 9000).config.acc_bits == worst_case_acc_bits(shapes) == 16
+
+
+def _silenced(node: Any) -> Any:
+    return replace(node, weight=0 * node.weight) if hasattr(node, "weight") else node
+
+
+def test_the_same_question_has_the_same_answer():
+    assert sized(D4, 8500) == sized(D4, 8500)
+
+
+def test_a_budget_that_no_overlay_fits():
+    with pytest.raises(CapacityError, match=r"smallest needs 6,\d+ LUTs.*budget has 3,000 and 200"):
+        sized(D4, 3000)
+    with pytest.raises(CapacityError, match=r"needs .* (\d+) block RAMs.*budget has 9,000 and 2$"):
+        sized(D4, 9000, bram_blocks=2)
+
+
+@pytest.mark.parametrize("name", ["luts", "bram_blocks"])
+def test_a_budget_of_nothing(name: str):
+    with pytest.raises(ConfigError, match=f"{name} must be positive, not 0"):
+        size(D4, **({"luts": 9000} | BOARD | {name: 0}))
+
+
+def test_a_family_without_a_model():
+    with pytest.raises(ConfigError, match="no resource model for family 'ice40'"):
+        sized(D4, 9000, family="ice40")
