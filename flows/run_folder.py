@@ -23,7 +23,7 @@ from flows.lock import hold
 from flows.project import Project
 from ir.config import plain
 from ir.errors import ConfigError
-from ir.files import read_bytes, to_json, write_json, write_text
+from ir.files import read_bytes, to_json, write_bytes, write_json, write_text
 
 BUILD = Path("build")
 PACKAGES = (
@@ -76,6 +76,7 @@ def open_run(
     with hold(place / "lock", waiting=say):
         run = RunFolder(path=place)
         _sweep(place)
+        _drop_half_line(place / "events.jsonl")
         write_text(place / "config.resolved.yaml", resolved(project))
         write_json(place / "manifest.json", manifest(project, command))
         _point_latest(place)
@@ -138,6 +139,16 @@ def _sweep(place: Path) -> None:
     for leftover in place.rglob(".*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()
+
+
+def _drop_half_line(events: Path) -> None:
+    """A run that was killed while it appended may have left a line without its end."""
+    if not events.is_file():
+        return
+    data = read_bytes(events)
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        write_bytes(events, whole)
 
 
 def _point_latest(place: Path) -> None:

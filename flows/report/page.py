@@ -136,7 +136,7 @@ def _tables(facts: Mapping[str, Any]) -> str:
         [
             _section(
                 "Schedule",
-                "One image, in cycles; fetches run ahead of the layer that needs them. "
+                "Layers as measured; fetches run ahead of the layer that needs them. "
                 "schedule.perfetto.json holds the same for ui.perfetto.dev.",
                 charts.schedule(facts["trace"]["traceEvents"], summary["cycles"]["measured"]),
             ),

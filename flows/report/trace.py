@@ -10,7 +10,7 @@ from typing import Any
 from codegen.cycles import Span
 from ir.isa import Stage
 
-LAYERS = "layers, measured"
+LAYERS = "layers"
 ROWS = {Stage.FETCH: "fetch", Stage.EXECUTE: "execute", Stage.RESULT: "result"}
 
 

@@ -45,6 +45,16 @@ def test_what_killed_runs_left_under_temporary_names_goes(tmp_path: Path) -> Non
         assert list(place.iterdir()) == []
 
 
+def test_half_a_line_of_events_goes(tmp_path: Path) -> None:
+    events = folder_of(PROJECT, tmp_path) / "events.jsonl"
+    events.parent.mkdir(parents=True)
+    events.write_text('{"event": "step"}\n{"event": "st')
+    with open_run(PROJECT, "c", say=quiet, build=tmp_path):
+        pass
+    found = [json.loads(line)["event"] for line in events.read_text().splitlines()]
+    assert found == ["step", "start", "end"]
+
+
 def test_a_file_in_the_way_of_the_build_folder(tmp_path: Path) -> None:
     (tmp_path / "build").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot write .*build.*choose a folder that can be wri"):

@@ -208,7 +208,7 @@ def test_long_names_are_cut_and_line_breaks_go() -> None:
 def test_the_trace_has_a_row_for_the_layers_and_one_for_each_stage() -> None:
     events = FACTS["trace"]["traceEvents"]
     rows = [e["args"]["name"] for e in events if e["name"] == "thread_name"]
-    assert rows == ["layers, measured", "fetch", "execute", "result"]
+    assert rows == ["layers", "fetch", "execute", "result"]
     slices = [(e["tid"], e["ts"], e["dur"]) for e in events if e["ph"] == "X"]
     assert slices == [(0, 0, 3000), (0, 3000, 2000), (2, 3000, 1900)]
 
