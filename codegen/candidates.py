@@ -81,17 +81,13 @@ def column_choices(
 
 
 def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterator[tuple[int, int]]:
-    """(requantizer lanes, bound on cycles), up to the lanes beyond which the bound stays."""
+    """(requantizer lanes, bound on cycles) for every number of lanes that divides Dm."""
     tilings = [Tiling(shape=shape, config=config, from_host=False) for shape in shapes]
     fetch = sum(_weight_cycles(tiling) for tiling in tilings)
-    best = None
     for lanes in range(1, config.dm + 1):
-        if config.dm % lanes:
-            continue
-        cycles = max(fetch, sum(_array_cycles(tiling, config.dm // lanes) for tiling in tilings))
-        if best is None or cycles < best:
-            yield lanes, cycles
-            best = cycles
+        if config.dm % lanes == 0:
+            groups = config.dm // lanes
+            yield lanes, max(fetch, sum(_array_cycles(tiling, groups) for tiling in tilings))
 
 
 def _array_cycles(tiling: Tiling, groups: int) -> int:

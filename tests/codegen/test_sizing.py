@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,9 +22,10 @@ from ir.graph import IntegerGraph
 from tests.codegen.networks import d4, mlp
 
 D4, MLP = d4(width=8, bits=4), mlp(width=32, bits=3)
-BOARD = {"bram_blocks": 200, "family": "xc7", "memory_bits": 64, "latency": 20}
+BOARD: dict[str, Any] = {"bram_blocks": 200, "family": "xc7", "memory_bits": 64, "latency": 20}
 
 
+@cache
 def sized(graph: IntegerGraph, luts: int, **changed: Any) -> Sizing:
     return size(graph, luts=luts, **(BOARD | changed))
 
@@ -83,7 +85,7 @@ def test_choices_leave_out_sizes_that_cut_nothing_finer():
 
 
 def test_a_larger_budget_is_never_slower():
-    found = [sized(D4, luts) for luts in (7000, 8000, 10_000, 14_000)]
+    found = [sized(D4, luts) for luts in (7000, 8000, 9000, 12_000)]
     cycles = [sizing.cycles for sizing in found]
     assert cycles == sorted(cycles, reverse=True)
     assert len(set(cycles)) == 4
@@ -130,17 +132,17 @@ def test_weights_are_streamed_where_that_is_no_slower():
 
 
 def test_no_size_is_faster_than_the_network_allows():
-    found = sized(mlp(width=8, bits=2), 500_000)
+    found = sized(mlp(width=4, bits=2), 500_000)
     assert found.limit.startswith("the network: no larger array is faster (")
     assert found.pareto[-1].config == found.config
 
 
 def test_other_graphs_run_on_it_as_well():
     wide = with_bits(D4, {layer.name: (8, 8) for layer in D4.layers()})
-    alone = sized(D4, 9500)
+    alone = sized(D4, 9000)
     with pytest.raises(CapacityError, match="needs"):
         lower(wide, alone.config)
-    both = sized(D4, 9500, must_run=[wide])
+    both = sized(D4, 9000, must_run=(wide,))
     assert cycles_on(wide, both) > cycles_on(D4, both) == both.cycles
 
 
@@ -156,7 +158,7 @@ def _silenced(node: Any) -> Any:
 
 
 def test_the_same_question_has_the_same_answer():
-    assert sized(D4, 8500) == sized(D4, 8500)
+    assert size(D4, luts=9000, **BOARD) == sized(D4, 9000)
 
 
 def test_a_budget_that_no_overlay_fits():
@@ -169,7 +171,7 @@ def test_a_budget_that_no_overlay_fits():
 @pytest.mark.parametrize("name", ["luts", "bram_blocks"])
 def test_a_budget_of_nothing(name: str):
     with pytest.raises(ConfigError, match=f"{name} must be positive, not 0"):
-        size(D4, **({"luts": 9000} | BOARD | {name: 0}))
+        sized(D4, **{"luts": 9000, name: 0})
 
 
 def test_a_family_without_a_model():
