@@ -126,7 +126,7 @@ def _value(kind: Any, value: Any, where: str, path: str) -> Any:
 
 
 def _union(kinds: tuple[Any, ...], value: Any, where: str, path: str) -> Any:
-    """The first of the kinds that takes the value; its exact Python type first (1 as int | float)."""
+    """The first of the kinds that takes the value, its own Python type first (1 as int | float)."""
     if value is None and type(None) in kinds:
         return None
     rest = [kind for kind in kinds if kind is not type(None)]
