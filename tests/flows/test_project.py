@@ -1,6 +1,7 @@
 """Project configs: what is refused, with which words, and what a hash stands for."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from ir.errors import BitwrightError, ConfigError, UnknownPluginError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def project(**values) -> Project:
-    return Project(**({"name": "t"} | values))
+def project(**values: Any) -> Project:
+    return Project(name="t", **values)
 
 
 @pytest.mark.parametrize(
