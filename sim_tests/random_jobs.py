@@ -23,7 +23,7 @@ from hw.config import OverlayConfig
 from hw.csr import OFFSETS
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError
-from ir.graph import INT32, Conv, IntegerGraph, Requantize, Tensor
+from ir.graph import INT32, IntegerGraph, Node, Tensor
 from ir.precision import Precision, weight_precision
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
@@ -107,7 +107,7 @@ def _least_padding(kernel: int, side: int) -> int:
 def _chain(layers: Sequence[Workload]) -> tuple[IntegerGraph, np.ndarray]:
     """The layers one after the other: each takes the size and precision of what it gets."""
     tensors: dict[str, Tensor] = {}
-    nodes: list[Conv | Requantize] = []
+    nodes: list[Node] = []
     image: np.ndarray | None = None
     previous: Tensor | None = None
     for index, layer in enumerate(layers):
