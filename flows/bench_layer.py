@@ -80,7 +80,7 @@ def measure(job: BenchJob, *, cache: str = str(DEFAULT_CACHE)) -> dict[str, Any]
     predicted = predict(network, MemoryTiming(latency=job.memory_latency)).cycles
     run = run_images(
         network,
-        bench_of(network, emit_verilog(config), latency=job.memory_latency),
+        bench_of([network], emit_verilog(config), latency=job.memory_latency),
         [image],
         partial(simulate, cache=cache),
     )

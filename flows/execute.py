@@ -10,7 +10,7 @@ import numpy as np
 
 from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork
-from flows.bench import Bench, BenchResult, Job, Region, layer_cycles
+from flows.bench import Bench, BenchResult, Job, JobResult, Region, layer_cycles
 from hw.csr import COUNTERS, OFFSETS
 from ir.golden import execute as golden
 
@@ -34,24 +34,50 @@ class Execution:
 
 
 def bench_of(
-    network: CompiledNetwork, verilog: str | Path, *, latency: int, stall_seed: int | None = None
+    networks: Sequence[CompiledNetwork],
+    verilog: str | Path,
+    *,
+    latency: int,
+    stall_seed: int | None = None,
 ) -> Bench:
-    """The overlay with the network's images in memory."""
-    size = -(-network.memory_bytes // PAGE) * PAGE
-    expected = predict(network, MemoryTiming(latency=latency)).cycles
+    """A bench that any of `networks`, all compiled for one overlay, can run on."""
+    needs = max(network.memory_bytes for network in networks)
+    expected = max(predict(network, MemoryTiming(latency=latency)).cycles for network in networks)
     slack = STALLED if stall_seed else 1
     return Bench(
         verilog=verilog,
-        memory_bits=network.config.memory_bits,
-        memory_bytes=size,
+        memory_bits=networks[0].config.memory_bits,
+        memory_bytes=-(-needs // PAGE) * PAGE,
         regmap=OFFSETS,
         latency=latency,
-        memory=network.segments,
-        registers=network.registers,
         counters=COUNTER_REGISTERS,
         stall_seed=stall_seed,
         cycle_limit=slack * (CYCLE_LIMIT_FACTOR * expected + 10_000),
     )
+
+
+def output_regions(network: CompiledNetwork) -> tuple[Region, ...]:
+    """Where each layer writes, in order."""
+    places = [layer.output_region for layer in network.layers]
+    return tuple(Region(address=address, size=size) for address, size in places)
+
+
+def job_of(network: CompiledNetwork, image: np.ndarray, *, dumps: bool = True) -> Job:
+    """One image (C, H, W) of codes through a network, whose own images are loaded with it.
+
+    `dumps`: read every layer's output back.
+    """
+    return Job(
+        loads=network.segments | {network.input_address: network.pack_input(image)},
+        registers=network.registers,
+        dumps=output_regions(network) if dumps else (),
+    )
+
+
+def counters_of(result: JobResult) -> dict[str, int]:
+    """The overlay's 64-bit counters."""
+    values = result.counters
+    return {name: values[name] + (values[f"{name}_HI"] << 32) for name in COUNTERS}
 
 
 def run_images(
@@ -61,25 +87,17 @@ def run_images(
     simulate: Callable[[Bench, Sequence[Job]], BenchResult],
 ) -> Execution:
     """Run images (C, H, W) one after the other; every layer's output is read back."""
-    regions = tuple(
-        Region(address=a, size=s) for a, s in (layer.output_region for layer in network.layers)
-    )
-    jobs = [
-        Job(loads={network.input_address: network.pack_input(image)}, dumps=regions)
-        for image in images
-    ]
+    jobs = [job_of(network, image) for image in images]
     result = simulate(bench, jobs)
     outputs = {
         layer.name: np.stack([layer.unpack_output(job.dumps[index]) for job in result.jobs])
         for index, layer in enumerate(network.layers)
     }
-    raw = result.jobs[0].counters
-    counters = {name: raw[name] | raw[f"{name}_HI"] << 32 for name in COUNTERS}
     return Execution(
         outputs=outputs,
         measured=[job.measured for job in result.jobs],
-        layers=layer_cycles(result.jobs[0], regions),
-        counters=counters,
+        layers=layer_cycles(result.jobs[0], output_regions(network)),
+        counters=counters_of(result.jobs[0]),
         result=result,
     )
 

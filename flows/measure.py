@@ -4,7 +4,7 @@ A measurement that differs from its prediction, or from the overlay's own counte
 never a number.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,10 @@ import numpy as np
 from codegen.bounds import network_bounds, total_bound
 from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork
-from flows.bench import Bench, BenchResult, Job, JobResult, Region, layer_cycles
-from flows.execute import COUNTER_REGISTERS, PAGE
+from flows.bench import BenchResult, JobResult, layer_cycles
+from flows.execute import bench_of, counters_of, job_of, output_regions
 from flows.harness import simulate
-from hw.csr import COUNTERS, OFFSETS
 from ir.errors import CapacityError, MismatchError
-
-CYCLE_LIMIT_FACTOR = 4  # a job that takes so many times its prediction hangs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,40 +67,6 @@ def check_memory(network: CompiledNetwork, limit: int) -> int:
     return network.memory_bytes
 
 
-def output_regions(network: CompiledNetwork) -> tuple[Region, ...]:
-    """Where each layer writes, in order."""
-    places = [layer.output_region for layer in network.layers]
-    return tuple(Region(address=address, size=size) for address, size in places)
-
-
-def bench_of(
-    networks: Sequence[CompiledNetwork], verilog: str, *, latency: int, memory_limit: int
-) -> Bench:
-    """A bench that any of `networks`, all compiled for one overlay, can run on.
-
-    memory_limit: bytes of the board's memory; CapacityError when a network needs more.
-    """
-    needs = max(check_memory(network, memory_limit) for network in networks)
-    expected = max(predict(network, MemoryTiming(latency=latency)).cycles for network in networks)
-    return Bench(
-        verilog=verilog,
-        memory_bits=networks[0].config.memory_bits,
-        memory_bytes=-(-needs // PAGE) * PAGE,
-        regmap=OFFSETS,
-        latency=latency,
-        counters=COUNTER_REGISTERS,
-        cycle_limit=CYCLE_LIMIT_FACTOR * expected + 10_000,
-    )
-
-
-def job_of(network: CompiledNetwork, image: np.ndarray) -> Job:
-    """One image (C, H, W) of codes through a network, whose own images are loaded with it."""
-    return Job(
-        loads=network.segments | {network.input_address: network.pack_input(image)},
-        registers=network.registers,
-    )
-
-
 def measured_of(network: CompiledNetwork, result: JobResult, *, latency: int) -> Measured:
     """A job's cycles beside what the model and the bounds say of the same network."""
     names = [layer.name for layer in network.layers]
@@ -121,12 +84,6 @@ def measured_of(network: CompiledNetwork, result: JobResult, *, latency: int) ->
     )
 
 
-def counters_of(result: JobResult) -> dict[str, int]:
-    """The overlay's 64-bit counters."""
-    values = result.counters
-    return {name: values[name] + (values[f"{name}_HI"] << 32) for name in COUNTERS}
-
-
 def measure(
     networks: Mapping[str, CompiledNetwork],
     verilog: str,
@@ -140,8 +97,11 @@ def measure(
     Cycles do not depend on data: the image is the input's largest code everywhere.
     """
     compiled = list(networks.values())
-    bench = bench_of(compiled, verilog, latency=latency, memory_limit=memory_limit)
-    result = simulate(bench, [job_of(n, _full_image(n)) for n in compiled], workers=workers)
+    for network in compiled:
+        check_memory(network, memory_limit)
+    bench = bench_of(compiled, verilog, latency=latency)
+    jobs = [job_of(network, _full_image(network), dumps=False) for network in compiled]
+    result = simulate(bench, jobs, workers=workers)
     found = {
         title: measured_of(network, job, latency=latency).check(title)
         for (title, network), job in zip(networks.items(), result.jobs, strict=True)

@@ -92,7 +92,7 @@ def _prove_device(
     """images: (N, C, H, W) codes."""
     run, memory = space.run, space.board.memory
     check_memory(network, memory.size_bytes)
-    bench = bench_of(network, verilog, latency=memory.latency_cycles)
+    bench = bench_of([network], verilog, latency=memory.latency_cycles)
     codes = list(images.astype(np.int64))
     done = run_images(network, bench, codes, simulate)
     for layer, golden in expected_outputs(network, codes).items():

@@ -17,10 +17,9 @@ from codegen.lower import CompiledNetwork, lower
 from codegen.read_timing import MemoryTiming
 from codegen.workload import Workload
 from flows import harness
-from flows.bench import Bench, BenchResult, Job, Region, layer_cycles
-from flows.execute import COUNTER_REGISTERS, PAGE, expected_outputs
+from flows.bench import Bench, BenchResult, Job, layer_cycles
+from flows.execute import bench_of, expected_outputs, job_of, output_regions
 from hw.config import OverlayConfig
-from hw.csr import OFFSETS
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError
 from ir.graph import INT32, IntegerGraph, Node, Tensor
@@ -161,45 +160,20 @@ def run_jobs(
     `simulate`: the harness' or cocotb's. Bit-exact against the golden model; without stalls also
     measured == predicted, layer by layer, and == the CYCLES counter.
     """
-    config = jobs[0].network.config
-    size = max(job.network.memory_bytes for job in jobs)
-    bench = Bench(
-        verilog=emit_verilog(config),
-        memory_bits=config.memory_bits,
-        memory_bytes=-(-size // PAGE) * PAGE,
-        regmap=OFFSETS,
-        latency=latency,
-        counters=COUNTER_REGISTERS,
-        stall_seed=stall_seed,
-        cycle_limit=3_000_000,
-    )
-    regions = [
-        tuple(
-            Region(address=a, size=s)
-            for a, s in (layer.output_region for layer in job.network.layers)
-        )
-        for job in jobs
-    ]
-    result = simulate(
-        bench,
-        [
-            Job(
-                loads=job.network.segments
-                | {job.network.input_address: job.network.pack_input(job.image)},
-                registers=job.network.registers,
-                dumps=dumps,
-            )
-            for job, dumps in zip(jobs, regions, strict=True)
-        ],
-    )
-    for job, answer, places in zip(jobs, result.jobs, regions, strict=True):
+    networks = [job.network for job in jobs]
+    verilog = emit_verilog(networks[0].config)
+    bench = bench_of(networks, verilog, latency=latency, stall_seed=stall_seed)
+    result = simulate(bench, [job_of(job.network, job.image) for job in jobs])
+    for job, answer in zip(jobs, result.jobs, strict=True):
         expected = expected_outputs(job.network, [job.image])
         for layer, raw in zip(job.network.layers, answer.dumps, strict=True):
             assert np.array_equal(layer.unpack_output(raw), expected[layer.name][0]), (
                 f"{layer.name} differs: {job}"
             )
         if stall_seed is None:
-            measured = Prediction(cycles=answer.measured, layers=layer_cycles(answer, places))
+            measured = Prediction(
+                cycles=answer.measured, layers=layer_cycles(answer, output_regions(job.network))
+            )
             predicted = predict(job.network, MemoryTiming(latency=latency))
             assert measured == predicted, f"{measured} measured, {predicted} predicted: {job}"
             assert answer.counters["CYCLES"] == answer.measured, f"counter differs: {job}"
