@@ -143,8 +143,9 @@ class Search:
             yield Fitted(config=config, bound=candidate.bound, resources=resources)
 
     def _depths(self, array: OverlayConfig) -> Iterator[OverlayConfig]:
-        """Smallest buffers: with all weights of a layer, then with half the words and so on."""
-        config = fit_buffers(array, self.shapes)
+        """Room for two layers' weights, then for one's, then for half of them and so on."""
+        fitted = fit_buffers(array, self.shapes)
+        config = replace(fitted, lhs_depth=2 * fitted.lhs_depth)
         others = [fit_buffers(array, shapes, most_lhs=1) for shapes in self._other_shapes]
         least = {n: max([getattr(c, n) for c in others], default=0) for n in _DEPTHS}
         before = config.lhs_depth + 1

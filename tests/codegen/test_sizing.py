@@ -177,3 +177,11 @@ def test_a_budget_of_nothing(name: str):
 def test_a_family_without_a_model():
     with pytest.raises(ConfigError, match="no resource model for family 'ice40'"):
         sized(D4, 9000, family="ice40")
+
+
+def test_narrower_widths_are_not_slower_on_an_overlay_of_their_own():
+    wide = d4(width=4, bits=8)
+    names = [layer.name for layer in wide.layers()]
+    narrow = with_bits(wide, dict(zip(names, [(4, 8), (4, 4), (5, 5), (5, 5)], strict=True)))
+    before = sized(wide, 11_200)
+    assert sized(narrow, 11_200, must_run=(wide,)).cycles <= cycles_on(narrow, before)
