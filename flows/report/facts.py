@@ -206,7 +206,7 @@ def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
         "overlay": {
             "lut_cells": need.luts,
             "lut_packed": None,
-            "comb": need.luts,
+            "comb": need.luts if fit.family == "ecp5" else None,  # TRELLIS_COMB
             "ff": need.ff,
             "bram": need.bram,
             "dsp": need.dsp,
