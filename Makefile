@@ -91,14 +91,14 @@ test: check ## every test: under 20 minutes on two cores
 
 nightly: nightly-hw nightly-quant nightly-synth ## what is too long for every change
 
-nightly-hw: $(STAMP) ## random jobs with other seeds, and unknown power-up state
-	$(BIN)/pytest -m slow tests/hw tests/codegen tests/flows tests/sim_tests
+nightly-hw: $(STAMP) ## 10,200 random jobs with other seeds; goes on where it stopped
+	$(BIN)/python -m flows.nightly $@ $(BIN)/python -m sim_tests.nightly
 
 nightly-quant: $(STAMP) ## every quantizer and allocator to the end
-	$(BIN)/pytest tests/quant
+	$(BIN)/python -m flows.nightly $@ $(BIN)/pytest tests/quant
 
-nightly-synth: $(STAMP) ## area by synthesis
-	$(BIN)/pytest tests/codegen
+nightly-synth: $(STAMP) ## the resource model fitted again to synthesized overlays
+	$(BIN)/python -m flows.nightly $@ $(BIN)/python -m flows.characterize
 
 clean: ## remove what was built; the environment stays
 	rm -rf build .pytest_cache .ruff_cache .import_linter_cache *.egg-info

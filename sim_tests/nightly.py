@@ -1,0 +1,46 @@
+"""Random jobs by the thousand, with other seeds than the tests': `python -m sim_tests.nightly`.
+
+Resumes where it stopped: build/nightly-hw.json holds how many of each overlay are done at which
+state of the sources. A failing job prints its reproducer and stays to be done.
+"""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+from codegen.emit import emit_verilog
+from ir.files import read_json, write_json
+from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
+
+FIRST_SEED = 1_000_000
+BATCH = 50
+STATE = Path("build") / "nightly-hw.json"
+
+
+def main() -> int:
+    """Exit code 1 when a job is not exact or not as predicted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1700, help="of each overlay")
+    jobs = parser.parse_args().jobs
+    state = read_json(STATE) if STATE.exists() else {}
+    for overlay, config in OVERLAYS.items():
+        key = f"{overlay} {hashlib.sha256(emit_verilog(config).encode()).hexdigest()[:16]}"
+        done = state.get(key, 0)
+        while done < jobs:
+            seeds = range(FIRST_SEED + done, FIRST_SEED + min(done + BATCH, jobs))
+            try:
+                run_jobs([random_job(overlay, seed) for seed in seeds])
+            except AssertionError as error:
+                print(error)
+                return 1
+            done = min(done + BATCH, jobs)
+            state[key] = done
+            write_json(STATE, state)
+            print(f"{overlay}: {done} of {jobs}", file=sys.stderr, flush=True)
+    print(f"{jobs * len(OVERLAYS)} random jobs bit-exact, cycles as predicted")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
