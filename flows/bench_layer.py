@@ -99,11 +99,10 @@ def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def describe(result: Mapping[str, Any]) -> str:
     """For a person."""
-    factors = " · ".join(f"{name} {value:.3f}" for name, value in result["factors"].items())
     return "\n".join(
         [
             *describe_cycles(result),
-            f"utilization {100 * result['utilization']:.1f} % = {factors}",
+            describe_utilization(result),
             f"simulated   {result['cycles_per_second']:,.0f} cycles/s",
         ]
     )
@@ -119,3 +118,9 @@ def describe_cycles(result: Mapping[str, Any]) -> list[str]:
         f"lower bound {result['lower_bound']:,} ({result['bound_by']})",
         f"spent in    {spent}: limited by {result['limited_by']}",
     ]
+
+
+def describe_utilization(result: Mapping[str, Any]) -> str:
+    """The share of the array's peak, and what it is made of."""
+    factors = " · ".join(f"{name} {value:.3f}" for name, value in result["factors"].items())
+    return f"utilization {100 * result['utilization']:.1f} % = {factors}"

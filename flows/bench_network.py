@@ -10,7 +10,7 @@ from codegen.bounds import network_bounds, total_bound, utilization
 from codegen.random_network import RandomNetwork
 from codegen.reference_networks import NETWORKS, reference_network
 from flows import bench_overlay, console
-from flows.bench_layer import add_precisions, describe_cycles, precisions_of
+from flows.bench_layer import add_precisions, describe_cycles, describe_utilization, precisions_of
 from flows.bench_measure import Measurement, measure_graph
 from flows.bench_overlay import BenchOverlay, overlay_of
 
@@ -39,17 +39,27 @@ def measure(network: RandomNetwork, overlay: BenchOverlay, *, cache: str = "") -
     return measurement.facts() | {
         "lower_bound": bound.cycles,
         "bound_by": bound.limited_by,
-        "utilization": _utilization(measurement),
+        **_utilization(measurement),
         "layers": _layers(measurement),
     }
 
 
-def _utilization(measurement: Measurement) -> float:
-    """Useful bit products of all layers against the array's peak in the measured cycles."""
-    return sum(
-        utilization(layer.tiling.shape, measurement.config, measurement.measured)[0]
-        for layer in measurement.network.layers
-    )
+def _utilization(measurement: Measurement) -> dict[str, Any]:
+    """Useful bit products of all layers against the array's peak, and its four factors."""
+    shape = bits = 0.0
+    bounds = network_bounds(measurement.network)
+    for layer, bound in zip(measurement.network.layers, bounds, strict=True):
+        _, own = utilization(layer.tiling.shape, measurement.config, bound.cycles)
+        shape += bound.exec * own["shape"]
+        bits += bound.exec * own["shape"] * own["bits"]
+    total = total_bound(bounds)
+    factors = {
+        "shape": shape / total.exec,
+        "bits": bits / shape,
+        "memory": total.exec / total.cycles,
+        "sequence": total.cycles / measurement.measured,
+    }
+    return {"utilization": bits / measurement.measured, "factors": factors}
 
 
 def _layers(measurement: Measurement) -> list[dict[str, Any]]:
@@ -91,7 +101,7 @@ def describe(result: Mapping[str, Any]) -> str:
         [
             console.table(columns, rows).rstrip("\n"),
             *describe_cycles(result),
-            f"utilization {100 * result['utilization']:.1f} %",
+            describe_utilization(result),
             f"simulated   in {seconds:.1f} s, {speed:,.0f} cycles/s",
         ]
     )

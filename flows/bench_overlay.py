@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from codegen.buffers import fit_buffers
@@ -23,10 +23,13 @@ DEPTHS = ("lhs_depth", "rhs_depth", "ring_depth")
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOverlay:
-    """array: (Dm, Dk, Dn). depths: buffers by name, as they are, in place of the standard's."""
+    """array: (Dm, Dk, Dn). digits: bits of a weight's and an activation's digit, None: the style's.
+    depths: buffers by name, as they are, in place of the standard's.
+    """
 
     array: tuple[int, int, int]
     style: str = "bit_serial"
+    digits: tuple[int, int] | None = None
     memory_bits: int = 64
     memory_latency: int = 20
     depths: dict[str, int] = field(default_factory=dict)
@@ -41,10 +44,28 @@ class BenchOverlay:
             dn=dn,
             memory_bits=self.memory_bits,
             requant_lanes=half_the_rows(dm),
+            **self._digits(style),
         )
         fitted = fit_buffers(config, shapes)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
         return replace(fitted, **standard | self.depths)
+
+    def _digits(self, style: type[OverlayConfig]) -> dict[str, int]:
+        """The digits as the style's fields."""
+        if self.digits is None or (self.digits == (1, 1) and not _has_digits(style)):
+            return {}
+        if not _has_digits(style):
+            p, q = self.digits
+            raise ConfigError(
+                f"style {self.style!r} has digits of 1x1 bits, not {p}x{q}; --style bit_slice has "
+                "others"
+            )
+        return dict(zip(("p", "q"), self.digits, strict=True))
+
+
+def _has_digits(style: type[OverlayConfig]) -> bool:
+    """Whether the width of digits is the user's choice."""
+    return {"p", "q"} <= {field.name for field in fields(style)}
 
 
 def half_the_rows(dm: int) -> int:
@@ -56,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options from which `overlay_of` makes an overlay."""
     parser.add_argument("--array", required=True, metavar="DMxDKxDN")
     parser.add_argument("--style", default="bit_serial")
+    parser.add_argument("--digits", default=None, metavar="PxQ", help="bits of weight x activation")
     parser.add_argument("--memory-bits", type=int, default=64)
     parser.add_argument("--memory-latency", type=int, default=20)
     for name in DEPTHS:
@@ -69,6 +91,7 @@ def overlay_of(arguments: argparse.Namespace) -> BenchOverlay:
     return BenchOverlay(
         array=numbers(arguments.array, 3, "array"),  # type: ignore[arg-type]
         style=arguments.style,
+        digits=numbers(arguments.digits, 2, "digits") if arguments.digits else None,  # type: ignore[arg-type]
         memory_bits=arguments.memory_bits,
         memory_latency=arguments.memory_latency,
         depths={name: depth for name, depth in given.items() if depth is not None},

@@ -90,6 +90,8 @@ def test_cycles_do_not_depend_on_data(capsys: pytest.CaptureFixture[str]) -> Non
         ("--array 8x64x8 --shape 0x1x1 --bits 1x1", "rows must be at least 1, not 0"),
         ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --memory-bits 48", "memory_bits must be one of"),
         ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --style systolic", "systolic"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --digits 2x2", "'bit_serial' has digits of 1x1"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --digits 2", "--digits must have the form NxN"),
     ],
 )
 def test_a_wrong_argument_says_so(
