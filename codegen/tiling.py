@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from codegen.shape import LayerShape
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, padded_bits
 from ir.errors import CapacityError
 from ir.isa import ENTRY_BITS
 
@@ -16,11 +16,6 @@ from ir.isa import ENTRY_BITS
 def ceil_div(a: int, b: int) -> int:
     """a / b rounded up."""
     return -(-a // b)
-
-
-def padded_bits(count: int) -> int:
-    """Bits that `count` digits of a plane take in memory: 1, 2, 4, or whole bytes."""
-    return {1: 1, 2: 2, 3: 4, 4: 4}.get(count, 8 * ceil_div(count, 8))
 
 
 def device_channels(channels: int) -> int:
