@@ -136,10 +136,12 @@ class Overlay(wiring.Component):
             array.rhs.eq(operands.rhs),
             array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
             array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
+            array.bipolar.eq(delayed(m, execute.bipolar, READ_LATENCY, name="bipolar")),
             array.advance.eq(result.advance),
             result.load.eq(array.load),
             result.acc.eq(array.out),
             result.column_sum.eq(array.column_sum),
+            result.bipolar.eq(array.bipolar),
         ]
 
     def _writer(self, m: Module, result: Result) -> Writer:
