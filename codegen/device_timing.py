@@ -53,7 +53,6 @@ class Device:
         self.layer_answers: list[int] = []
         self.stalls: list[Counter[str]] = []
         self.last_issue, self.drain_free = -1, 0
-        self.finished = False
         self._freed_words: list[tuple[int, int]] = [(0, 0)]
         self._freed_seen = 0
         self._lhs_used = 0
@@ -63,8 +62,8 @@ class Device:
     def run(self, address: int, instructions: int) -> Device:
         """The program at `address` to its end; `instructions` are those of its first piece."""
         self.reads.run(address, instructions)
-        while not self.finished:
-            next(self._running)
+        for _ in self._running:
+            pass
         return self
 
     def data(self, address: int, size: int) -> bytes:
@@ -102,7 +101,6 @@ class Device:
             yield  # the layer is done; the next one may not even be fetched yet
             layer += 1
             if result["last"]:
-                self.finished = True
                 return
 
     def _layer(
@@ -171,7 +169,6 @@ class _Ring:
     def __init__(self, device: Device, result: Mapping[str, int], first_word: int) -> None:
         self.device, self.result, self.first = device, result, first_word
         self.merged: list[int] = []
-        self.limits: list[int] = []
         self._passed = 0
         self._taken = 0
 
@@ -184,30 +181,35 @@ class _Ring:
         while True:
             while self._passed < len(self.merged) and self.merged[self._passed] < cycle:
                 self._passed += 1
-            limit = self.limits[self._passed - 1] if self._passed else self.first
             reserved = (taken - self._passed) * words
-            if reserved + limit + words < depth:  # nothing written yet, and it fits anyway
-                return cycle
-            waiting = limit - device.writes.position(cycle)
-            if reserved + waiting + words < depth:
+            if reserved + device.writes.waiting(cycle) + words < depth:
                 return cycle
             cycle += 1
 
     def merge(self, column: int, last: int) -> None:
-        """A column tile's last row tile was let go in cycle `last`: when its words are complete."""
+        """A column tile's last row tile was let go in cycle `last`: when its words are complete.
+
+        Pixel after pixel, as the columns leave the drain chain; its room is given back with the
+        last one.
+        """
         device, result = self.device, self.result
         config, latencies = device.config, device.latencies
-        first_drain = last + latencies.issue_to_drain
-        final_select = (
-            first_drain + (result["columns"] - 1) * result["period"] + config.row_groups - 1
-        )
-        cycle = final_select + latencies.requantize + result["steps"]
-        place = (column + 1) * config.dn
-        rows, rest = divmod(place, result["pitch"])
-        pixels = min(rows * result["out_width"] + min(rest, result["out_width"]), result["pixels"])
-        bits = pixels * result["pixel_bits"]
+        cycle = last + latencies.issue_to_drain + config.row_groups - 1
+        cycle += latencies.requantize + result["steps"]
         final = column + 1 == result["col_tiles"]
-        words = -(-bits // config.memory_bits) if final else bits // config.memory_bits
-        self.merged.append(cycle)
-        self.limits.append(self.first + words)
-        device.writes.complete(cycle + 1, self.first + words)
+        words = 0
+        for n in range(result["columns"]):
+            place = column * config.dn + n + 1
+            words = self._pixels(place) * result["pixel_bits"] // config.memory_bits
+            if n + 1 == result["columns"]:
+                if final:
+                    words = -(-result["pixels"] * result["pixel_bits"] // config.memory_bits)
+                self.merged.append(cycle)
+            device.writes.complete(cycle + 1, self.first + words)
+            cycle += result["period"]
+
+    def _pixels(self, places: int) -> int:
+        """Pixels of the output among the first places of the grid."""
+        result = self.result
+        rows, rest = divmod(places, result["pitch"])
+        return min(rows * result["out_width"] + min(rest, result["out_width"]), result["pixels"])

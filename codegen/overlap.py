@@ -9,7 +9,7 @@ from codegen.assemble import assemble
 from codegen.device_timing import Device
 from codegen.memory import pack_rows
 from codegen.read_timing import MemoryTiming
-from codegen.schedule import Addresses, Plan, layer_instructions
+from codegen.schedule import Addresses, Plan, layer_instructions, row_tile_beats
 from codegen.tiling import Order, Tiling, ceil_div
 from ir.isa import ENTRY_BITS
 
@@ -26,7 +26,7 @@ def choose(tilings: Sequence[Tiling]) -> list[tuple[Tiling, Plan]]:
     """
     chosen = [_first(tilings[0])]
     for tiling in tilings[1:]:
-        chosen.append(_later(tiling, chosen[-1][0]))
+        chosen.append(_later(tiling, *chosen[-1]))
     return chosen
 
 
@@ -83,22 +83,35 @@ def _cycles(tiling: Tiling, plan: Plan) -> int:
     return Device(tiling.config, MemoryTiming(), segments).run(place, words).done_cycles[-1]
 
 
-def _later(tiling: Tiling, before: Tiling) -> tuple[Tiling, Plan]:
-    """Weights stay if they can; what fits beside those of the layer before is fetched ahead."""
-    depth, total = tiling.config.lhs_depth, tiling.lhs_words_total
+def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, Plan]:
+    """Weights stay if they can; what fits beside those of the layer before is fetched ahead.
+
+    Few column tiles run as one block: weights pass once, and free their words as they go. No more
+    is fetched ahead than comes in while the layer before runs, since the input waits behind it.
+    """
     orders = list(_orders(tiling))
     streams = [order for order in orders if not order.resident]
     few = streams and streams[0].block_first >= tiling.col_tiles <= MOST_BLOCK
-    order = streams[0] if few or total > depth else orders[0]
+    order = streams[0] if few else orders[0]
+    if not order.resident and order.block_first < tiling.col_tiles:
+        return replace(tiling, order=order), Plan(ahead=0)
     held = before.lhs_words_total if before.order.resident else 2 * before.lhs_words
-    once = order.resident or order.block_first >= tiling.col_tiles
-    ahead, words = 0, 0
-    if once:
-        while ahead < tiling.row_tiles:
-            words += tiling.row_digits[ahead] * tiling.k_words
-            if words > depth - min(held, depth):
-                break
-            ahead += 1
+    room = tiling.config.lhs_depth - min(held, tiling.config.lhs_depth)
+    time = _array_cycles(before) - before.input_beats
+    time -= sum(row_tile_beats(before, digits) for digits in before.row_digits[plan_before.ahead :])
+    ahead, words, beats = 0, 0, 0
+    for ahead, digits in enumerate(tiling.row_digits):
+        words += digits * tiling.k_words
+        beats += row_tile_beats(tiling, digits)
+        if words > room or beats > max(time, 0):
+            break
+    else:
+        ahead = tiling.row_tiles
     ordered = replace(tiling, order=order)
-    cut = ordered.pixels_before(order.block_first) if ahead < tiling.row_tiles and once else 0
+    cut = ordered.pixels_before(order.block_first) if ahead < tiling.row_tiles else 0
     return ordered, Plan(ahead=ahead, cut=cut if order.resident else 0)
+
+
+def _array_cycles(tiling: Tiling) -> int:
+    """Cycles that the array works on a layer."""
+    return sum(tiling.row_digits) * tiling.k_words * tiling.a_digits * tiling.col_tiles

@@ -18,8 +18,8 @@ class Emitter(wiring.Component):
 
     An output tensor is one string of bits: pixel after pixel, in a pixel plane after plane (most
     significant first), in a plane channel after channel, q bits of each. A block's pixels fill up
-    row tile by row tile; when the last one of a column tile is merged, the ring's words below
-    `limit` are complete.
+    row tile by row tile; with the last one its pixels are complete, and so are the ring's words
+    below `limit`.
 
     The first write of a column is in the cycle after its last group of codes was valid
     (`column_ready`).
@@ -157,7 +157,7 @@ class Emitter(wiring.Component):
             m.d.sync += write.eq(write + self.now.step_bits)
         with m.If(column_end):
             m.d.sync += [pixel.eq(next_pixel), write.eq(next_pixel + row_offset)]
-        with m.If(self.merged):
+        with m.If(column_end & loop.row_last):
             m.d.sync += self.limit.eq(next_pixel[word_bits:])
         with m.If(loop.step & loop.rewinds):
             next_row = row_offset + self.now.row_bits
