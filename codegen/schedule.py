@@ -145,7 +145,6 @@ def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> 
             "slot_bits": tiling.channel_bits,
             "window_first": tiling.window - 1 - shape.padding,
             "pushes": tiling.pushes,
-            "grid_width": tiling.stream_width,
         }
     places = [0, cut, tiling.input_pixels] if 0 < cut < tiling.input_pixels else [0, -1]
     if len(places) == 2:
@@ -161,7 +160,10 @@ def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> 
                 beats,
                 **common
                 | {
-                    "units": end - begin,
+                    # a row's zeros are positions too
+                    "units": (end - begin) // shape.width * tiling.pushes
+                    if tiling.window
+                    else end - begin,
                     "wait_done": int(wait and begin == 0),
                     "keep": int(end < tiling.input_pixels),
                 },

@@ -77,7 +77,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "segment_beats": _f(24, "bus words of a segment"),
         "repeats": _f(24, "passes over all segments (weights that do not stay on the chip)"),
         "reserve": _f(24, "lhs: words of each bank that a segment fills"),
-        "units": _f(24, "units to unpack: row tiles, pixels, or one"),
+        "units": _f(24, "units to unpack: row tiles, pixels (window: positions), or one"),
         "groups": _f(24, "groups of pieces in a unit: planes of a pixel, or words of a row tile"),
         "chunks": _f(16, "pieces in a group"),
         "piece_bits": _f(12, "bits of each piece but a group's last"),
@@ -99,7 +99,6 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "slot_bits": _f(6, "rhs, window: bits of a pixel's plane in a word, 4, 8, 16 or 32"),
         "window_first": _f(4, "rhs, window: position x with which a row's first word is complete"),
         "pushes": _f(16, "rhs, window: positions of a row, zeros at its right end included"),
-        "grid_width": _f(16, "rhs, window: words of a plane of a row"),
         "hash": _f(32, "fingerprint of the overlay the program was made for"),
     },
     Stage.EXECUTE: {
@@ -268,8 +267,7 @@ def markdown() -> str:
     ]
     tables = {s.name.capitalize(): f for s, f in FORMATS.items()}
     for title, fields in (
-        tables
-        | {"Tap table entry": TAP, "Row table entry": ROW, "Requantizer entry": PARAM}
+        tables | {"Tap table entry": TAP, "Row table entry": ROW, "Requantizer entry": PARAM}
     ).items():
         parts += ["", f"## {title}", "", "| bits | field | meaning |", "|---|---|---|"]
         position = 0
