@@ -109,7 +109,8 @@ class Execute(wiring.Component):
 
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
-        entry = self._row_entry(m, now, running, issue, tiles)
+        wants_lhs = Signal()
+        entry = self._row_entry(m, now, running, wants_lhs, tiles)
         tile_words = pairs.lhs + pairs.k + 1
         m.d.comb += [
             pairs.now.eq(now),
@@ -122,31 +123,33 @@ class Execute(wiring.Component):
         ]
         with m.If(tiles.step & tiles.loop.layer_end):
             m.d.sync += running.eq(0)
-        self._gates(m, now, begin, running, issue, pairs, tiles)
+        self._gates(m, now, begin, running, issue, wants_lhs, pairs, tiles)
         self._address(m, now, issue, pairs, tiles, entry)
         self._columns(m, now, begin, setup, tiles)
         return m
 
     def _row_entry(
-        self, m: Module, now: data.View, running: Signal, issue: Signal, tiles: TileWalk
+        self, m: Module, now: data.View, running: Signal, wants_lhs: Signal, tiles: TileWalk
     ) -> data.View:
         """Digits, coding and word offset of the row tile under way, from the table or common.
 
         The table is asked for the next row tile all the time; its answer is the entry of the cycle
-        after a change of row tiles, and is held from then on.
+        after a change of row tiles, and is held from then on. While weights are awaited the table
+        may not be written yet, so it is asked for the same row tile again.
         """
         table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.rows = table
-        fresh, held, entry = Signal(init=1), Signal(ROW_LAYOUT), Signal(ROW_LAYOUT)
+        ahead, fresh, held, entry = Signal(), Signal(init=1), Signal(ROW_LAYOUT), Signal(ROW_LAYOUT)
         m.d.comb += [
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.rows),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(now.row_base + Mux(running, tiles.loop.next_row, 0)),
+            ahead.eq(running & ~(fresh & wants_lhs)),
+            table.read_address.eq(now.row_base + Mux(ahead, tiles.loop.next_row, tiles.loop.row)),
             table.read_enable.eq(1),
             entry.eq(Mux(fresh, table.read_data, held)),
         ]
-        with m.If(running & fresh):
+        with m.If(ahead & fresh):
             m.d.sync += [held.eq(table.read_data), fresh.eq(0)]
         with m.If(tiles.step & tiles.loop.row_change):
             m.d.sync += fresh.eq(1)
@@ -165,14 +168,15 @@ class Execute(wiring.Component):
         begin: Signal,
         running: Signal,
         issue: Signal,
+        wants_lhs: Signal,
         pairs: PairWalk,
         tiles: TileWalk,
     ) -> None:
         """Tokens: when a tile may begin, and when its last word may go."""
         lhs_tokens, rhs_tokens, need = Signal(24), Signal(24), Signal(24)
         draining = Signal(range(self.drain_latency + (1 << 16)))
-        wants_lhs, wants_rhs, wants_drain, wants_ring = (
-            Signal(name=f"wants_{what}") for what in ("lhs", "rhs", "drain", "ring")
+        wants_rhs, wants_drain, wants_ring = (
+            Signal(name=f"wants_{what}") for what in ("rhs", "drain", "ring")
         )
         takes = Signal()
         capped = Mux(need > now.rhs_total, now.rhs_total, need)

@@ -21,6 +21,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     lhs     word of every weight bank
     rhs     word of the activation banks from `rotate` on; those below read one tile further
     valid   columns whose pixel lies inside the image
+    ones    the others see ones, not zeros
     """
     return data.StructLayout(
         {
@@ -29,6 +30,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
             "carry": unsigned(24),
             "rotate": unsigned(8),
             "valid": unsigned(config.dn),
+            "ones": unsigned(1),
         }
     )
 
@@ -121,13 +123,14 @@ class Operands(wiring.Component):
         return word
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
-        """Column n sees bank (n + rotate) mod Dn, or zeros where the image ends."""
+        """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends."""
         columns = self.config.dn
-        rotate, valid = Signal.like(read.rotate), Signal(columns)
-        m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid)]
+        rotate, valid, ones = Signal.like(read.rotate), Signal(columns), Signal()
+        m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid), ones.eq(read.ones)]
+        outside = ones.replicate(self.config.rhs_bits)
         with m.Switch(rotate):
             for first in range(columns):
                 with m.Case(first):
                     for n in range(columns):
                         word = words[(n + first) % columns]
-                        m.d.comb += self.rhs[n].eq(Mux(valid[n], word, 0))
+                        m.d.comb += self.rhs[n].eq(Mux(valid[n], word, outside))

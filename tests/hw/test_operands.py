@@ -66,6 +66,7 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
             "carry": rng.randrange(config.rhs_depth // 2),
             "rotate": rng.randrange(config.dn),
             "valid": rng.getrandbits(config.dn),
+            "ones": rng.getrandbits(1),
         }
         for _ in range(60)
     ]
@@ -74,7 +75,8 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
         """Bank (n + rotate) mod Dn; the banks below `rotate` read one tile further."""
         bank = (n + read["rotate"]) % config.dn
         address = read["rhs"] + (read["carry"] if bank < read["rotate"] else 0)
-        return rhs[bank][address] if read["valid"] >> n & 1 else 0
+        outside = (1 << config.rhs_bits) - 1 if read["ones"] else 0
+        return rhs[bank][address] if read["valid"] >> n & 1 else outside
 
     async def drive(ctx) -> None:
         for write in lhs_writes(config, lhs) + rhs_writes(config, rhs, rng):
