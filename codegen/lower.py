@@ -6,23 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codegen.assemble import assemble
+from codegen.assemble import assemble, program_bytes
 from codegen.memory import (
     Regions,
     pack_activations,
     pack_params,
+    pack_rows,
     pack_taps,
     pack_weights,
     unpack_activations,
     unpack_elements,
 )
+from codegen.overlap import choose
 from codegen.schedule import Addresses, layer_instructions
 from codegen.shape import layer_shape
 from codegen.tiling import Tiling, device_channels
 from hw.config import OverlayConfig
 from ir.errors import CapacityError, UnsupportedModelError
 from ir.graph import IntegerGraph, Layer, MatMul, accumulator_range
-from ir.isa import INSTRUCTION_BITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +128,8 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
         for i, layer in enumerate(layers)
     ]
     regions, segments, compiled, parts = Regions(config), {}, [], []
-    # every layer has at most 7 instructions: the program's size is known before its addresses
-    program_address = regions.take(7 * len(layers) * INSTRUCTION_BITS // 8)
     input_address = source = regions.take(_tensor_bytes(tilings[0]))
-    for index, (layer, tiling) in enumerate(zip(layers, tilings, strict=True)):
+    for index, (layer, (tiling, plan)) in enumerate(zip(layers, choose(tilings), strict=True)):
         weights = _weights(layer, graph)
         _check_accumulator(tiling, weights)
         node = layer.requantize
@@ -138,6 +137,7 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
             "weights": pack_weights(weights, tiling),
             "params": pack_params(node.multiplier, node.offset, tiling),
             "taps": pack_taps(tiling),
+            "rows": pack_rows(tiling),
         }
         places = {name: regions.take(len(image)) for name, image in images.items()}
         segments |= {places[name]: image for name, image in images.items()}
@@ -148,12 +148,14 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
                 at,
                 index=index,
                 last=layer is layers[-1],
+                plan=plan,
                 requantize={"shift": node.shift, "lo": node.lo, "hi": node.hi},
             )
         )
         compiled.append(CompiledLayer(layer=layer, tiling=tiling, addresses=at))
         source = at.output
-    program, first = assemble(parts, address=program_address, memory_bits=config.memory_bits)
+    program_address = regions.take(program_bytes(parts))
+    program, first = assemble(parts, address=program_address, config=config)
     return CompiledNetwork(
         config=config,
         graph=graph,
@@ -170,5 +172,5 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
 def _tensor_bytes(tiling: Tiling) -> int:
     """Bytes of the input tensor, to the end of its last bus word."""
     shape = tiling.shape
-    bits = shape.height * shape.width * shape.activations.bits * tiling.channel_bits
+    bits = shape.height * shape.width * tiling.pixel_input_bits
     return -(-bits // tiling.config.memory_bits) * tiling.config.bus_bytes
