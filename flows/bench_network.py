@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from codegen.attribution import COUNTED
 from codegen.bounds import network_bounds, total_bound, utilization
 from codegen.random_network import RandomNetwork
 from codegen.reference_networks import NETWORKS, reference_network
@@ -68,6 +70,7 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
         measurement.run.layers,
         measurement.predicted.layers,
         network_bounds(measurement.network),
+        measurement.layers,
         strict=True,
     )
     return [
@@ -76,15 +79,18 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
             "measured": measured,
             "predicted": predicted,
             "lower_bound": bound.cycles,
-            "limited_by": bound.limited_by,
+            "bound_by": bound.limited_by,
+            "limited_by": spent.limited_by,
+            "attribution": asdict(spent),
         }
-        for layer, measured, predicted, bound in rows
+        for layer, measured, predicted, bound, spent in rows
     ]
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """For a person: the network's figures and a table of its layers."""
-    columns = ("layer", "measured", "predicted", "bound", "of it", "limited by")
+    shares = tuple(COUNTED)
+    columns = ("layer", "measured", "predicted", "bound", "of it", *shares, "limited by")
     rows = [
         [
             layer["name"],
@@ -92,6 +98,7 @@ def describe(result: Mapping[str, Any]) -> str:
             f"{layer['predicted']:,}",
             f"{layer['lower_bound']:,}",
             f"{100 * layer['lower_bound'] / layer['measured']:.1f} %",
+            *(f"{layer['attribution'][share]:,}" for share in shares),
             layer["limited_by"],
         ]
         for layer in result["layers"]

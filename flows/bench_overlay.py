@@ -17,14 +17,16 @@ from ir.plugins import load
 STANDARD = {"lhs_depth": 2048, "rhs_depth": 4096, "ring_depth": 1024, "table_depth": 512}
 """Buffers of a bench's overlay: one simulator serves nearly all jobs of an array."""
 
-DEPTHS = ("lhs_depth", "rhs_depth", "ring_depth")
-"""Those that have an option."""
+BUFFERS = ("lhs_depth", "rhs_depth", "ring_depth", "rhs_ways")
+"""Sizes that have an option."""
+
+MOST_WAYS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOverlay:
     """array: (Dm, Dk, Dn). digits: bits of a weight's and an activation's digit, None: the style's.
-    depths: buffers by name, as they are, in place of the standard's.
+    buffers: their sizes by name, in place of the standard's.
     """
 
     array: tuple[int, int, int]
@@ -32,7 +34,7 @@ class BenchOverlay:
     digits: tuple[int, int] | None = None
     memory_bits: int = 64
     memory_latency: int = 20
-    depths: dict[str, int] = field(default_factory=dict)
+    buffers: dict[str, int] = field(default_factory=dict)
 
     def config(self, shapes: Sequence[LayerShape]) -> OverlayConfig:
         """The array's standard overlay; layers that need deeper buffers get deeper ones."""
@@ -46,9 +48,10 @@ class BenchOverlay:
             requant_lanes=half_the_rows(dm),
             **self._digits(style),
         )
+        config = replace(config, rhs_ways=standard_ways(config))
         fitted = fit_buffers(config, shapes)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
-        return replace(fitted, **standard | self.depths)
+        return replace(fitted, **standard | self.buffers)
 
     def _digits(self, style: type[OverlayConfig]) -> dict[str, int]:
         """The digits as the style's fields."""
@@ -73,6 +76,12 @@ def half_the_rows(dm: int) -> int:
     return max((lanes for lanes in range(1, dm // 2 + 1) if dm % lanes == 0), default=1)
 
 
+def standard_ways(config: OverlayConfig) -> int:
+    """Activation words written at once: twice what the memory brings, a power of two."""
+    least = -(-2 * config.memory_bits // config.rhs_bits)
+    return min(MOST_WAYS, max(2, 1 << (least - 1).bit_length()))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options from which `overlay_of` makes an overlay."""
     parser.add_argument("--array", required=True, metavar="DMxDKxDN")
@@ -80,21 +89,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--digits", default=None, metavar="PxQ", help="bits of weight x activation")
     parser.add_argument("--memory-bits", type=int, default=64)
     parser.add_argument("--memory-latency", type=int, default=20)
-    for name in DEPTHS:
+    for name in BUFFERS:
         option = name.replace("_", "-")
-        parser.add_argument(f"--{option}", type=int, metavar="WORDS", help="default: what it needs")
+        parser.add_argument(f"--{option}", type=int, metavar="N", help="default: the bench's")
 
 
 def overlay_of(arguments: argparse.Namespace) -> BenchOverlay:
     """What the options say. ConfigError names the one that is wrong."""
-    given: dict[str, Any] = {name: getattr(arguments, name) for name in DEPTHS}
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in BUFFERS}
     return BenchOverlay(
         array=numbers(arguments.array, 3, "array"),  # type: ignore[arg-type]
         style=arguments.style,
         digits=numbers(arguments.digits, 2, "digits") if arguments.digits else None,  # type: ignore[arg-type]
         memory_bits=arguments.memory_bits,
         memory_latency=arguments.memory_latency,
-        depths={name: depth for name, depth in given.items() if depth is not None},
+        buffers={name: size for name, size in given.items() if size is not None},
     )
 
 
