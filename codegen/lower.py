@@ -20,7 +20,7 @@ from codegen.memory import (
 from codegen.overlap import choose
 from codegen.schedule import Addresses, layer_instructions
 from codegen.shape import layer_shape
-from codegen.tiling import Tiling, device_channels
+from codegen.tiling import Tiling
 from hw.config import OverlayConfig
 from ir.errors import CapacityError, UnsupportedModelError
 from ir.graph import IntegerGraph, Layer, MatMul, accumulator_range
@@ -49,7 +49,9 @@ class CompiledLayer:
         size = (shape.rows, shape.out_height, shape.out_width)
         if shape.elements:
             return unpack_elements(raw, size)
-        return unpack_activations(raw, shape.output, size, channel_bits=device_channels(shape.rows))
+        return unpack_activations(
+            raw, shape.output, size, q=self.tiling.config.q, channel_bits=self.tiling.row_bits
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class CompiledNetwork:
         return pack_activations(
             codes.reshape(tensor.shape),
             tensor.precision,
+            q=self.config.q,
             channel_bits=tiling.channel_bits,
             bus_bytes=self.config.bus_bytes,
         )

@@ -97,6 +97,11 @@ class Tiling:
         """Digit-planes of each row tile's weights: those of its widest row."""
         return (ceil_div(self.shape.weights.bits, self.config.p),) * self.row_tiles
 
+    @cached_property
+    def row_bipolar(self) -> tuple[bool, ...]:
+        """Whether each row tile's weights are bits that mean {-1, +1}: wider digits hold -1."""
+        return (self.shape.weights.bipolar and self.config.p == 1,) * self.row_tiles
+
     @property
     def a_digits(self) -> int:
         """Digit-planes of the activations."""
