@@ -111,10 +111,10 @@ def _check_chain(graph: IntegerGraph) -> list[Layer]:
 
 
 def _check_accumulator(tiling: Tiling, weights: np.ndarray) -> None:
-    """The exact bound must fit; bipolar layers add up {0,1} weights and correct afterwards."""
+    """The exact bound must fit; one-bit digits add up {0,1} for bipolar weights."""
     shape, bits = tiling.shape, tiling.config.acc_bits
     low, high = accumulator_range(weights, shape.activations)
-    if shape.weights.bipolar:
+    if any(tiling.row_bipolar):
         low, high = accumulator_range((np.ones_like(weights)), shape.activations)
     needs = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
     if needs > bits:

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ir.errors import ConfigError
-from ir.isa import ENTRY_BITS
+from ir.isa import ENTRY_BITS, FORMATS, Stage
 
 if TYPE_CHECKING:
     from amaranth.hdl import Elaboratable
 
 MEMORY_WIDTHS = (32, 64, 128, 256)
+MOST_PIECE_BITS = FORMATS[Stage.FETCH]["piece_bits"].range[1]
+"""Bits that can be written to the buffers at once."""
 
 
 def padded_bits(count: int) -> int:
@@ -82,6 +84,12 @@ class OverlayConfig:
             raise ConfigError(
                 f"array {self.dm}x{self.dk}x{self.dn} is beyond 255x2048x255, "
                 "the limits of the instruction fields"
+            )
+        pieces = (self.lhs_rows * self.lhs_word_bits, self.rhs_ways * self.rhs_bits)
+        if max(pieces) > MOST_PIECE_BITS:
+            raise ConfigError(
+                f"dk = {self.dk} is too large: {self.rhs_ways} words (rhs_ways) of {self.rhs_bits} "
+                f"bits, or a row's {self.lhs_bits} bits, are more than {MOST_PIECE_BITS} at once"
             )
         if self.dm % self.requant_lanes:
             raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
