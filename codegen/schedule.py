@@ -118,18 +118,31 @@ def weight_fetches(
     return fetches * repeats
 
 
+def _pixel_pieces(tiling: Tiling) -> dict[str, int]:
+    """How the planes of a pixel are cut into pieces of up to rhs_ways words.
+
+    Planes that fill their words follow one another on the chip as they do in memory: then a pixel
+    is one string, and a piece may cross from plane to plane.
+    """
+    config = tiling.config
+    planes, words, bits = tiling.a_digits, tiling.chunks, tiling.channel_bits
+    if bits == words * config.rhs_bits:
+        planes, words, bits = 1, words * planes, bits * planes
+    pieces, piece = ceil_div(words, config.rhs_ways), config.rhs_ways * config.rhs_bits
+    return {
+        "groups": planes,
+        "chunks": pieces,
+        "piece_bits": piece,
+        "tail_bits": bits - (pieces - 1) * piece,
+        "tail_words": words - (pieces - 1) * config.rhs_ways,
+    }
+
+
 def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> list[Instruction]:
     """The input, as a whole or in two parts that meet at pixel `cut`."""
     config, shape = tiling.config, tiling.shape
-    pieces = ceil_div(tiling.chunks, config.rhs_ways)
-    piece = config.rhs_ways * config.rhs_bits
     pitch_tiles, pitch_banks = divmod(tiling.virtual_width, config.dn)
-    common = {
-        "groups": tiling.a_digits,
-        "chunks": pieces,
-        "piece_bits": piece,
-        "tail_bits": tiling.channel_bits - (pieces - 1) * piece,
-        "tail_words": tiling.chunks - (pieces - 1) * config.rhs_ways,
+    common = _pixel_pieces(tiling) | {
         "width": shape.width,
         "stride": shape.stride,
         "phase_words": 0 if tiling.window else tiling.phase_words,
