@@ -132,6 +132,9 @@ class Tiling:
         most = min(config.rhs_bits // self.channel_bits, shape.kernel[1])
         if most < 2 or shape.padding >= most or (shape.stride > 1 and most < shape.kernel[1]):
             return 0
+        fills = most * self.channel_bits == config.rhs_bits and shape.kernel[1] % most == 0
+        if any(self.row_bipolar) and not fills:  # the column sum counts lanes without a weight
+            return 0
         return most
 
     @property

@@ -20,7 +20,8 @@ STANDARD = {"lhs_depth": 2048, "rhs_depth": 4096, "ring_depth": 1024, "table_dep
 BUFFERS = ("lhs_depth", "rhs_depth", "ring_depth", "rhs_ways")
 """Sizes that have an option."""
 
-MOST_WAYS = 8
+WAYS = (4, 8)
+"""Fewest and most activation words that are written at once, unless the user says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,13 @@ def half_the_rows(dm: int) -> int:
 
 
 def standard_ways(config: OverlayConfig) -> int:
-    """Activation words written at once: twice what the memory brings, a power of two."""
+    """Activation words written at once: at least twice what the memory brings, a power of two.
+
+    A pixel's plane that is a little longer than two words would take three turns with two ways.
+    """
     least = -(-2 * config.memory_bits // config.rhs_bits)
-    return min(MOST_WAYS, max(2, 1 << (least - 1).bit_length()))
+    fewest, most = WAYS
+    return min(most, max(fewest, 1 << (least - 1).bit_length()))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from codegen.attribution import Attribution, total
 from codegen.cycles import Prediction, predict
 from codegen.emit import emit_verilog
 from codegen.lower import CompiledNetwork, lower
@@ -18,9 +19,10 @@ from codegen.read_timing import MemoryTiming
 from codegen.workload import Workload
 from flows import harness
 from flows.bench import Bench, BenchResult, Job, layer_cycles
-from flows.execute import bench_of, expected_outputs, job_of, output_regions
+from flows.execute import bench_of, counters_of, expected_outputs, job_of, output_regions
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError
 from ir.graph import INT32, IntegerGraph, Node, Tensor
 from ir.precision import Precision, weight_precision
@@ -32,15 +34,28 @@ MOST_CYCLES = 60_000
 
 _DEPTHS = {"lhs_depth": 256, "rhs_depth": 1024, "ring_depth": 256, "table_depth": 256}
 
-OVERLAYS: dict[str, OverlayConfig] = {
+SERIAL: dict[str, OverlayConfig] = {
     "2x16x2": BitSerial(dm=2, dk=16, dn=2, memory_bits=64, **_DEPTHS),
     "4x48x3": BitSerial(dm=4, dk=48, dn=3, memory_bits=128, requant_lanes=2, **_DEPTHS),
-    "1x16x1": BitSerial(dm=1, dk=16, dn=1, memory_bits=32, **_DEPTHS),
-    "3x7x5": BitSerial(dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, **_DEPTHS),
+    "1x16x1": BitSerial(dm=1, dk=16, dn=1, memory_bits=32, rhs_ways=1, **_DEPTHS),
+    "3x7x5": BitSerial(dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, rhs_ways=8, **_DEPTHS),
     "2x64x2": BitSerial(dm=2, dk=64, dn=2, memory_bits=256, requant_lanes=2, **_DEPTHS),
-    "8x64x8": BitSerial(dm=8, dk=64, dn=8, memory_bits=64, requant_lanes=4, **_DEPTHS),
+    "8x64x8": BitSerial(dm=8, dk=64, dn=8, memory_bits=64, requant_lanes=4, rhs_ways=4, **_DEPTHS),
 }
-"""Even and odd sizes, every memory width, one to several requantizer lanes."""
+"""Even and odd sizes, every memory width, one to several requantizer lanes and activation ways."""
+
+SLICE: dict[str, OverlayConfig] = {
+    "2x16x2-2x2": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, **_DEPTHS),
+    "3x8x2-1x4": BitSlice(dm=3, dk=8, dn=2, p=1, q=4, requant_lanes=3, **_DEPTHS),
+    "4x12x3-4x2": BitSlice(
+        dm=4, dk=12, dn=3, p=4, q=2, memory_bits=128, requant_lanes=2, rhs_ways=4, **_DEPTHS
+    ),
+    "1x16x3-4x4": BitSlice(dm=1, dk=16, dn=3, p=4, q=4, memory_bits=32, rhs_ways=1, **_DEPTHS),
+    "2x8x2-8x8": BitSlice(dm=2, dk=8, dn=2, p=8, q=8, memory_bits=128, **_DEPTHS),
+}
+"""Digits of equal and unequal width, either one the wider, and bit-parallel."""
+
+OVERLAYS = SERIAL | SLICE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +173,7 @@ def run_jobs(
     """Simulate jobs of one overlay in one process; AssertionError with the reproducer.
 
     `simulate`: the harness' or cocotb's. Bit-exact against the golden model; without stalls also
-    measured == predicted, layer by layer, and == the CYCLES counter.
+    measured == predicted, layer by layer, and == the counters, those of waits among them.
     """
     networks = [job.network for job in jobs]
     verilog = emit_verilog(networks[0].config)
@@ -176,7 +191,11 @@ def run_jobs(
             )
             predicted = predict(job.network, MemoryTiming(latency=latency))
             assert measured == predicted, f"{measured} measured, {predicted} predicted: {job}"
-            assert answer.counters["CYCLES"] == answer.measured, f"counter differs: {job}"
+            counters = counters_of(answer)
+            assert counters["CYCLES"] == answer.measured, f"counter differs: {job}"
+            waits = total([Attribution.of(stalls) for stalls in predicted.stalls])
+            counted = Attribution.of(counters)
+            assert counted == waits, f"{counted} counted, {waits} predicted: {job}"
 
 
 if __name__ == "__main__":
