@@ -17,7 +17,7 @@ from ir.plugins import load
 STANDARD = {"lhs_depth": 2048, "rhs_depth": 4096, "ring_depth": 1024, "table_depth": 512}
 """Buffers of a bench's overlay: one simulator serves nearly all jobs of an array."""
 
-BUFFERS = ("lhs_depth", "rhs_depth", "ring_depth", "rhs_ways")
+BUFFERS = ("lhs_depth", "rhs_depth", "ring_depth", "rhs_ways", "requant_lanes")
 """Sizes that have an option."""
 
 WAYS = (4, 8)
