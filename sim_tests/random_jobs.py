@@ -23,6 +23,7 @@ from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError
 from ir.graph import INT32, IntegerGraph, Node, Tensor
+from ir.nodes import OneInput
 from ir.precision import Precision, weight_precision
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
@@ -134,6 +135,7 @@ def _chain(layers: Sequence[Workload]) -> tuple[IntegerGraph, np.ndarray]:
         for tensor in graph.tensors.values():
             tensors[names[tensor.name]] = replace(tensor, name=names[tensor.name])
         for node in graph.nodes:
+            assert isinstance(node, OneInput)
             nodes.append(
                 replace(
                     node,
