@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from codegen.shape import LayerShape
-from codegen.tiling import Tiling, ceil_div, padded_bits
+from codegen.tiling import Tiling, ceil_div
 from hw.config import OverlayConfig
 
 MOST_COLUMNS = 64
@@ -92,13 +92,14 @@ def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterato
 
 def _array_cycles(tiling: Tiling, groups: int) -> int:
     """Cycles from a layer's first word to its last."""
-    words = tiling.words_per_tile
     drain = tiling.columns * max(groups, tiling.steps)
-    return words + (tiling.row_tiles * tiling.col_tiles - 1) * max(words, drain)
+    words = [digits * tiling.k_words * tiling.a_digits for digits in tiling.row_digits]
+    return tiling.col_tiles * sum(max(count, drain) for count in words) - max(0, drain - words[-1])
 
 
 def _weight_cycles(tiling: Tiling) -> int:
-    """Cycles in which a layer's weights pass the fetch stage, a word of Dk digits a cycle."""
+    """Cycles in which a layer's weights pass the fetch stage at least."""
     config = tiling.config
-    beats = ceil_div(padded_bits(config.dk), config.memory_bits)
-    return tiling.row_tiles * tiling.lhs_words * config.dm * beats
+    pieces = ceil_div(config.dm, config.lhs_rows)
+    beats = config.dm * config.lhs_word_bits / config.memory_bits
+    return int(tiling.lhs_words_total * max(pieces, beats))
