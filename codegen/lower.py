@@ -23,7 +23,7 @@ from codegen.shape import layer_shape
 from codegen.tiling import Tiling
 from hw.config import OverlayConfig
 from ir.errors import CapacityError, UnsupportedModelError
-from ir.graph import IntegerGraph, Layer, MatMul, accumulator_range
+from ir.graph import IntegerGraph, Layer, Linear, MatMul, Requantize, accumulator_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,7 @@ class CompiledNetwork:
 def _weights(layer: Layer, graph: IntegerGraph) -> np.ndarray:
     """(M, C, kh, kw): a linear layer is the convolution whose window is the whole input."""
     node = layer.linear
+    assert isinstance(node, Linear)  # layer_shape refuses the others
     if isinstance(node, MatMul):
         return node.weight.reshape(-1, *graph.tensors[node.input].shape)
     return node.weight
@@ -136,6 +137,7 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
         weights = _weights(layer, graph)
         _check_accumulator(tiling, weights)
         node = layer.requantize
+        assert isinstance(node, Requantize)  # layer_shape refuses thresholds
         images = {
             "weights": pack_weights(weights, tiling),
             "params": pack_params(node.multiplier, node.offset, tiling),

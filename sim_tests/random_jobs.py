@@ -25,6 +25,7 @@ from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError
 from ir.graph import INT32, IntegerGraph, Node, Tensor
+from ir.nodes import OneInput
 from ir.precision import Precision, weight_precision
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
@@ -149,6 +150,7 @@ def _chain(layers: Sequence[Workload]) -> tuple[IntegerGraph, np.ndarray]:
         for tensor in graph.tensors.values():
             tensors[names[tensor.name]] = replace(tensor, name=names[tensor.name])
         for node in graph.nodes:
+            assert isinstance(node, OneInput)
             nodes.append(
                 replace(
                     node,
