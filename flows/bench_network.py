@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from codegen.attribution import COUNTED
 from codegen.bounds import network_bounds, total_bound, utilization
-from codegen.random_network import RandomNetwork
 from codegen.reference_networks import NETWORKS, reference_network
 from flows import bench_overlay, console
 from flows.bench_layer import add_precisions, describe_cycles, describe_utilization, precisions_of
 from flows.bench_measure import Measurement, measure_graph
 from flows.bench_overlay import BenchOverlay, overlay_of
+from ir.graph import IntegerGraph
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -28,15 +30,17 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `bench network` answers."""
     weights, activations = precisions_of(arguments)
-    network = reference_network(
+    graph, image = reference_network(
         arguments.network, weights=weights, activations=activations, seed=arguments.seed
     )
-    return measure(network, overlay_of(arguments))
+    return measure(graph, image, overlay_of(arguments))
 
 
-def measure(network: RandomNetwork, overlay: BenchOverlay, *, cache: str = "") -> dict[str, Any]:
-    """Keys as the issue's contract names them."""
-    measurement = measure_graph(*network.build(), overlay, cache=cache)
+def measure(
+    graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
+) -> dict[str, Any]:
+    """One image (C, H, W) of codes through `graph`; keys as the issue's contract names them."""
+    measurement = measure_graph(graph, image, overlay, cache=cache)
     bound = total_bound(network_bounds(measurement.network))
     return measurement.facts() | {
         "lower_bound": bound.cycles,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +16,6 @@ from codegen.cycles import Prediction, predict
 from codegen.emit import emit_verilog
 from codegen.lower import CompiledNetwork, lower
 from codegen.read_timing import MemoryTiming
-from codegen.workload import Workload
 from flows import harness
 from flows.bench import Bench, BenchResult, Job, layer_cycles
 from flows.execute import bench_of, counters_of, expected_outputs, job_of, output_regions
@@ -24,9 +23,7 @@ from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError
-from ir.graph import INT32, IntegerGraph, Node, Tensor
-from ir.nodes import OneInput
-from ir.precision import Precision, weight_precision
+from sim_tests.random_graphs import random_graph
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
 
@@ -82,87 +79,13 @@ def random_job(overlay: str, seed: int) -> RandomJob:
     config = OVERLAYS[overlay]
     rng = np.random.default_rng([seed, *overlay.encode()])
     while True:
-        layers = [_random_layer(rng, first=True, seed=seed)]
-        for _ in range(rng.choice([0, 0, 0, 1, 2])):
-            layers.append(_random_layer(rng, first=False, seed=seed))
-        graph, image = _chain(layers)
+        graph, image = random_graph(rng)
         try:
             network = lower(graph, config)
         except CapacityError:  # drawn too large for this overlay: draw again
             continue
         if predict(network, MemoryTiming()).cycles <= MOST_CYCLES:
             return RandomJob(overlay=overlay, seed=seed, network=network, image=image)
-
-
-def _random_layer(rng: np.random.Generator, *, first: bool, seed: int) -> Workload:
-    kernel = int(rng.choice([1, 1, 2, 3, 3, 5]))
-    side = [int(rng.integers(max(1, kernel - 2), 11)) for _ in range(2)]
-    w_bits, a_bits = (int(rng.integers(1, 9)) for _ in range(2))
-    a_signed, o_signed = bool(rng.integers(4) == 0), bool(rng.integers(4) == 0)
-    raw = rng.integers(5) == 0
-    return Workload(
-        channels=int(rng.choice([1, 2, 3, 4, 5, 8, 15, 16, 17, 33, 64, 65])),
-        height=side[0],
-        width=side[1],
-        rows=int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 16, 17])),
-        kernel=kernel,
-        stride=int(rng.choice([1, 1, 1, 2, 3])),
-        padding=max(int(rng.integers(0, kernel)), _least_padding(kernel, min(side))),
-        weights=weight_precision(w_bits, bool(rng.integers(4))),
-        activations=Precision(a_bits, a_signed),
-        output=INT32 if raw else Precision(int(rng.integers(1, 9)), o_signed),
-        seed=seed + (0 if first else int(rng.integers(1 << 30))),
-    )
-
-
-def _least_padding(kernel: int, side: int) -> int:
-    return max(0, -(-(kernel - side) // 2))
-
-
-def _chain(layers: Sequence[Workload]) -> tuple[IntegerGraph, np.ndarray]:
-    """The layers one after the other: each takes the size and precision of what it gets."""
-    tensors: dict[str, Tensor] = {}
-    nodes: list[Node] = []
-    image: np.ndarray | None = None
-    previous: Tensor | None = None
-    for index, layer in enumerate(layers):
-        if previous is not None:
-            channels, height, width = previous.shape
-            kernel = min(layer.kernel, height, width)
-            layer = replace(
-                layer,
-                channels=channels,
-                height=height,
-                width=width,
-                kernel=kernel,
-                padding=min(layer.padding, kernel - 1),
-                activations=previous.precision,
-            )
-        if index + 1 < len(layers) and layer.output == INT32:
-            layer = replace(layer, output=Precision(4, signed=False))
-        graph, x = layer.build()
-        image = x if image is None else image
-        names = {
-            "x": "x" if index == 0 else f"y{index - 1}",
-            "acc": f"acc{index}",
-            "y": f"y{index}",
-        }
-        for tensor in graph.tensors.values():
-            tensors[names[tensor.name]] = replace(tensor, name=names[tensor.name])
-        for node in graph.nodes:
-            assert isinstance(node, OneInput)
-            nodes.append(
-                replace(
-                    node,
-                    name=f"{node.name}{index}",
-                    input=names[node.input],
-                    output=names[node.output],
-                )
-            )
-        previous = tensors[f"y{index}"]
-    assert previous is not None and image is not None
-    graph = IntegerGraph("random", tensors, nodes, "x", previous.name).verify()
-    return graph, image
 
 
 def run_jobs(
