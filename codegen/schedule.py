@@ -47,7 +47,9 @@ def _table_fetches(tiling: Tiling, at: Addresses, base: int) -> list[Instruction
     piece = config.param_lanes * ENTRY_BITS
     chunks = ceil_div(config.requant_lanes, config.param_lanes)
     tail = config.requant_lanes * ENTRY_BITS - (chunks - 1) * piece
-    tables = [(Kind.TAPS, at.taps, len(tiling.taps))]
+    tables = []
+    if tiling.tap_table:
+        tables.append((Kind.TAPS, at.taps, len(tiling.taps)))
     if tiling.row_table:
         tables.append((Kind.ROWS, at.rows, tiling.row_tiles))
     entries = [
@@ -204,6 +206,7 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "a_signed": int(shape.activations.signed),
             "w_bipolar": int(shape.weights.bipolar and config.p == 1),
             "taps": len(tiling.taps),
+            "tap_table": int(tiling.tap_table),
             "tap_base": base,
             "chunks": tiling.chunks,
             "k_words": tiling.k_words,

@@ -124,12 +124,15 @@ class Tiling:
         """Kernel columns packed into a word (0: none), so that few channels still fill it.
 
         Neighbours are packed as they arrive, zeros beyond the image's edges: the padding must not
-        reach past the first word, and strides take the whole kernel row in one word.
+        reach past the first word, and strides take the whole kernel row in one word. Bipolar
+        weights see the sum of all lanes, so their words hold nothing beyond the kernel.
         """
         shape, config = self.shape, self.config
         if shape.kernel[1] == 1 or self.channel_bits not in SLOT_BITS:
             return 0
         most = min(config.rhs_bits // self.channel_bits, shape.kernel[1])
+        while any(self.row_bipolar) and most and shape.kernel[1] % most:
+            most -= 1
         if most < 2 or shape.padding >= most or (shape.stride > 1 and most < shape.kernel[1]):
             return 0
         return most
@@ -299,6 +302,11 @@ class Tiling:
         return ceil_div(
             self.param_rows * self.config.requant_lanes * ENTRY_BITS, self.config.memory_bits
         )
+
+    @property
+    def tap_table(self) -> bool:
+        """Whether the layer needs a tap table: a single tap without offset needs none."""
+        return self.taps != [Tap(offset=0, rotate=0, dy=0, dx=0)]
 
     @property
     def row_table(self) -> bool:
