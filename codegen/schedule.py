@@ -49,7 +49,9 @@ def _table_fetches(tiling: Tiling, at: Addresses, base: int) -> list[Instruction
     piece = config.param_lanes * ENTRY_BITS
     chunks = ceil_div(config.requant_lanes, config.param_lanes)
     tail = config.requant_lanes * ENTRY_BITS - (chunks - 1) * piece
-    tables = [(Kind.TAPS, at.taps, len(tiling.taps))]
+    tables = []
+    if tiling.tap_table:
+        tables.append((Kind.TAPS, at.taps, len(tiling.taps)))
     if tiling.row_table:
         tables.append((Kind.ROWS, at.rows, tiling.row_tiles))
     entries = [
@@ -204,7 +206,6 @@ def _pixels_fetch(
 def _execute(tiling: Tiling, base: int) -> Instruction:
     shape, config, width = tiling.shape, tiling.config, tiling.virtual_width
     first, step, total = tiling.rhs_tokens
-    signed_weights = shape.weights.signed and not (shape.weights.bipolar and config.p == 1)
     return (
         Stage.EXECUTE,
         {
@@ -216,10 +217,11 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "row_base": base,
             "w_digits": max(tiling.row_digits),
             "a_digits": tiling.a_digits,
-            "w_signed": int(signed_weights),
+            "w_signed": int(shape.weights.signed),
             "a_signed": int(shape.activations.signed and not shape.activations.bipolar),
-            "w_bipolar": int(shape.weights.bipolar and config.p == 1),
+            "w_bipolar": int(all(tiling.row_bipolar)),
             "taps": len(tiling.taps),
+            "tap_table": int(tiling.tap_table),
             "tap_base": base,
             "pad_ones": int(shape.pad_ones),
             "chunks": tiling.row_reads[1],

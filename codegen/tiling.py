@@ -146,17 +146,31 @@ class Tiling:
 
     @cached_property
     def row_bipolar(self) -> tuple[bool, ...]:
-        """Whether each row tile's weights are bits that mean {-1, +1}: wider digits hold -1."""
-        weights, row_bits = self.shape.weights, self.shape.row_bits
-        if self.config.p > 1 or not (weights.bipolar or (row_bits and weights.signed)):
-            return (False,) * self.row_tiles
-        return tuple(bits == 1 for bits in self._tile_bits)
+        """Whether each row tile's weights are bits that mean {-1, +1}."""
+        return tuple(self._bipolar_rows and bits == 1 for bits in self._tile_bits)
+
+    @property
+    def _bipolar_rows(self) -> bool:
+        """Whether rows of one signed bit are coded as bits: wider digits hold -1.
+
+        There is no bit for a zero: such rows take all that is in the words they read. The channels
+        of other groups, and ones beyond the last channel, are none of theirs; then they get 2 bits.
+        """
+        shape = self.shape
+        whole = shape.groups == 1 and not (
+            shape.pad_ones and any(part % self.config.dk for part in shape.parts)
+        )
+        bipolar = shape.weights.bipolar or (shape.row_bits is not None and shape.weights.signed)
+        return bipolar and whole and self.config.p == 1
 
     @cached_property
     def _tile_bits(self) -> tuple[int, ...]:
         """Bits of the widest row of each row tile."""
-        bits = self.shape.row_bits or (self.shape.weights.bits,) * self.shape.rows
-        return tuple(max(bits[i : i + self.config.dm]) for i in range(0, len(bits), self.config.dm))
+        shape, dm = self.shape, self.config.dm
+        bits = shape.row_bits or (shape.weights.bits,) * shape.rows
+        if (shape.weights.bipolar or shape.row_bits) and shape.weights.signed:
+            bits = tuple(max(count, 1 if self._bipolar_rows else 2) for count in bits)
+        return tuple(max(bits[i : i + dm]) for i in range(0, len(bits), dm))
 
     @property
     def a_digits(self) -> int:
@@ -180,12 +194,15 @@ class Tiling:
         """Kernel columns packed into a word (0: none), so that few channels still fill it.
 
         Neighbours are packed as they arrive, zeros beyond the image's edges: the padding must not
-        reach past the first word, and strides take the whole kernel row in one word.
+        reach past the first word, and strides take the whole kernel row in one word. Bipolar
+        weights see the sum of all lanes, so their words hold nothing beyond the kernel.
         """
         shape, config = self.shape, self.config
         if not self._may_pack or self.channel_bits not in SLOT_BITS:
             return 0
         most = min(config.rhs_bits // self.channel_bits, shape.kernel[1])
+        while any(self.row_bipolar) and most and shape.kernel[1] % most:
+            most -= 1
         if most < 2 or shape.padding[1] >= most or (shape.stride > 1 and most < shape.kernel[1]):
             return 0
         return most
@@ -383,6 +400,11 @@ class Tiling:
         return ceil_div(
             self.param_rows * self.config.requant_lanes * ENTRY_BITS, self.config.memory_bits
         )
+
+    @property
+    def tap_table(self) -> bool:
+        """Whether the layer needs a tap table: a single tap without offset needs none."""
+        return self.taps != [Tap(offset=0, rotate=0, dy=0, dx=0)]
 
     @property
     def row_table(self) -> bool:

@@ -20,9 +20,8 @@ class RhsPort(wiring.Component):
 
         history[plane] = ((0 if first else history[plane]) << slot) | piece
 
-    cut to a word. So the newest pixel has the lowest slot, with its left neighbours above it, and
-    zeros left of the row's first. A packed word holds as many pixels as fit: weights beyond the
-    kernel's width are zeros.
+    cut to the window's pixels. So the newest pixel has the lowest slot, with its left neighbours
+    above it, and zeros left of the row's first.
 
     Members
     -------
@@ -84,9 +83,15 @@ class RhsPort(wiring.Component):
         m.d.comb += [
             before.addr.eq(write.plane),
             old.eq(Mux(write.first, 0, before.data)),
-            packed.eq(moved),
+            packed.eq(moved & self._span()),
             after.addr.eq(write.plane),
             after.data.eq(packed),
             after.en.eq(write.slot.any()),
         ]
         return packed
+
+    def _span(self) -> Value:
+        """Ones where a packed word has pixels: sums over all lanes must see zeros elsewhere."""
+        grain = SLOT_BITS[0]
+        places = range(-(-self.config.rhs_bits // grain))
+        return Cat((self.write.span > place).replicate(grain) for place in places)

@@ -19,6 +19,9 @@ hide the latency of the memory."""
 SLOT_BITS = (4, 8, 16, 32)
 """Bits that a pixel's plane may take in a packed word."""
 
+SPAN_BITS = (15 * max(SLOT_BITS) // min(SLOT_BITS)).bit_length()
+"""Of the length of a packed word in the smallest slots: a window has at most 15 pixels."""
+
 PLANE_BITS = 3
 """Of the number of a plane: digits are at most 8."""
 
@@ -47,6 +50,7 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
     words           rhs: which of the words it holds
     slot            rhs: one-hot index into SLOT_BITS for a piece that enters a packed word, else 0
     plane, first    rhs, slot: whose word; the row's first position
+    span            rhs, slot: bits of a packed word, in slots of the smallest size
     """
     depth = max(config.lhs_depth, config.rhs_depth, config.table_depth)
     return data.StructLayout(
@@ -62,6 +66,7 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
             "slot": unsigned(len(SLOT_BITS)),
             "plane": unsigned(PLANE_BITS),
             "first": unsigned(1),
+            "span": unsigned(SPAN_BITS),
             "piece": unsigned(piece_bits(config)),
         }
     )
@@ -230,6 +235,7 @@ class Unpacker(wiring.Component):
             write.rhs.eq(box.emit & is_rhs & ~raster.hold),
             write.slot.eq(Mux(enters, slots, 0)),
             write.plane.eq(group),
+            write.span.eq(now.window * now.slot_bits[SLOT_BITS[0].bit_length() - 1 :]),
             write.first.eq(raster.first),
             write.words.eq(
                 Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))

@@ -280,7 +280,7 @@ class _Pixels:
         image, bits = self.image, self.image.config.rhs_bits
         if not image.window:
             return self.codes[y, x, plane] >> index * bits & (1 << bits) - 1
-        slots = range(ceil_div(bits, image.slot_bits))
+        slots = range(image.window)
         packed = sum(
             self.codes.get((y, x - slot, plane), 0) << slot * image.slot_bits for slot in slots
         )
