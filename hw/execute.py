@@ -224,7 +224,8 @@ class Execute(wiring.Component):
             table.read_address.eq(now.tap_base + pairs.tap),
             table.read_enable.eq(1),
         ]
-        self.tap = tap = TAP_LAYOUT(table.read_data)
+        self.tap = tap = Signal(TAP_LAYOUT, name="tap")
+        m.d.comb += tap.eq(Mux(now.tap_table, table.read_data, 0))
         rhs = Signal(range(self.config.rhs_depth))
         m.d.sync += [
             self.step.valid.eq(issue),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
@@ -42,6 +42,20 @@ class Raster(wiring.Component):
     bank, address : Out             of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
     """
+
+    now: data.View
+    load: Signal
+    inner: Signal
+    piece: Signal
+    plane: Signal
+    pixel: Signal
+    end: Signal
+    first: Signal
+    beyond: Signal
+    hold: Signal
+    bank: Signal
+    address: Signal
+    token: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -91,7 +105,7 @@ class Raster(wiring.Component):
         return m
 
     def _grid(
-        self, m: Module, px_end: Signal, steps: Signal, row_end: Signal, restart: Signal
+        self, m: Module, px_end: Signal, steps: Value, row_end: Signal, restart: Signal
     ) -> Signal:
         """Drives `bank`; returns the address of the position's words in it."""
         now, columns, depth = self.now, self.config.dn, range(self.config.rhs_depth)

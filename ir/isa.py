@@ -116,6 +116,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "w_bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
         "pad_ones": _f(1, "outside the image all digits are ones instead of zeros"),
         "taps": _f(16, "kernel positions"),
+        "tap_table": _f(1, "the tap table is used; else there is one tap, all zeros"),
         "tap_base": _f(16, "first entry in the tap table"),
         "chunks": _f(16, "words of Dk channels at a kernel position"),
         "k_words": _f(24, "Tk = taps * chunks"),

@@ -43,15 +43,15 @@ SERIAL: dict[str, OverlayConfig] = {
 """Even and odd sizes, every memory width, one to several requantizer lanes and activation ways."""
 
 SLICE: dict[str, OverlayConfig] = {
-    "2x16x2-2x2": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, **_DEPTHS),
-    "3x8x2-1x4": BitSlice(dm=3, dk=8, dn=2, p=1, q=4, requant_lanes=3, **_DEPTHS),
-    "4x12x3-4x2": BitSlice(
-        dm=4, dk=12, dn=3, p=4, q=2, memory_bits=128, requant_lanes=2, rhs_ways=4, **_DEPTHS
+    "2x16x2-2x2": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, memory_bits=64, **_DEPTHS),
+    "3x8x2-4x1": BitSlice(dm=3, dk=8, dn=2, p=4, q=1, requant_lanes=3, **_DEPTHS),
+    "4x8x3-1x4": BitSlice(dm=4, dk=8, dn=3, p=1, q=4, memory_bits=128, rhs_ways=4, **_DEPTHS),
+    "2x7x5-2x4": BitSlice(
+        dm=2, dk=7, dn=5, p=2, q=4, memory_bits=64, requant_lanes=2, rhs_ways=1, **_DEPTHS
     ),
-    "1x16x3-4x4": BitSlice(dm=1, dk=16, dn=3, p=4, q=4, memory_bits=32, rhs_ways=1, **_DEPTHS),
-    "2x8x2-8x8": BitSlice(dm=2, dk=8, dn=2, p=8, q=8, memory_bits=128, **_DEPTHS),
+    "2x5x2-8x8": BitSlice(dm=2, dk=5, dn=2, p=8, q=8, memory_bits=32, **_DEPTHS),
 }
-"""Digits of equal and unequal width, either one the wider, and bit-parallel."""
+"""Digits of equal and unequal width, -PxQ, either one the wider, and bit-parallel."""
 
 OVERLAYS = SERIAL | SLICE
 

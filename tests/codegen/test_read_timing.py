@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out, connect
 
 from codegen.assemble import chunk_fetch
@@ -68,6 +68,10 @@ HOLD = 40
 
 class FetchStage(Component):
     """Issuer, unpacker and fetch queue, as the overlay wires them."""
+
+    arvalid: Signal
+    rvalid: Signal
+    rdata: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config

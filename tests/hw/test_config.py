@@ -54,7 +54,7 @@ WRONG_DIGITS = [
         "digits must be 1, 2 or 4 bits each, or 8x8, not 16x16",
     ),
     ({"dm": 33, "q": 2}, "dm = 33 (digits of 2 bits) is too large for memory_bits = 64"),
-    ({"dk": 1024, "p": 4}, "or a row's 4096 bits, are more than 4095 at once"),
+    ({"dk": 1024, "p": 4, "rhs_ways": 1}, "or a row's 4096 bits, are more than 4095 at once"),
 ]
 
 

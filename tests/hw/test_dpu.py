@@ -143,6 +143,15 @@ def test_accumulator_reaches_its_ends_and_wraps_beyond(negative: int) -> None:
     assert got[-1] == (127 if negative else -128)
 
 
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 2), (4, 1)])
+def test_only_the_last_sum_must_fit(p: int, q: int) -> None:
+    """Sums on the way that wrap do no harm: ten times 14 minus 9 times 14 fits 5 bits."""
+    words = [Word(lhs=[1] * 14, rhs=[1] * 14, clear=int(i == 0)) for i in range(10)]
+    minus = (1 << p) - 1  # -1 as a signed digit
+    words += [Word(lhs=[minus] * 14, rhs=[1] * 14, lhs_signed=1) for _ in range(9)]
+    assert run(words, p, q, 5)[-1] == 14
+
+
 @pytest.mark.parametrize(
     ("lanes", "p", "q", "cycles"),
     [(4, 1, 1, 2), (64, 1, 1, 4), (64, 1, 4, 5), (64, 2, 2, 5), (64, 4, 4, 6), (16, 8, 8, 5)],
