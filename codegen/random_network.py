@@ -92,7 +92,7 @@ class RandomNetwork:
         output: Precision | None = None,
         thresholds: bool = False,
     ) -> str:
-        """A convolution with `rows` output channels. padding: default, as many as keep the size.
+        """A convolution with `rows` output channels. padding: default, dilation * (kernel // 2).
 
         A bipolar input is padded with -1.
         """
@@ -106,7 +106,7 @@ class RandomNetwork:
             self._codes(shape, precision, widths),
             precision,
             stride,
-            dilation * (kernel - 1) // 2 if padding is None else padding,
+            dilation * (kernel // 2) if padding is None else padding,
             dilation,
             groups,
             -1 if self.tensor(source).precision.bipolar else 0,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from codegen.bounds import layer_bound, utilization
 from codegen.workload import Workload, operand_precisions, output_precision
@@ -12,7 +15,7 @@ from flows import bench_overlay
 from flows.bench_measure import measure_graph
 from flows.bench_overlay import BenchOverlay, numbers, overlay_of
 from ir.errors import ConfigError
-from ir.precision import Precision
+from ir.precision import MAX_OPERAND_BITS, Precision
 
 
 def add_matmul(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +30,21 @@ def add_conv(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", required=True, type=int, help="output channels")
     parser.add_argument("--kernel", type=int, default=3)
     parser.add_argument("--stride", type=int, default=1)
-    parser.add_argument("--padding", type=int, default=None, help="default: kernel // 2")
+    parser.add_argument("--dilation", type=int, default=1)
+    parser.add_argument("--groups", type=int, default=1)
+    parser.add_argument("--padding", type=int, default=None, help="default: dilation * (kernel // 2)")
     _add_job(parser)
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
     add_precisions(parser)
     parser.add_argument("--out", default="a", metavar="a|int32|uB|sB")
+    parser.add_argument(
+        "--row-bits",
+        metavar="B,B,...",
+        help="weight bits of each output channel, or random:LOW-HIGH, in place of W",
+    )
+    parser.add_argument("--unsorted", action="store_true", help="channels stay in their order")
     bench_overlay.add_arguments(parser)
 
 
@@ -55,27 +66,61 @@ def precisions_of(arguments: argparse.Namespace) -> tuple[Precision, Precision]:
 def workload_of(arguments: argparse.Namespace) -> Workload:
     """The job that the options describe."""
     weights, activations = precisions_of(arguments)
+    rows = rows_of(arguments)
     common: dict[str, Any] = {
         "weights": weights,
         "activations": activations,
         "seed": arguments.seed,
         "output": output_precision(arguments.out, activations),
+        "rows": rows,
+        "row_bits": row_widths(arguments.row_bits, rows, arguments.seed),
     }
     if arguments.job == "matmul":
-        rows, depth, pixels = numbers(arguments.shape, 3, "shape")
-        return Workload(channels=depth, height=1, width=pixels, rows=rows, **common)
+        _, depth, pixels = numbers(arguments.shape, 3, "shape")
+        return Workload(channels=depth, height=1, width=pixels, **common)
     height, width, channels = numbers(arguments.input, 3, "input")
-    padding = arguments.kernel // 2 if arguments.padding is None else arguments.padding
+    same = arguments.dilation * (arguments.kernel // 2)
     return Workload(
         channels=channels,
         height=height,
         width=width,
-        rows=arguments.channels,
         kernel=arguments.kernel,
         stride=arguments.stride,
-        padding=padding,
+        padding=same if arguments.padding is None else arguments.padding,
+        dilation=arguments.dilation,
+        groups=arguments.groups,
         **common,
     )
+
+
+def rows_of(arguments: argparse.Namespace) -> int:
+    """Output channels."""
+    if arguments.job == "matmul":
+        return numbers(arguments.shape, 3, "shape")[0]
+    return arguments.channels
+
+
+def row_widths(text: str | None, rows: int, seed: int) -> tuple[int, ...] | None:
+    """The widths that --row-bits names, one for each output channel.
+
+    random:LOW-HIGH draws them, all equally likely, from `seed`.
+    """
+    if text is None:
+        return None
+    if drawn := re.fullmatch(r"random:(\d)-(\d)", text):
+        low, high = int(drawn[1]), int(drawn[2])
+        if not 1 <= low <= high <= MAX_OPERAND_BITS:
+            raise ConfigError(f"--row-bits random:LOW-HIGH must lie in 1 to 8 bits, not {text!r}")
+        return tuple(int(n) for n in np.random.default_rng(seed).integers(low, high + 1, rows))
+    if not re.fullmatch(r"[1-8](,[1-8])*", text):
+        raise ConfigError(
+            f"--row-bits must be widths of 1 to 8 bits with commas between, or random:LOW-HIGH, "
+            f"not {text!r}"
+        )
+    widths = tuple(int(part) for part in text.split(","))
+    if len(widths) != rows:
+        raise ConfigError(f"--row-bits must name {rows} widths, one a channel, not {len(widths)}")
+    return widths
 
 
 def measure(workload: Workload, overlay: BenchOverlay, *, cache: str = "") -> dict[str, Any]:

@@ -74,5 +74,45 @@ JOBS = Section(
     ),
 )
 
-SECTIONS: tuple[Section, ...] = (JOBS,)
+NETWORKS = Section(
+    title="Whole networks, latency 20",
+    rows=(
+        Row(words="network resnet18_cifar --array 8x64x8 --bits 2x2 --memory-bits 64"),
+        Row(
+            words="network resnet18_cifar --array 8x64x8 --bits 2x2 --memory-bits 128",
+            target=_cycles(565_000, 550_000),
+        ),
+    ),
+)
+
+
+def _digit_rows() -> list[Row]:
+    """w4a4, then w3a4 and w3a3 beside it, for each size of digits."""
+    rows: list[Row] = []
+    for digits, ratios in (("1x1", (3 / 4, 9 / 16)), ("2x2", (1, 1)), ("4x4", (1, 1))):
+        words = f"{DIGITS_JOB} --style bit_slice --digits {digits} --bits"
+        base = len(rows)
+        rows.append(Row(words=f"{words} 4x4"))
+        for bits, ratio in zip(("3x4", "3x3"), ratios, strict=True):
+            target = Target(quantity="ratio", must=ratio)
+            rows.append(Row(words=f"{words} {bits}", target=target, base=base))
+    return rows
+
+
+DIGITS_JOB = "matmul --array 4x16x4 --shape 64x1152x512 --memory-bits 128"
+"""Bound by the array at every size of digits: less than a quarter of its cycles goes into reads."""
+
+DIGITS = Section(title="Bits against digits, 128 bits a cycle, latency 20", rows=_digit_rows())
+
+_ROWS_JOB = f"{_MATMUL} 128x1152x256 --bits 6x4 --row-bits random:1-6"
+
+ROWS = Section(
+    title="Weight bits by output channel, 64 bits a cycle, latency 20",
+    rows=(
+        Row(words=f"{_ROWS_JOB} --unsorted"),
+        Row(words=_ROWS_JOB, target=Target(quantity="bound", must=1.03)),
+    ),
+)
+
+SECTIONS: tuple[Section, ...] = (JOBS, NETWORKS, DIGITS, ROWS)
 """What `bench table` runs."""
