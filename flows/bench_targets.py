@@ -99,7 +99,7 @@ def _digit_rows() -> list[Row]:
     return rows
 
 
-DIGITS_JOB = "matmul --array 4x16x4 --shape 64x1152x512 --memory-bits 128"
+DIGITS_JOB = "matmul --array 4x16x4 --shape 64x1152x128 --memory-bits 128"
 """Bound by the array at every size of digits: less than a quarter of its cycles goes into reads."""
 
 DIGITS = Section(title="Bits against digits, 128 bits a cycle, latency 20", rows=_digit_rows())

@@ -1,23 +1,30 @@
-"""Random graphs: chains of layers of every kind the overlay runs, with random sizes and widths."""
+"""Random graphs: short networks of every kind of layer the overlay runs, sizes and widths random."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from codegen.random_network import IMAGE, RandomNetwork
 from ir.graph import INT32, IntegerGraph
+from ir.nodes import MAX_THRESHOLD_BITS
 from ir.precision import Precision, weight_precision
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 33, 64, 65)
 ROWS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17)
 KERNELS = (1, 1, 2, 3, 3, 5)
 STRIDES = (1, 1, 1, 2, 3)
-MORE_LAYERS = (0, 0, 0, 1, 2)
+MORE_STEPS = (0, 0, 0, 1, 2)
 MOST_SIDE = 10
 
 
 def random_graph(rng: np.random.Generator) -> tuple[IntegerGraph, np.ndarray]:
-    """(graph of one layer or of a chain of two or three, its image (C, H, W) of codes)."""
+    """(graph of one to three steps, its image (C, H, W) of codes).
+
+    A step is a layer, or a few that belong together.
+    """
     network = RandomNetwork(
         "random",
         image=(int(rng.choice(CHANNELS)), *(int(n) for n in rng.integers(1, MOST_SIDE + 1, 2))),
@@ -26,12 +33,13 @@ def random_graph(rng: np.random.Generator) -> tuple[IntegerGraph, np.ndarray]:
         seed=int(rng.integers(1 << 30)),
         falling=True,
     )
-    source, more = IMAGE, int(rng.choice(MORE_LAYERS))
+    source, more = IMAGE, int(rng.choice(MORE_STEPS))
     for index in range(1 + more):
         network.weights = random_weights(rng)
         sums = index == more and rng.integers(5) == 0
         output = INT32 if sums else random_activations(rng)
-        source = _random_layer(rng, network, source, f"layer{index}", output)
+        kind = _KINDS[int(rng.integers(len(_KINDS)))]
+        source = kind(_Draw(rng=rng, network=network), source, f"layer{index}", output)
     return network.build(source)
 
 
@@ -45,20 +53,44 @@ def random_activations(rng: np.random.Generator) -> Precision:
     return Precision(int(rng.integers(1, 9)), rng.integers(4) == 0)
 
 
-def _random_layer(
-    rng: np.random.Generator, network: RandomNetwork, source: str, name: str, output: Precision
-) -> str:
-    _, height, width = network.tensor(source).shape
-    if rng.integers(8) == 0:
-        return network.linear(source, name, int(rng.choice(ROWS)), output=output)
-    kernel = int(rng.choice(KERNELS))
-    least = max(0, -(-(kernel - min(height, width)) // 2))
-    return network.conv(
-        source,
-        name,
-        int(rng.choice(ROWS)),
-        kernel=kernel,
-        stride=int(rng.choice(STRIDES)),
-        padding=max(int(rng.integers(0, kernel)), least),
-        output=output,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Draw:
+    """What a step draws from."""
+
+    rng: np.random.Generator
+    network: RandomNetwork
+
+    def one_of(self, numbers: tuple[int, ...]) -> int:
+        return int(self.rng.choice(numbers))
+
+    def size(self, source: str) -> tuple[int, int, int]:
+        return self.network.tensor(source).shape
+
+    def window(self, source: str, kernel: int) -> dict[str, int]:
+        """A kernel with a stride, and a padding with which it fits."""
+        _, height, width = self.size(source)
+        least = max(0, -(-(kernel - min(height, width)) // 2))
+        padding = max(int(self.rng.integers(0, kernel)), least)
+        return {"kernel": kernel, "stride": self.one_of(STRIDES), "padding": padding}
+
+    def thresholds(self, output: Precision) -> bool:
+        """Whether a staircase writes the codes."""
+        return output.bits <= MAX_THRESHOLD_BITS and self.rng.integers(4) == 0
+
+    def row_bits(self, rows: int) -> list[int]:
+        return [int(bits) for bits in self.rng.integers(1, 9, rows)]
+
+
+def _conv(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    window = draw.window(source, draw.one_of(KERNELS))
+    return draw.network.conv(source, name, draw.one_of(ROWS), output=output, **window)
+
+
+def _linear(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    return draw.network.linear(source, name, draw.one_of(ROWS), output=output)
+
+
+_Step = Callable[[_Draw, str, str, Precision], str]
+
+_KINDS: tuple[_Step, ...] = (*[_conv] * 7, _linear)
+"""As often as they stand here."""
