@@ -366,8 +366,8 @@ class Tiling:
     def part_bits(self) -> tuple[int, ...]:
         """Bits of a pixel's plane in each tensor that is fetched."""
         bits = [part * self.config.q for part in self.shape.parts]
-        if self.from_host:
-            return (self._host_bits(*bits),)
+        if self.from_host and len(bits) == 1:
+            return (self._host_bits(bits[0]),)
         return tuple(device_channels(count) for count in bits)
 
     def _host_bits(self, bits: int) -> int:
