@@ -75,11 +75,19 @@ class Measurement:
 
 
 def measure_graph(
-    graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
+    graph: IntegerGraph,
+    image: np.ndarray,
+    overlay: BenchOverlay,
+    *,
+    sort: bool = True,
+    cache: str = "",
 ) -> Measurement:
-    """Run one image (C, H, W) of codes through `graph` on `overlay`."""
+    """Run one image (C, H, W) of codes through `graph` on `overlay`.
+
+    sort: output channels are ordered by the bits of their weights.
+    """
     config = overlay.config(layer_shapes(graph))
-    network = lower(graph, config)
+    network = lower(graph, config, sort=sort)
     predicted = predict(network, MemoryTiming(latency=overlay.memory_latency))
     bench = bench_of([network], emit_verilog(config), latency=overlay.memory_latency)
     run = run_images(network, bench, [image], partial(simulate, cache=cache or DEFAULT_CACHE))

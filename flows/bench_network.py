@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from codegen.attribution import COUNTED
-from codegen.bounds import network_bounds, total_bound, utilization
+from codegen.bounds import layer_bound, network_bounds, total_bound, utilization
 from codegen.reference_networks import NETWORKS, reference_network
 from flows import bench_overlay, console
 from flows.bench_layer import add_precisions, describe_cycles, describe_utilization, precisions_of
@@ -69,11 +69,16 @@ def _utilization(measurement: Measurement) -> dict[str, Any]:
 
 
 def _layers(measurement: Measurement) -> list[dict[str, Any]]:
+    layers = measurement.network.layers
+    bounds = [
+        layer_bound(layer.tiling.shape, measurement.config, ahead=index > 0)
+        for index, layer in enumerate(layers)
+    ]
     rows = zip(
-        measurement.network.layers,
+        layers,
         measurement.run.layers,
         measurement.predicted.layers,
-        network_bounds(measurement.network),
+        bounds,
         measurement.layers,
         strict=True,
     )

@@ -87,10 +87,71 @@ def _conv(draw: _Draw, source: str, name: str, output: Precision) -> str:
 
 
 def _linear(draw: _Draw, source: str, name: str, output: Precision) -> str:
-    return draw.network.linear(source, name, draw.one_of(ROWS), output=output)
+    rows = draw.one_of(ROWS)
+    widths = draw.row_bits(rows) if draw.rng.integers(2) else None
+    return draw.network.linear(source, name, rows, row_bits=widths, output=output)
+
+
+def _mixed(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    """Weight bits by output channel."""
+    window, rows = draw.window(source, draw.one_of(KERNELS)), draw.one_of(ROWS)
+    widths = draw.row_bits(rows)
+    return draw.network.conv(source, name, rows, row_bits=widths, output=output, **window)
+
+
+def _dilated(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    dilation, rows = draw.one_of((2, 3)), draw.one_of(ROWS)
+    return draw.network.conv(source, name, rows, kernel=3, dilation=dilation, output=output)
+
+
+def _grouped(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    """Depthwise as often as not."""
+    channels, window = draw.size(source)[0], draw.window(source, draw.one_of(KERNELS))
+    divisors = [n for n in range(1, channels + 1) if channels % n == 0]
+    groups = channels if draw.rng.integers(2) else draw.one_of(tuple(divisors))
+    rows = groups * draw.one_of((1, 1, 2, 3))
+    return draw.network.conv(source, name, rows, groups=groups, output=output, **window)
+
+
+def _average(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    if draw.rng.integers(2):
+        return draw.network.global_average(source, name, output=output)
+    window = draw.window(source, min(draw.one_of((1, 2, 3)), *draw.size(source)[1:]))
+    return draw.network.average(source, name, output=output, **window)
+
+
+def _residual(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    """A 3x3 convolution, to which its input is added."""
+    rows = draw.size(source)[0]
+    codes = draw.network.tensor(source).precision
+    branch = draw.network.conv(source, f"{name}_branch", rows, kernel=3, output=codes)
+    return draw.network.add((branch, source), name, output=output)
+
+
+def _branches(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    """Two convolutions side by side, read as one tensor."""
+    codes = random_activations(draw.rng)
+    sides = [
+        draw.network.conv(source, f"{name}_{side}", draw.one_of(ROWS), kernel=k, output=codes)
+        for side, k in (("left", 1), ("right", 3))
+    ]
+    both = draw.network.concat(sides, f"{name}_both")
+    return draw.network.conv(both, name, draw.one_of(ROWS), kernel=1, output=output)
+
+
+def _bipolar(draw: _Draw, source: str, name: str, output: Precision) -> str:
+    """Codes of -1 and +1 between two convolutions."""
+    signs = draw.network.conv(
+        source, f"{name}_signs", draw.one_of(ROWS), kernel=1, output=weight_precision(1)
+    )
+    window = draw.window(signs, draw.one_of(KERNELS))
+    return draw.network.conv(signs, name, draw.one_of(ROWS), output=output, **window)
 
 
 _Step = Callable[[_Draw, str, str, Precision], str]
 
-_KINDS: tuple[_Step, ...] = (*[_conv] * 7, _linear)
+_KINDS: tuple[_Step, ...] = (
+    *[_conv] * 6,
+    *[_linear, _mixed, _dilated, _grouped, _grouped, _average, _residual, _branches, _bipolar],
+)
 """As often as they stand here."""
