@@ -177,7 +177,9 @@ def seen(cycles: list[dict], issue: int):
 
 
 @pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
-def test_walk_of_two_layers_with_random_tokens(rng, config: OverlayConfig, order: Order, case: Case) -> None:
+def test_walk_of_two_layers_with_random_tokens(
+    rng, config: OverlayConfig, order: Order, case: Case
+) -> None:
     tilings = [replace(case.tiling(config), order=order) for _ in range(2)]
     driver = Driver(tilings, rng)
     cycles = driver.run()
@@ -195,7 +197,9 @@ def test_walk_of_two_layers_with_random_tokens(rng, config: OverlayConfig, order
 
 
 @pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
-def test_nothing_is_issued_before_its_tokens(rng, config: OverlayConfig, order: Order, case: Case) -> None:
+def test_nothing_is_issued_before_its_tokens(
+    rng, config: OverlayConfig, order: Order, case: Case
+) -> None:
     tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], rng)
     cycles, fields = driver.run(), driver.fields[0]
