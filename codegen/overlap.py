@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate, takewhile
 
 from codegen.assemble import assemble
 from codegen.device_timing import Device
@@ -99,14 +100,10 @@ def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, P
     room = tiling.config.lhs_depth - min(held, tiling.config.lhs_depth)
     time = _array_cycles(before) - before.input_beats
     time -= sum(row_tile_beats(before, digits) for digits in before.row_digits[plan_before.ahead :])
-    ahead, words, beats = 0, 0, 0
-    for ahead, digits in enumerate(tiling.row_digits):
-        words += digits * tiling.k_words
-        beats += row_tile_beats(tiling, digits)
-        if words > room or beats > max(time, 0):
-            break
-    else:
-        ahead = tiling.row_tiles
+    words = accumulate(digits * tiling.k_words for digits in tiling.row_digits)
+    beats = accumulate(row_tile_beats(tiling, digits) for digits in tiling.row_digits)
+    fits = (w <= room and b <= time for w, b in zip(words, beats, strict=True))
+    ahead = sum(takewhile(bool, fits))
     ordered = replace(tiling, order=order)
     cut = ordered.pixels_before(order.block_first) if ahead < tiling.row_tiles else 0
     return ordered, Plan(ahead=ahead, cut=cut if order.resident else 0)
