@@ -75,9 +75,14 @@ def _cycles(tiling: Tiling, plan: Plan) -> int:
     for name, length in sizes.items():
         places[name] = place
         place += ceil_div(length, 64) * 64
-    requantize = {"shift": 0, "lo": 0, "hi": 0}
+    others = (places["input"],) * (len(tiling.shape.parts) - 1)
     part = layer_instructions(
-        tiling, Addresses(**places), index=0, requantize=requantize, last=True, plan=plan
+        tiling,
+        Addresses(**places, others=others),
+        index=0,
+        requantize={"shift": 0, "lo": 0, "hi": 0},
+        last=True,
+        plan=plan,
     )
     program, words = assemble([part], address=place, config=tiling.config)
     segments = {place: program, places["rows"]: pack_rows(tiling)}
