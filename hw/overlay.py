@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -13,7 +13,9 @@ from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
+from hw.fault import first_fault
 from hw.fetch import ReadIssuer
+from hw.guard import Patience, ReadGuard, WriteGuard
 from hw.operands import READ_LATENCY, Operands
 from hw.queue import InstructionQueue
 from hw.result import SELECT_TO_CODE, Result
@@ -73,10 +75,8 @@ class Overlay(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         config = self.config
-        m.submodules.control = control = Control(config=config)
+        control = self._domains(m)
         m.submodules.issuer = issuer = ReadIssuer(config=config)
         m.submodules.unpacker = unpacker = Unpacker(config=config)
         m.submodules.execute = execute = Execute(
@@ -89,8 +89,8 @@ class Overlay(wiring.Component):
         connect(m, issuer.job, unpacker.job)
         m.d.comb += [
             issuer.start.eq(control.start),
-            issuer.prog_address.eq(control.prog_address),
-            issuer.prog_words.eq(control.prog_words),
+            issuer.prog_address.eq(control.values["PROG_ADDR"]),
+            issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
             issuer.lhs_freed.eq(execute.lhs_freed),
             execute.lhs_token.eq(unpacker.lhs_token),
@@ -105,9 +105,26 @@ class Overlay(wiring.Component):
         ]
         self._datapath(m, unpacker, execute, result)
         m.submodules.writer = writer = self._writer(m, result)
-        self._ports(m, control, issuer, unpacker, writer)
+        self._ports(m, issuer, unpacker, writer)
+        self._guard(m, control, issuer, unpacker, writer)
         self._events(m, control, execute, result)
         return m
+
+    def _domains(self, m: Module) -> Control:
+        """`host` lives from reset to reset; `sync`, all that a job uses, is cleared after it."""
+        m.domains += [ClockDomain("sync"), ClockDomain("host")]
+        control = Control(config=self.config)
+        m.submodules.control = DomainRenamer("host")(control)
+        m.d.comb += [
+            ClockSignal().eq(self.aclk),
+            ClockSignal("host").eq(self.aclk),
+            ResetSignal().eq(~self.aresetn | control.clear),
+            ResetSignal("host").eq(~self.aresetn),
+        ]
+        for name, member in lite_channels(ADDRESS_BITS).items():
+            inner, outer = getattr(control, name), getattr(self, f"s_axil_{name}")
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        return control
 
     def _queues(
         self, m: Module, unpacker: Unpacker, stages: dict[Stage, ReadIssuer | Execute | Result]
@@ -159,36 +176,87 @@ class Overlay(wiring.Component):
         ]
         return writer
 
-    def _ports(
-        self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer
-    ) -> None:
-        """The outside names. Constants: one ID, full-width incrementing bursts, normal memory."""
-        for name, member in lite_channels(ADDRESS_BITS).items():
-            inner, outer = getattr(control, name), getattr(self, f"s_axil_{name}")
-            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
-        owners = {"ar": issuer, "r": unpacker, "aw": writer, "w": writer, "b": writer}
+    def _ports(self, m: Module, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer) -> None:
+        """What goes straight to the memory port; `_guard` drives the rest.
+
+        Constants: one ID, full-width incrementing bursts, normal memory.
+        """
         size = self.config.bus_bytes.bit_length() - 1
-        constants = {
-            "arsize": size,
-            "arburst": INCR,
-            "arcache": 0b0011,
-            "awsize": size,
-            "awburst": INCR,
-            "awcache": 0b0011,
-            "wstrb": (1 << self.config.bus_bytes) - 1,
-        }
-        channels = {
-            **read_channels(self.config.memory_bits),
-            **write_channels(self.config.memory_bits),
-        }
-        for name, member in channels.items():
-            outer = getattr(self, f"m_axi_{name}")
-            owner = owners[name[:2] if name[:2] in owners else name[0]]
-            if name in constants:
-                m.d.comb += outer.eq(constants[name])
-            elif hasattr(owner, name):
-                inner = getattr(owner, name)
-                m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        constants = {"size": size, "burst": INCR, "cache": 0b0011}
+        for channel, owner in (("ar", issuer), ("aw", writer)):
+            m.d.comb += [
+                getattr(self, f"m_axi_{channel}{name}").eq(value)
+                for name, value in constants.items()
+            ]
+            m.d.comb += [
+                getattr(self, f"m_axi_{channel}{name}").eq(getattr(owner, f"{channel}{name}"))
+                for name in ("addr", "len")
+            ]
+        m.d.comb += [
+            unpacker.rdata.eq(self.m_axi_rdata),
+            self.m_axi_wdata.eq(writer.wdata),
+            self.m_axi_wlast.eq(writer.wlast),
+            self.m_axi_wvalid.eq(writer.wvalid),
+            self.m_axi_bready.eq(writer.bready),
+            writer.wready.eq(self.m_axi_wready),
+            writer.bvalid.eq(self.m_axi_bvalid),
+        ]
+
+    def _guard(
+        self,
+        m: Module,
+        control: Control,
+        issuer: ReadIssuer,
+        unpacker: Unpacker,
+        writer: Writer,
+    ) -> None:
+        """Every burst and every answer passes the guards, which tell control what is wrong."""
+        reads, writes, patience = (
+            ReadGuard(config=self.config),
+            WriteGuard(config=self.config),
+            Patience(),
+        )
+        for name, part in (("reads", reads), ("writes", writes), ("patience", patience)):
+            m.submodules[f"guard_{name}"] = DomainRenamer("host")(part)
+        for guard in (reads, writes):
+            m.d.comb += [
+                guard.base.eq(control.values["MEM_BASE"]),
+                guard.limit.eq(control.values["MEM_LIMIT"]),
+                guard.active.eq(control.busy),
+                guard.stopping.eq(control.stopping),
+            ]
+        for guard, owner in ((reads, issuer), (writes, writer)):
+            for name in ("addr", "len"):
+                m.d.comb += getattr(guard, guard.name + name).eq(getattr(owner, guard.name + name))
+            valid, ready = f"{guard.name}valid", f"{guard.name}ready"
+            m.d.comb += [
+                getattr(guard, f"core_{valid}").eq(getattr(owner, valid)),
+                getattr(owner, ready).eq(getattr(guard, f"core_{ready}")),
+                getattr(self, f"m_axi_{valid}").eq(getattr(guard, f"port_{valid}")),
+                getattr(guard, f"port_{ready}").eq(getattr(self, f"m_axi_{ready}")),
+            ]
+        m.d.comb += [
+            unpacker.rvalid.eq(reads.core_rvalid),
+            reads.core_rready.eq(unpacker.rready),
+            reads.port_rvalid.eq(self.m_axi_rvalid),
+            self.m_axi_rready.eq(reads.port_rready),
+            reads.rresp.eq(self.m_axi_rresp),
+            writes.wvalid.eq(writer.wvalid),
+            writes.wready.eq(self.m_axi_wready),
+            self.m_axi_wstrb.eq(writes.wstrb),
+            writes.bvalid.eq(self.m_axi_bvalid),
+            writes.bresp.eq(self.m_axi_bresp),
+            patience.timeout.eq(control.values["TIMEOUT"]),
+            patience.read_waits.eq(reads.waits),
+            patience.write_waits.eq(writes.waits),
+            patience.moves.eq(reads.moves | writes.moves),
+            patience.read_word.eq(reads.word),
+            patience.write_word.eq(writes.word),
+            control.bus_idle.eq(reads.idle & writes.idle),
+            control.leftover.eq(~control.bus_idle),
+            control.timed_out.eq(patience.fault.valid),
+        ]
+        first_fault(m, control.fault, [patience.fault, writes.fault, reads.fault])
 
     def _events(self, m: Module, control: Control, execute: Execute, result: Result) -> None:
         """What the counters count."""
