@@ -82,7 +82,7 @@ class Control(wiring.Component):
                 "fault": In(FAULT),
                 "timed_out": In(1),
                 "index": In(INDEX_BITS),
-                "bus_idle": In(1, init=1),
+                "bus_idle": In(1),
                 "busy": Out(1),
                 "stopping": Out(1),
                 "clear": Out(1),

@@ -118,9 +118,7 @@ class _Half(wiring.Component):
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
         ]
         m.d.sync += held.eq(valid & ~ready)
-        report(
-            m, self.fault, when=wants & ~inside, code=code, stage=self.stage, address=address
-        )
+        report(m, self.fault, when=wants & ~inside, code=code, stage=self.stage, address=address)
         return ledger, valid, ready
 
     def _answer(self, m: Module, ledger: Ledger, *, taken: Value, response: Signal) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.csr import CODE_SHIFT, STAGE_SHIFT, STATUS_BITS, Code
-from hw.fault import FAULT, INDEX_BITS
+from hw.fault import FAULT, INDEX_BITS, NO_STAGE
 
 
 class Job(wiring.Component):
@@ -101,11 +101,12 @@ class Job(wiring.Component):
         return m
 
     def _note(self, m: Module, code: Signal, reason: Code) -> None:
-        """Keep the first reason."""
+        """Keep the first reason, and where it was seen."""
+        stage = Mux(self.fault.valid, self.fault.stage, NO_STAGE)
         m.d.sync += [
             code.eq(reason),
             self.address.eq(self.fault.address),
-            self.info.eq(self.fault.stage << STAGE_SHIFT | self.index),
+            self.info.eq(stage << STAGE_SHIFT | self.index),
         ]
 
     def _stop(self, m: Module, done: Signal, code: Signal, soft: Signal) -> None:

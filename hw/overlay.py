@@ -7,16 +7,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.array import Array, drain_latency
-from hw.bus.axi import INCR, lite_channels, read_channels, write_channels
+from hw.bus.axi import lite_channels
 from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
-from hw.fault import first_fault
 from hw.fetch import ReadIssuer
-from hw.guard import Patience, ReadGuard, WriteGuard
 from hw.operands import READ_LATENCY, Operands
+from hw.port import Port, axi_members, connect_core
 from hw.queue import InstructionQueue
 from hw.result import SELECT_TO_CODE, Result
 from hw.ring import Ring
@@ -38,7 +37,7 @@ def latencies(config: OverlayConfig) -> Latencies:
 
 def overlay_members(config: OverlayConfig) -> dict[str, wiring.Member]:
     """Every port of the overlay."""
-    memory = {**read_channels(config.memory_bits), **write_channels(config.memory_bits)}
+    memory = axi_members(config.memory_bits)
     return {
         "aclk": In(1),
         "aresetn": In(1),
@@ -105,8 +104,7 @@ class Overlay(wiring.Component):
         ]
         self._datapath(m, unpacker, execute, result)
         m.submodules.writer = writer = self._writer(m, result)
-        self._ports(m, issuer, unpacker, writer)
-        self._guard(m, control, issuer, unpacker, writer)
+        self._ports(m, control, issuer, unpacker, writer)
         self._events(m, control, execute, result)
         return m
 
@@ -176,87 +174,27 @@ class Overlay(wiring.Component):
         ]
         return writer
 
-    def _ports(self, m: Module, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer) -> None:
-        """What goes straight to the memory port; `_guard` drives the rest.
-
-        Constants: one ID, full-width incrementing bursts, normal memory.
-        """
-        size = self.config.bus_bytes.bit_length() - 1
-        constants = {"size": size, "burst": INCR, "cache": 0b0011}
-        for channel, owner in (("ar", issuer), ("aw", writer)):
-            m.d.comb += [
-                getattr(self, f"m_axi_{channel}{name}").eq(value)
-                for name, value in constants.items()
-            ]
-            m.d.comb += [
-                getattr(self, f"m_axi_{channel}{name}").eq(getattr(owner, f"{channel}{name}"))
-                for name in ("addr", "len")
-            ]
-        m.d.comb += [
-            unpacker.rdata.eq(self.m_axi_rdata),
-            self.m_axi_wdata.eq(writer.wdata),
-            self.m_axi_wlast.eq(writer.wlast),
-            self.m_axi_wvalid.eq(writer.wvalid),
-            self.m_axi_bready.eq(writer.bready),
-            writer.wready.eq(self.m_axi_wready),
-            writer.bvalid.eq(self.m_axi_bvalid),
-        ]
-
-    def _guard(
-        self,
-        m: Module,
-        control: Control,
-        issuer: ReadIssuer,
-        unpacker: Unpacker,
-        writer: Writer,
+    def _ports(
+        self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer
     ) -> None:
-        """Every burst and every answer passes the guards, which tell control what is wrong."""
-        reads, writes, patience = (
-            ReadGuard(config=self.config),
-            WriteGuard(config=self.config),
-            Patience(),
-        )
-        for name, part in (("reads", reads), ("writes", writes), ("patience", patience)):
-            m.submodules[f"guard_{name}"] = DomainRenamer("host")(part)
-        for guard in (reads, writes):
-            m.d.comb += [
-                guard.base.eq(control.values["MEM_BASE"]),
-                guard.limit.eq(control.values["MEM_LIMIT"]),
-                guard.active.eq(control.busy),
-                guard.stopping.eq(control.stopping),
-            ]
-        for guard, owner in ((reads, issuer), (writes, writer)):
-            for name in ("addr", "len"):
-                m.d.comb += getattr(guard, guard.name + name).eq(getattr(owner, guard.name + name))
-            valid, ready = f"{guard.name}valid", f"{guard.name}ready"
-            m.d.comb += [
-                getattr(guard, f"core_{valid}").eq(getattr(owner, valid)),
-                getattr(owner, ready).eq(getattr(guard, f"core_{ready}")),
-                getattr(self, f"m_axi_{valid}").eq(getattr(guard, f"port_{valid}")),
-                getattr(guard, f"port_{ready}").eq(getattr(self, f"m_axi_{ready}")),
-            ]
+        """The memory port. Its guards outlive the job, and tell control what goes wrong."""
+        port = Port(config=self.config)
+        m.submodules.port = DomainRenamer("host")(port)
+        connect_core(m, port, issuer=issuer, unpacker=unpacker, writer=writer)
+        for name, member in axi_members(self.config.memory_bits).items():
+            inner, outer = getattr(port, name), getattr(self, f"m_axi_{name}")
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         m.d.comb += [
-            unpacker.rvalid.eq(reads.core_rvalid),
-            reads.core_rready.eq(unpacker.rready),
-            reads.port_rvalid.eq(self.m_axi_rvalid),
-            self.m_axi_rready.eq(reads.port_rready),
-            reads.rresp.eq(self.m_axi_rresp),
-            writes.wvalid.eq(writer.wvalid),
-            writes.wready.eq(self.m_axi_wready),
-            self.m_axi_wstrb.eq(writes.wstrb),
-            writes.bvalid.eq(self.m_axi_bvalid),
-            writes.bresp.eq(self.m_axi_bresp),
-            patience.timeout.eq(control.values["TIMEOUT"]),
-            patience.read_waits.eq(reads.waits),
-            patience.write_waits.eq(writes.waits),
-            patience.moves.eq(reads.moves | writes.moves),
-            patience.read_word.eq(reads.word),
-            patience.write_word.eq(writes.word),
-            control.bus_idle.eq(reads.idle & writes.idle),
-            control.leftover.eq(~control.bus_idle),
-            control.timed_out.eq(patience.fault.valid),
+            port.base.eq(control.values["MEM_BASE"]),
+            port.limit.eq(control.values["MEM_LIMIT"]),
+            port.timeout.eq(control.values["TIMEOUT"]),
+            port.active.eq(control.busy),
+            port.stopping.eq(control.stopping),
+            control.fault.eq(port.fault),
+            control.timed_out.eq(port.timed_out),
+            control.bus_idle.eq(port.idle),
+            control.leftover.eq(~port.idle),
         ]
-        first_fault(m, control.fault, [patience.fault, writes.fault, reads.fault])
 
     def _events(self, m: Module, control: Control, execute: Execute, result: Result) -> None:
         """What the counters count."""
