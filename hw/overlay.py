@@ -30,7 +30,7 @@ TOP = "bitwright_overlay"
 def latencies(config: OverlayConfig) -> Latencies:
     """The pipeline's constants, from the components that make them."""
     return Latencies(
-        issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config.dk),
+        issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config),
         requantize=SELECT_TO_CODE,
     )
 
@@ -141,9 +141,7 @@ class Overlay(wiring.Component):
         """Buffers, array and drain chain; the step travels with the data."""
         config = self.config
         m.submodules.operands = operands = Operands(config=config)
-        m.submodules.array = array = Array(
-            rows=config.dm, lanes=config.dk, columns=config.dn, acc_bits=config.acc_bits
-        )
+        m.submodules.array = array = Array(config=config)
         m.d.comb += [
             operands.write.eq(unpacker.write),
             operands.read.eq(execute.read),
@@ -151,10 +149,12 @@ class Overlay(wiring.Component):
             array.rhs.eq(operands.rhs),
             array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
             array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
+            array.bipolar.eq(delayed(m, execute.bipolar, READ_LATENCY, name="bipolar")),
             array.advance.eq(result.advance),
             result.load.eq(array.load),
             result.acc.eq(array.out),
             result.column_sum.eq(array.column_sum),
+            result.bipolar.eq(array.out_bipolar),
         ]
 
     def _writer(self, m: Module, result: Result) -> Writer:
