@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -63,7 +63,7 @@ class PairWalk(wiring.Component):
                 "k": Out(24),
                 "lhs": Out(24),
                 "rhs": Out(24),
-                "clear": Out(1, init=1),
+                "clear": Out(1, init=1),  # type: ignore[call-arg]
                 "shift": Out(range(self.ratio + 1)),
                 "lhs_top": Out(1),
                 "rhs_top": Out(1),
@@ -92,7 +92,7 @@ class PairWalk(wiring.Component):
         self._pairs(m, self.issue & pair_end, last_pair)
         return m
 
-    def _pairs(self, m: Module, step: Signal, last_pair: Signal) -> None:
+    def _pairs(self, m: Module, step: Value, last_pair: Signal) -> None:
         """The pair's planes; `narrow` is the operand with the smaller digits."""
         now, ratio = self.now, self.ratio
         lhs = (self.lhs, self.lhs_top, self.digits, now.k_words)

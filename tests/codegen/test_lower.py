@@ -133,6 +133,8 @@ def test_regions_are_disjoint_and_inside(graph: IntegerGraph) -> None:
     assert network.registers == {
         "PROG_ADDR": network.program_address,
         "PROG_WORDS": network.program_words,
+        "MEM_BASE": 0,
+        "MEM_LIMIT": network.memory_bytes,
     }
 
 
