@@ -42,7 +42,7 @@ def candidates(
     return [
         Candidate(dm=dm, dk=dk, dn=dn, requant_lanes=lanes, bound=cycles + waits)
         for dm in row_choices(shapes, memory_bits)
-        for dk in lane_choices(shapes)
+        for dk in lane_choices(style, shapes, memory_bits)
         for dn in column_choices(style, shapes, memory_bits)
         for lanes, cycles in _lane_bounds(
             shapes, style(dm=dm, dk=dk, dn=dn, memory_bits=memory_bits)
@@ -60,29 +60,40 @@ def row_choices(shapes: Sequence[LayerShape], memory_bits: int) -> list[int]:
     return sorted(kept.values())
 
 
-def lane_choices(shapes: Sequence[LayerShape]) -> list[int]:
+def lane_choices(
+    style: type[OverlayConfig], shapes: Sequence[LayerShape], memory_bits: int
+) -> list[int]:
     """Dk: short words and whole bytes, unless a smaller one needs no more words in any layer."""
     kept: dict[tuple[int, ...], int] = {}
     for dk in (*SHORT_WORDS, *range(8, MOST_LANES + 1, 8)):
-        kept.setdefault(tuple(ceil_div(s.channels, dk) for s in shapes), dk)
+        probe = style(dm=1, dk=dk, dn=1, memory_bits=memory_bits)
+        kept.setdefault(tuple(tiling.k_words for tiling in _tilings(shapes, probe)), dk)
     return sorted(kept.values())
 
 
 def column_choices(
     style: type[OverlayConfig], shapes: Sequence[LayerShape], memory_bits: int
 ) -> list[int]:
-    """Dn, unless a smaller one needs no more column tiles in any layer."""
-    probe = style(dm=1, dk=8, dn=1, memory_bits=memory_bits)
-    pixels = [Tiling(shape=s, config=probe, from_host=False).virtual_pixels for s in shapes]
+    """Dn, unless a smaller one needs no more column tiles in any layer.
+
+    A row of the grid depends on how many kernel columns a word holds: the two extremes count.
+    """
+    probes = [style(dm=1, dk=dk, dn=1, memory_bits=memory_bits) for dk in (8, MOST_LANES)]
+    pixels = [tiling.virtual_pixels for p in probes for tiling in _tilings(shapes, p)]
     kept: dict[tuple[int, ...], int] = {}
     for dn in range(1, MOST_COLUMNS + 1):
         kept.setdefault(tuple(ceil_div(n, dn) for n in pixels), dn)
     return sorted(kept.values())
 
 
+def _tilings(shapes: Sequence[LayerShape], config: OverlayConfig) -> list[Tiling]:
+    """The layers on an array; the host packs the first one's input."""
+    return [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
+
+
 def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterator[tuple[int, int]]:
     """(requantizer lanes, bound on cycles) for every number of lanes that divides Dm."""
-    tilings = [Tiling(shape=shape, config=config, from_host=False) for shape in shapes]
+    tilings = _tilings(shapes, config)
     fetch = sum(_weight_cycles(tiling) for tiling in tilings)
     for lanes in range(1, config.dm + 1):
         if config.dm % lanes == 0:

@@ -105,7 +105,8 @@ def _device_layer(
     weights = _weights(graph, node)
     taken = weights.reshape(len(weights), -1).sum(axis=1)
     rule = device_rule(layer, tensors[node.output].precision, taken, precision)
-    channels = orders[layer.input] if groups == 1 else slice(None)  # the others share an order
+    whole = isinstance(node, Conv | MatMul) and groups == 1
+    channels = orders[layer.input] if whole else slice(None)  # the others share an order
     operands = [parts_of(graph, name) for name in layer.inputs]
     row_bits = getattr(node, "row_bits", None)
     shape = LayerShape(

@@ -96,7 +96,12 @@ class CompiledNetwork:
     @property
     def registers(self) -> dict[str, int]:
         """What the driver writes before START."""
-        return {"PROG_ADDR": self.program_address, "PROG_WORDS": self.program_words}
+        return {
+            "PROG_ADDR": self.program_address,
+            "PROG_WORDS": self.program_words,
+            "MEM_BASE": 0,
+            "MEM_LIMIT": self.memory_bytes,
+        }
 
 
 def check_accumulator(layer: DeviceLayer, tiling: Tiling) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate, takewhile
 
 from codegen.assemble import assemble
 from codegen.device_timing import Device
@@ -53,12 +54,12 @@ def _first(tiling: Tiling) -> tuple[Tiling, Plan]:
         for cut in sorted(cuts):
             for ahead in (0, 1):
                 plan = Plan(ahead=ahead, cut=cut)
-                tried.append((_cycles(ordered, plan), len(tried), ordered, plan))
+                tried.append((cycles_alone(ordered, plan), len(tried), ordered, plan))
     _, _, ordered, plan = min(tried)
     return ordered, plan
 
 
-def _cycles(tiling: Tiling, plan: Plan) -> int:
+def cycles_alone(tiling: Tiling, plan: Plan) -> int:
     """The layer as a program of its own, its data one after the other in memory."""
     size = tiling.config.memory_bits
     weights = tiling.lhs_words_total * tiling.config.dm * tiling.config.lhs_word_bits // 8
@@ -74,9 +75,14 @@ def _cycles(tiling: Tiling, plan: Plan) -> int:
     for name, length in sizes.items():
         places[name] = place
         place += ceil_div(length, 64) * 64
-    requantize = {"shift": 0, "lo": 0, "hi": 0}
+    others = (places["input"],) * (len(tiling.shape.parts) - 1)
     part = layer_instructions(
-        tiling, Addresses(**places), index=0, requantize=requantize, last=True, plan=plan
+        tiling,
+        Addresses(**places, others=others),
+        index=0,
+        requantize={"shift": 0, "lo": 0, "hi": 0},
+        last=True,
+        plan=plan,
     )
     program, words = assemble([part], address=place, config=tiling.config)
     segments = {place: program, places["rows"]: pack_rows(tiling)}
@@ -99,14 +105,10 @@ def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, P
     room = tiling.config.lhs_depth - min(held, tiling.config.lhs_depth)
     time = _array_cycles(before) - before.input_beats
     time -= sum(row_tile_beats(before, digits) for digits in before.row_digits[plan_before.ahead :])
-    ahead, words, beats = 0, 0, 0
-    for ahead, digits in enumerate(tiling.row_digits):
-        words += digits * tiling.k_words
-        beats += row_tile_beats(tiling, digits)
-        if words > room or beats > max(time, 0):
-            break
-    else:
-        ahead = tiling.row_tiles
+    words = accumulate(digits * tiling.k_words for digits in tiling.row_digits)
+    beats = accumulate(row_tile_beats(tiling, digits) for digits in tiling.row_digits)
+    fits = (w <= room and b <= time for w, b in zip(words, beats, strict=True))
+    ahead = sum(takewhile(bool, fits))
     ordered = replace(tiling, order=order)
     cut = ordered.pixels_before(order.block_first) if ahead < tiling.row_tiles else 0
     return ordered, Plan(ahead=ahead, cut=cut if order.resident else 0)

@@ -34,6 +34,9 @@ from ir.shapes import output_shape, sums_range
 IMAGE = "image"
 """The name of the input tensor."""
 
+Size = int | tuple[int, int]
+"""Of a window: the same in both directions, or (height, width)."""
+
 
 def random_codes(
     rng: np.random.Generator, precision: Precision, shape: tuple[int, ...]
@@ -42,6 +45,10 @@ def random_codes(
     if precision.bipolar:
         return rng.choice(np.array([-1, 1], np.int64), shape)
     return rng.integers(precision.min, precision.max + 1, shape)
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 class RandomNetwork:
@@ -83,22 +90,26 @@ class RandomNetwork:
         name: str,
         rows: int,
         *,
-        kernel: int = 3,
+        kernel: Size = 3,
         stride: int = 1,
         padding: Padding | None = None,
         dilation: int = 1,
         groups: int = 1,
+        pad_value: int | None = None,
         row_bits: Sequence[int] | None = None,
         output: Precision | None = None,
         thresholds: bool = False,
     ) -> str:
         """A convolution with `rows` output channels. padding: default, dilation * (kernel // 2).
 
-        A bipolar input is padded with -1.
+        pad_value: default 0, or -1 for a bipolar input.
         """
+        bipolar = self.tensor(source).precision.bipolar
         channels = self.tensor(source).shape[0]
         precision, widths = self._precision(row_bits)
-        shape = (rows, max(channels // groups, 1), kernel, kernel)
+        height, width = _pair(kernel)
+        shape = (rows, max(channels // groups, 1), height, width)
+        same = dilation * (height // 2), dilation * (width // 2)
         node = Conv(
             name,
             source,
@@ -106,10 +117,10 @@ class RandomNetwork:
             self._codes(shape, precision, widths),
             precision,
             stride,
-            dilation * (kernel // 2) if padding is None else padding,
+            same * 2 if padding is None else padding,
             dilation,
             groups,
-            -1 if self.tensor(source).precision.bipolar else 0,
+            (-1 if bipolar else 0) if pad_value is None else pad_value,
             widths,
         )
         return self._layer(node, output, thresholds)
@@ -140,14 +151,14 @@ class RandomNetwork:
         source: str,
         name: str,
         *,
-        kernel: int,
+        kernel: Size,
         stride: int = 1,
         padding: Padding = 0,
         output: Precision | None = None,
     ) -> str:
         """Average pooling."""
         sums = rule_names(name)[1]
-        node = AveragePool(name, source, sums, (kernel, kernel), stride, padding)
+        node = AveragePool(name, source, sums, _pair(kernel), stride, padding)
         return self._layer(node, output)
 
     def global_average(self, source: str, name: str, *, output: Precision | None = None) -> str:
@@ -155,11 +166,11 @@ class RandomNetwork:
         return self._layer(GlobalAveragePool(name, source, rule_names(name)[1]), output)
 
     def maximum(
-        self, source: str, name: str, *, kernel: int, stride: int = 1, padding: Padding = 0
+        self, source: str, name: str, *, kernel: Size, stride: int = 1, padding: Padding = 0
     ) -> str:
         """Max pooling; the codes stay those of its input."""
         codes = rule_names(name)[2]
-        return self._codes_node(MaxPool(name, source, codes, (kernel, kernel), stride, padding))
+        return self._codes_node(MaxPool(name, source, codes, _pair(kernel), stride, padding))
 
     def concat(self, sources: Sequence[str], name: str) -> str:
         """Channel after channel."""

@@ -60,7 +60,7 @@ class BlockLoop(wiring.Component):
                 "row": Out(16),
                 "next_row": Out(16),
                 "first_column": Out(1),
-                "first_block": Out(1, init=1),
+                "first_block": Out(1, init=1),  # type: ignore[call-arg]
                 "row_last": Out(1),
                 "column_last": Out(1),
                 "row_change": Out(1),

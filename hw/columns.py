@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -67,7 +67,7 @@ class Columns(wiring.Component):
             self._column(m, n, self.setup == self.columns - n, x, y)
         return m
 
-    def _column(self, m: Module, n: int, lay_out: Signal, x: Signal, y: Signal) -> None:
+    def _column(self, m: Module, n: int, lay_out: Value, x: Signal, y: Signal) -> None:
         """Column n: its position, that at the block's begin, and its bit of the mask."""
         now = self.now
         at_x, at_y, begin_x, begin_y, next_y, in_x, in_y = (

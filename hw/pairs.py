@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ class PairWalk(wiring.Component):
     shifts left, by the growth of the distance, between one pair and the next. With r the ratio of
     the wider digit to the narrower one, distances in narrow digits are I + r * J (J: the wider
     one's plane): pairs of one distance are r narrow planes and one wide plane apart, and the next
-    distance begins one narrow plane on or, where that would repeat a pair, with the next wide plane.
+    distance begins one narrow plane on or, where that would repeat a pair, with the next wide
+    plane.
 
     All outputs are of the word that is issued with `issue`; one word a cycle, no gap anywhere.
 
@@ -31,7 +32,7 @@ class PairWalk(wiring.Component):
     k : Out(24)                    word of the pair: tap * chunks + chunk
     lhs, rhs : Out(24)             where the pair's planes begin, in words of their banks
     clear, tile_end : Out(1)       first and last word of the tile
-    shift : Out                    growth of the distance, in narrow digits, with its pair's first word
+    shift : Out                    growth of the distance in narrow digits, with a pair's first word
     lhs_top, rhs_top : Out(1)      the pair's plane is the top one
     """
 
@@ -62,7 +63,7 @@ class PairWalk(wiring.Component):
                 "k": Out(24),
                 "lhs": Out(24),
                 "rhs": Out(24),
-                "clear": Out(1, init=1),
+                "clear": Out(1, init=1),  # type: ignore[call-arg]
                 "shift": Out(range(self.ratio + 1)),
                 "lhs_top": Out(1),
                 "rhs_top": Out(1),
@@ -91,7 +92,7 @@ class PairWalk(wiring.Component):
         self._pairs(m, self.issue & pair_end, last_pair)
         return m
 
-    def _pairs(self, m: Module, step: Signal, last_pair: Signal) -> None:
+    def _pairs(self, m: Module, step: Value, last_pair: Signal) -> None:
         """The pair's planes; `narrow` is the operand with the smaller digits."""
         now, ratio = self.now, self.ratio
         lhs = (self.lhs, self.lhs_top, self.digits, now.k_words)

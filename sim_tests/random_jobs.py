@@ -16,13 +16,14 @@ from codegen.cycles import Prediction, predict
 from codegen.emit import emit_verilog
 from codegen.lower import CompiledNetwork, lower
 from codegen.read_timing import MemoryTiming
+from codegen.shape import LayerShape
 from flows import harness
 from flows.bench import Bench, BenchResult, Job, layer_cycles
 from flows.execute import bench_of, counters_of, expected_outputs, job_of, output_regions
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
-from ir.errors import CapacityError
+from ir.errors import CapacityError, UnsupportedModelError
 from sim_tests.random_graphs import random_graph
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
@@ -66,23 +67,33 @@ class RandomJob:
     image: np.ndarray
 
     def __str__(self) -> str:
-        layers = ", ".join(
-            f"{s.rows}x{s.channels}x{s.kernel[0]}x{s.kernel[1]} on {s.height}x{s.width} "
-            f"stride {s.stride} padding {s.padding} {s.weights} * {s.activations} -> {s.output}"
-            for s in (layer.tiling.shape for layer in self.network.layers)
-        )
+        layers = ", ".join(_describe(layer.tiling.shape) for layer in self.network.layers)
         return f"python -m sim_tests.random_jobs {self.overlay} {self.seed}  # {layers}"
 
 
+def _describe(shape: LayerShape) -> str:
+    """The layer's sizes, and what is unusual about it."""
+    plain = {"groups": 1, "dilation": 1, "row_bits": None, "pad_ones": False}
+    odd = [
+        f" {name} {getattr(shape, name)}" for name in plain if getattr(shape, name) != plain[name]
+    ]
+    operands = f" operands {shape.operands}" if len(shape.parts) > 1 else ""
+    return (
+        f"{shape.name} {shape.rows}x{shape.channels}x{shape.kernel[0]}x{shape.kernel[1]} on "
+        f"{shape.height}x{shape.width} stride {shape.stride} padding {shape.padding} "
+        f"{shape.weights} * {shape.activations} -> {shape.output}{''.join(odd)}{operands}"
+    )
+
+
 def random_job(overlay: str, seed: int) -> RandomJob:
-    """Job number `seed` of an overlay: one layer, or a chain of two or three."""
+    """Job number `seed` of an overlay."""
     config = OVERLAYS[overlay]
     rng = np.random.default_rng([seed, *overlay.encode()])
     while True:
         graph, image = random_graph(rng)
         try:
-            network = lower(graph, config)
-        except CapacityError:  # drawn too large for this overlay: draw again
+            network = lower(graph, config, sort=bool(rng.integers(4)))
+        except (CapacityError, UnsupportedModelError):  # drawn too large or odd: draw again
             continue
         if predict(network, MemoryTiming()).cycles <= MOST_CYCLES:
             return RandomJob(overlay=overlay, seed=seed, network=network, image=image)
