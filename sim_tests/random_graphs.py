@@ -61,7 +61,8 @@ class GraphBuilder:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        shape = (int(rng.choice([1, 2, 3, 5, 8, 17])), *(int(n) for n in rng.integers(1, 9, 2)))
+        height, width = (int(side) for side in rng.integers(1, 9, 2))
+        shape = (int(rng.choice([1, 2, 3, 5, 8, 17])), height, width)
         image = Tensor("x", shape, self._precision())
         self.tensors = {"x": image}
         self.codes = ["x"]
@@ -200,12 +201,11 @@ class GraphBuilder:
 
     def _pool(self) -> AveragePool:
         source = self._pick()
-        window = self._window(source) | {"padding": 0}
-        del window["dilation"]
-        window["kernel"] = tuple(
-            min(size, most) for size, most in zip(window["kernel"], source.shape[1:], strict=True)
-        )
-        return AveragePool(*self._place("pool", source), **window)
+        kernel = [int(self.rng.integers(1, min(3, size) + 1)) for size in source.shape[1:]]
+        padding = 0 if source.precision.bipolar else int(self.rng.integers(min(kernel)))
+        stride = int(self.rng.integers(1, 4))
+        place = self._place("pool", source)
+        return AveragePool(*place, (kernel[0], kernel[1]), stride, padding)
 
     def _add(self) -> Add | None:
         one = self._pick()
