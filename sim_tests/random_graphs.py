@@ -149,14 +149,14 @@ class _GraphDraw:
 
     def average(self, output: Precision) -> str:
         source = self.pick()
-        window = self.window(source)
-        del window["dilation"]
-        height, width = self.network.tensor(source).shape[1:]
-        kernel = (min(window["kernel"][0], height), min(window["kernel"][1], width))
+        most = (min(3, size) for size in self.network.tensor(source).shape[1:])
+        height, width = (int(self.rng.integers(1, size + 1)) for size in most)
         return self.network.average(
             source,
             self.name("average"),
-            **window | {"kernel": kernel, "padding": 0},
+            kernel=(height, width),
+            stride=self.one_of(STRIDES),
+            padding=0 if self.bipolar(source) else int(self.rng.integers(min(height, width))),
             output=output,
         )
 
