@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from codegen.schedule import Instruction
+from hw.config import OverlayConfig
+from hw.queue import QUEUE_INSTRUCTIONS
 from ir.isa import INSTRUCTION_BITS, Kind, Stage, encode
 
 Part = tuple[list[Instruction], list[Instruction]]
+
+INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 
 
 def chunk_fetch(address: int, instructions: int, memory_bits: int) -> Instruction:
@@ -27,21 +33,45 @@ def chunk_fetch(address: int, instructions: int, memory_bits: int) -> Instructio
     )
 
 
-def assemble(parts: list[Part], *, address: int, memory_bits: int) -> tuple[bytes, int]:
+def pieces_of(parts: Sequence[Part]) -> list[list[Instruction]]:
+    """The instructions of each piece, without the fetch of the next one.
+
+    One piece a layer: what runs ahead, then the operands. It is fetched once all that the piece
+    before it fetches is under way, so queues hold two layers at most, however long the program is.
+    A layer with more fetches than a queue holds takes several pieces.
+    """
+    pieces = []
+    for ahead, rest in parts:
+        piece: list[Instruction] = []
+        for instruction in [*ahead, *rest]:
+            if len(piece) == QUEUE_INSTRUCTIONS - 1:
+                pieces.append(piece)
+                piece = []
+            piece.append(instruction)
+        pieces.append(piece)
+    return pieces
+
+
+def program_bytes(parts: Sequence[Part]) -> int:
+    """Size of the program, which does not depend on any address."""
+    pieces = pieces_of(parts)
+    return (sum(map(len, pieces)) + len(pieces) - 1) * INSTRUCTION_BYTES
+
+
+def assemble(parts: Sequence[Part], *, address: int, config: OverlayConfig) -> tuple[bytes, int]:
     """(program, instructions of its first piece) for a program that begins at `address`.
 
-    One piece a layer: what runs ahead, the input's fetch, then the fetch of the next piece, so that
-    queues hold the instructions of two layers at most, however long the program is.
+    Every fetch carries the overlay's fingerprint: a program does not run on another overlay.
     """
-    size = INSTRUCTION_BITS // 8
-    pieces = [[*ahead, *rest] for ahead, rest in parts]
+    pieces = pieces_of(parts)
     lengths = [len(piece) + (index + 1 < len(pieces)) for index, piece in enumerate(pieces)]
     place, program = address, b""
     for index, piece in enumerate(pieces):
-        place += lengths[index] * size
+        place += lengths[index] * INSTRUCTION_BYTES
         if index + 1 < len(pieces):
-            piece.append(chunk_fetch(place, lengths[index + 1], memory_bits))
-        program += b"".join(
-            encode(stage, values).to_bytes(size, "little") for stage, values in piece
-        )
+            piece.append(chunk_fetch(place, lengths[index + 1], config.memory_bits))
+        for stage, values in piece:
+            mark = {"hash": config.hash} if stage is Stage.FETCH else {}
+            word = encode(stage, values | mark)
+            program += word.to_bytes(INSTRUCTION_BYTES, "little")
     return program, lengths[0]

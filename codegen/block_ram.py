@@ -15,7 +15,8 @@ from hw.config import OverlayConfig
 from hw.queue import QUEUE_INSTRUCTIONS
 from hw.requantize import PARAM_LAYOUT
 from hw.ring import units_per_word
-from ir.isa import INSTRUCTION_BITS, TAP, Stage, layout
+from hw.unpack import PLANE_BITS
+from ir.isa import INSTRUCTION_BITS, ROW, TAP, Stage, layout
 
 MUX_COST = Fraction(1, 2)
 """Of a bit of a read multiplexer, and of a decoded write enable, between stacked units."""
@@ -107,14 +108,20 @@ def _plan(memory: MemoryShape, unit: Unit) -> tuple[Fraction, Unit, int]:
 
 
 def memories(config: OverlayConfig) -> Counter[MemoryShape]:
-    """{memory: how many of it} of an overlay: operand banks, queues, tables, result ring."""
+    """{memory: how many of it} of an overlay: operand banks, queues, tables, result ring.
+
+    An activation bank is rhs_ways memories. The packer's history is read without a register, which
+    only LUTs can do: it is far too small for a block anyway.
+    """
     beats = INSTRUCTION_BITS // config.memory_bits
     queue = MemoryShape(depth=QUEUE_INSTRUCTIONS * beats, width=config.memory_bits)
     found: Counter[MemoryShape] = Counter()
     for depth, width, count in (
-        (config.lhs_depth, config.dk, config.dm),
-        (config.rhs_depth, config.dk, config.dn),
+        (config.lhs_depth, config.lhs_bits, config.dm),
+        (config.rhs_depth // config.rhs_ways, config.rhs_bits, config.dn * config.rhs_ways),
+        (1 << PLANE_BITS, config.rhs_bits, 1),
         (config.table_depth, layout(TAP).size, 1),
+        (config.table_depth, layout(ROW).size, 1),
         (config.table_depth, PARAM_LAYOUT.size, config.requant_lanes),
         (config.ring_depth, config.write_unit, units_per_word(config)),
     ):

@@ -1,9 +1,9 @@
 """Lower bounds on cycles, and where a measurement stands against them.
 
 bound of a job = max(exec, read, write, requantize), of a network the largest of the four sums over
-its layers (layers may overlap). Each operand element is read once, each result written once at its
-bits; no latency and no fill; padded taps count as work. A measurement below its bound is an error
-of one of the two.
+its layers (layers may overlap). Each operand element is read once and each result written once, at
+its bits rounded up to digits; no latency and no fill; padded taps count as work. A measurement
+below its bound is an error of one of the two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from codegen.lower import CompiledNetwork
 from codegen.shape import LayerShape
-from codegen.tiling import ceil_div
+from codegen.tiling import Tiling, ceil_div
 from hw.config import OverlayConfig
 
 LIMITS = ("exec", "read", "write", "requantize")
@@ -51,19 +51,28 @@ def layer_bound(shape: LayerShape, config: OverlayConfig) -> Bound:
     """The bound of one layer as a job of its own."""
     height = _touched(shape.height, shape.out_height, shape.kernel[0], shape.stride, shape.padding)
     width = _touched(shape.width, shape.out_width, shape.kernel[1], shape.stride, shape.padding)
+    row_digits, a_digits = _digits(shape, config)
+    rows_of = np.minimum(shape.rows - config.dm * np.arange(len(row_digits)), config.dm)
     read = (
-        shape.weights.bits * shape.rows * shape.depth
-        + shape.activations.bits * shape.channels * height * width
+        int(row_digits @ rows_of) * config.p * shape.depth
+        + a_digits * config.q * shape.channels * height * width
     )
-    write = shape.out_bits * shape.rows * shape.pixels
-    tiles = ceil_div(shape.rows, config.dm) * ceil_div(shape.pixels, config.dn)
-    words = ceil_div(shape.depth, config.dk) * shape.weights.bits * shape.activations.bits
+    out_bits = 32 if shape.elements else ceil_div(shape.out_bits, config.q) * config.q
+    col_tiles = ceil_div(shape.pixels, config.dn)
     return Bound(
-        exec=tiles * words,
+        exec=int(row_digits.sum()) * a_digits * ceil_div(shape.depth, config.dk) * col_tiles,
         read=ceil_div(read, config.memory_bits),
-        write=ceil_div(write, config.memory_bits),
-        requantize=tiles * ceil_div(config.dm * config.dn, config.requant_lanes),
+        write=ceil_div(out_bits * shape.rows * shape.pixels, config.memory_bits),
+        requantize=len(row_digits)
+        * col_tiles
+        * ceil_div(config.dm * config.dn, config.requant_lanes),
     )
+
+
+def _digits(shape: LayerShape, config: OverlayConfig) -> tuple[np.ndarray, int]:
+    """((row tiles,) digit-planes of each row tile's weights, digit-planes of the activations)."""
+    tiling = Tiling(shape=shape, config=config, from_host=False)
+    return np.array(tiling.row_digits), tiling.a_digits
 
 
 def total_bound(bounds: Sequence[Bound]) -> Bound:
@@ -82,17 +91,21 @@ def utilization(
     """(share of the array's peak, its four factors); their product is the share.
 
     shape     operands against what their tiles hold
-    bits      digits against what their planes hold
+    bits      the operands' bits against what their digits hold
     memory    exec against the lower bound
     sequence  the lower bound against the measurement
     """
     bound = layer_bound(shape, config)
-    work = shape.rows * shape.depth * shape.pixels * shape.weights.bits * shape.activations.bits
-    peak = config.dm * config.dk * config.dn
+    row_digits, a_digits = _digits(shape, config)
+    products = shape.rows * shape.depth * shape.pixels
+    bits = shape.weights.bits * shape.activations.bits
+    lanes = config.dm * config.dk * config.dn
+    digits = config.p * row_digits.mean() * config.q * a_digits
+    words = len(row_digits) * ceil_div(shape.depth, config.dk) * ceil_div(shape.pixels, config.dn)
     factors = {
-        "shape": work / (bound.exec * peak),
-        "bits": 1.0,
+        "shape": products / (words * lanes),
+        "bits": float(bits / digits),
         "memory": bound.exec / bound.cycles,
         "sequence": bound.cycles / measured,
     }
-    return work / (peak * measured), factors
+    return products * bits / (lanes * config.p * config.q * measured), factors

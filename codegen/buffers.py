@@ -38,12 +38,14 @@ def fit_buffers(
 ) -> OverlayConfig:
     """`config` with the depths that `shapes` need, run one after the other."""
     tilings = [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
-    lhs = max(t.lhs_words * t.row_tiles for t in tilings)
+    lhs = max(t.lhs_words_total for t in tilings)
     least_lhs = 2 * max(t.lhs_words for t in tilings)
     return replace(
         config,
         lhs_depth=power_of_two(lhs if lhs <= most_lhs else max(least_lhs, most_lhs)),
         rhs_depth=power_of_two(max(t.rhs_words for t in tilings)),
         ring_depth=power_of_two(max(tiles_in_ring * t.ring_words for t in tilings) + 1),
-        table_depth=power_of_two(2 * max(max(t.param_rows, len(t.taps)) for t in tilings)),
+        table_depth=power_of_two(
+            2 * max(max(t.param_rows, len(t.taps), t.row_tiles) for t in tilings)
+        ),
     )

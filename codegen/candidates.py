@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from codegen.shape import LayerShape
-from codegen.tiling import Tiling, ceil_div, padded_bits
+from codegen.tiling import Tiling, ceil_div
 from hw.config import OverlayConfig
 
 MOST_COLUMNS = 64
@@ -42,7 +42,7 @@ def candidates(
     return [
         Candidate(dm=dm, dk=dk, dn=dn, requant_lanes=lanes, bound=cycles + waits)
         for dm in row_choices(shapes, memory_bits)
-        for dk in lane_choices(shapes)
+        for dk in lane_choices(style, shapes, memory_bits)
         for dn in column_choices(style, shapes, memory_bits)
         for lanes, cycles in _lane_bounds(
             shapes, style(dm=dm, dk=dk, dn=dn, memory_bits=memory_bits)
@@ -60,29 +60,40 @@ def row_choices(shapes: Sequence[LayerShape], memory_bits: int) -> list[int]:
     return sorted(kept.values())
 
 
-def lane_choices(shapes: Sequence[LayerShape]) -> list[int]:
+def lane_choices(
+    style: type[OverlayConfig], shapes: Sequence[LayerShape], memory_bits: int
+) -> list[int]:
     """Dk: short words and whole bytes, unless a smaller one needs no more words in any layer."""
     kept: dict[tuple[int, ...], int] = {}
     for dk in (*SHORT_WORDS, *range(8, MOST_LANES + 1, 8)):
-        kept.setdefault(tuple(ceil_div(s.channels, dk) for s in shapes), dk)
+        probe = style(dm=1, dk=dk, dn=1, memory_bits=memory_bits)
+        kept.setdefault(tuple(tiling.k_words for tiling in _tilings(shapes, probe)), dk)
     return sorted(kept.values())
 
 
 def column_choices(
     style: type[OverlayConfig], shapes: Sequence[LayerShape], memory_bits: int
 ) -> list[int]:
-    """Dn, unless a smaller one needs no more column tiles in any layer."""
-    probe = style(dm=1, dk=8, dn=1, memory_bits=memory_bits)
-    pixels = [Tiling(shape=s, config=probe, from_host=False).virtual_pixels for s in shapes]
+    """Dn, unless a smaller one needs no more column tiles in any layer.
+
+    A row of the grid depends on how many kernel columns a word holds: the two extremes count.
+    """
+    probes = [style(dm=1, dk=dk, dn=1, memory_bits=memory_bits) for dk in (8, MOST_LANES)]
+    pixels = [tiling.virtual_pixels for p in probes for tiling in _tilings(shapes, p)]
     kept: dict[tuple[int, ...], int] = {}
     for dn in range(1, MOST_COLUMNS + 1):
         kept.setdefault(tuple(ceil_div(n, dn) for n in pixels), dn)
     return sorted(kept.values())
 
 
+def _tilings(shapes: Sequence[LayerShape], config: OverlayConfig) -> list[Tiling]:
+    """The layers on an array; the host packs the first one's input."""
+    return [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
+
+
 def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterator[tuple[int, int]]:
     """(requantizer lanes, bound on cycles) for every number of lanes that divides Dm."""
-    tilings = [Tiling(shape=shape, config=config, from_host=False) for shape in shapes]
+    tilings = _tilings(shapes, config)
     fetch = sum(_weight_cycles(tiling) for tiling in tilings)
     for lanes in range(1, config.dm + 1):
         if config.dm % lanes == 0:
@@ -92,13 +103,14 @@ def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterato
 
 def _array_cycles(tiling: Tiling, groups: int) -> int:
     """Cycles from a layer's first word to its last."""
-    words = tiling.words_per_tile
     drain = tiling.columns * max(groups, tiling.steps)
-    return words + (tiling.row_tiles * tiling.col_tiles - 1) * max(words, drain)
+    words = [digits * tiling.k_words * tiling.a_digits for digits in tiling.row_digits]
+    return tiling.col_tiles * sum(max(count, drain) for count in words) - max(0, drain - words[-1])
 
 
 def _weight_cycles(tiling: Tiling) -> int:
-    """Cycles in which a layer's weights pass the fetch stage, a word of Dk digits a cycle."""
+    """Cycles in which a layer's weights pass the fetch stage at least."""
     config = tiling.config
-    beats = ceil_div(padded_bits(config.dk), config.memory_bits)
-    return tiling.row_tiles * tiling.lhs_words * config.dm * beats
+    pieces = ceil_div(config.dm, config.lhs_rows)
+    beats = config.dm * config.lhs_word_bits / config.memory_bits
+    return int(tiling.lhs_words_total * max(pieces, beats))

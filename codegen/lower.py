@@ -6,23 +6,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from codegen.assemble import assemble
+from codegen.assemble import assemble, program_bytes
 from codegen.memory import (
     Regions,
     pack_activations,
     pack_params,
+    pack_rows,
     pack_taps,
     pack_weights,
     unpack_activations,
     unpack_elements,
 )
+from codegen.overlap import choose
 from codegen.schedule import Addresses, layer_instructions
 from codegen.shape import layer_shape
-from codegen.tiling import Tiling, device_channels
+from codegen.tiling import Tiling
 from hw.config import OverlayConfig
 from ir.errors import CapacityError, UnsupportedModelError
-from ir.graph import IntegerGraph, Layer, MatMul, accumulator_range
-from ir.isa import INSTRUCTION_BITS
+from ir.graph import IntegerGraph, Layer, Linear, MatMul, Requantize, accumulator_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,9 @@ class CompiledLayer:
         size = (shape.rows, shape.out_height, shape.out_width)
         if shape.elements:
             return unpack_elements(raw, size)
-        return unpack_activations(raw, shape.output, size, channel_bits=device_channels(shape.rows))
+        return unpack_activations(
+            raw, shape.output, size, q=self.tiling.config.q, channel_bits=self.tiling.row_bits
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ class CompiledNetwork:
         return pack_activations(
             codes.reshape(tensor.shape),
             tensor.precision,
+            q=self.config.q,
             channel_bits=tiling.channel_bits,
             bus_bytes=self.config.bus_bytes,
         )
@@ -82,12 +86,18 @@ class CompiledNetwork:
     @property
     def registers(self) -> dict[str, int]:
         """What the driver writes before START."""
-        return {"PROG_ADDR": self.program_address, "PROG_WORDS": self.program_words}
+        return {
+            "PROG_ADDR": self.program_address,
+            "PROG_WORDS": self.program_words,
+            "MEM_BASE": 0,
+            "MEM_LIMIT": self.memory_bytes,
+        }
 
 
 def _weights(layer: Layer, graph: IntegerGraph) -> np.ndarray:
     """(M, C, kh, kw): a linear layer is the convolution whose window is the whole input."""
     node = layer.linear
+    assert isinstance(node, Linear)  # layer_shape refuses the others
     if isinstance(node, MatMul):
         return node.weight.reshape(-1, *graph.tensors[node.input].shape)
     return node.weight
@@ -107,10 +117,10 @@ def _check_chain(graph: IntegerGraph) -> list[Layer]:
 
 
 def _check_accumulator(tiling: Tiling, weights: np.ndarray) -> None:
-    """The exact bound must fit; bipolar layers add up {0,1} weights and correct afterwards."""
+    """The exact bound must fit; one-bit digits add up {0,1} for bipolar weights."""
     shape, bits = tiling.shape, tiling.config.acc_bits
     low, high = accumulator_range(weights, shape.activations)
-    if shape.weights.bipolar:
+    if any(tiling.row_bipolar):
         low, high = accumulator_range((np.ones_like(weights)), shape.activations)
     needs = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
     if needs > bits:
@@ -127,17 +137,17 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
         for i, layer in enumerate(layers)
     ]
     regions, segments, compiled, parts = Regions(config), {}, [], []
-    # every layer has at most 7 instructions: the program's size is known before its addresses
-    program_address = regions.take(7 * len(layers) * INSTRUCTION_BITS // 8)
     input_address = source = regions.take(_tensor_bytes(tilings[0]))
-    for index, (layer, tiling) in enumerate(zip(layers, tilings, strict=True)):
+    for index, (layer, (tiling, plan)) in enumerate(zip(layers, choose(tilings), strict=True)):
         weights = _weights(layer, graph)
         _check_accumulator(tiling, weights)
         node = layer.requantize
+        assert isinstance(node, Requantize)  # layer_shape refuses thresholds
         images = {
             "weights": pack_weights(weights, tiling),
             "params": pack_params(node.multiplier, node.offset, tiling),
             "taps": pack_taps(tiling),
+            "rows": pack_rows(tiling),
         }
         places = {name: regions.take(len(image)) for name, image in images.items()}
         segments |= {places[name]: image for name, image in images.items()}
@@ -148,12 +158,14 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
                 at,
                 index=index,
                 last=layer is layers[-1],
+                plan=plan,
                 requantize={"shift": node.shift, "lo": node.lo, "hi": node.hi},
             )
         )
         compiled.append(CompiledLayer(layer=layer, tiling=tiling, addresses=at))
         source = at.output
-    program, first = assemble(parts, address=program_address, memory_bits=config.memory_bits)
+    program_address = regions.take(program_bytes(parts))
+    program, first = assemble(parts, address=program_address, config=config)
     return CompiledNetwork(
         config=config,
         graph=graph,
@@ -170,5 +182,5 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
 def _tensor_bytes(tiling: Tiling) -> int:
     """Bytes of the input tensor, to the end of its last bus word."""
     shape = tiling.shape
-    bits = shape.height * shape.width * shape.activations.bits * tiling.channel_bits
+    bits = shape.height * shape.width * tiling.pixel_input_bits
     return -(-bits // tiling.config.memory_bits) * tiling.config.bus_bytes

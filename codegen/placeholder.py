@@ -7,40 +7,112 @@ from dataclasses import replace
 
 import numpy as np
 
-from ir.graph import IntegerGraph, accumulator_range
-from ir.precision import Precision, narrowest, weight_precision
+from ir.errors import ConfigError
+from ir.graph import Concat, Conv, IntegerGraph, Linear, MaxPool, Rule, Sums, Threshold, sums_range
+from ir.nodes import MAX_THRESHOLD_BITS
+from ir.precision import MAX_OPERAND_BITS, Precision, narrowest, weight_precision
+
+Widths = tuple[int | tuple[int, ...], int]
+"""(w_bits, or one for each output channel; a_bits)."""
 
 
-def with_bits(graph: IntegerGraph, bits: Mapping[str, tuple[int, int]]) -> IntegerGraph:
+def with_bits(graph: IntegerGraph, bits: Mapping[str, Widths]) -> IntegerGraph:
     """`graph` with {layer: (w_bits, a_bits)}; layers that are not named keep theirs.
 
-    a_bits are those of the layer's input tensor; the network's input and output keep their own.
-    Weights are clipped to the new range, requantizers keep theirs with the new limits: it runs, but
-    it does not compute anything useful.
+    a_bits are those of the layer's input tensor, and of the tensors that pools and concatenations
+    tie to it; the network's input and output keep their own. Weights are clipped to the new range,
+    rules keep theirs with the new limits: it runs, but it does not compute anything useful.
+    ConfigError when two layers want one tensor at different widths.
     """
     tensors, nodes = dict(graph.tensors), []
-    layers = graph.layers()
-    for layer in layers:
-        if layer.name in bits and layer.input != graph.input:
-            tensor = tensors[layer.input]
-            precision = Precision(bits[layer.name][1], tensor.precision.signed)
-            tensors[layer.input] = replace(tensor, precision=precision)
-    for layer in layers:
-        node = layer.linear
-        width = bits[layer.name][0] if layer.name in bits else node.precision.bits
-        precision = weight_precision(width, node.precision.signed)
-        weight = np.clip(node.weight, precision.min, precision.max)
-        if precision.bipolar:
-            weight = np.where(weight > 0, 1, -1)
-        nodes.append(replace(node, weight=weight, precision=precision))
-        low, high = accumulator_range(weight, tensors[layer.input].precision)
-        tensors[node.output] = replace(tensors[node.output], precision=narrowest(low, high))
-        nodes.append(_with_limits(layer.requantize, tensors[layer.output].precision))
+    for name, precision in _activations(graph, bits).items():
+        tensors[name] = replace(tensors[name], precision=precision)
+    for node in graph.nodes:
+        if isinstance(node, Linear) and node.name in bits:
+            node = _with_weights(node, bits[node.name][0])
+        if isinstance(node, Conv) and not tensors[node.input].precision.bipolar:
+            node = replace(node, pad_value=0)
+        if isinstance(node, Sums):
+            sources = [tensors[name] for name in node.inputs]
+            low, high = sums_range(node, [s.shape for s in sources], [s.precision for s in sources])
+            tensors[node.output] = replace(tensors[node.output], precision=narrowest(low, high))
+        if isinstance(node, Rule):
+            node = _with_limits(node, tensors[node.output].precision)
+        nodes.append(node)
     return IntegerGraph(graph.name, tensors, nodes, graph.input, graph.output).verify()
 
 
-def _with_limits(node, output: Precision):
-    """A requantizer whose limits are those of its output, or 0 where it had a ReLU."""
-    if output.bits > 8:
+def _activations(graph: IntegerGraph, bits: Mapping[str, Widths]) -> dict[str, Precision]:
+    """New precisions of tensors."""
+    tied = _tied(graph)
+    found: dict[str, Precision] = {}
+    asked: dict[str, str] = {}
+    for node in graph.nodes:
+        if not isinstance(node, Linear) or node.name not in bits:
+            continue
+        names = {n for n, root in tied.items() if root == tied[node.input]}
+        if names & {graph.input, graph.output}:
+            continue
+        before = graph.tensors[node.input].precision
+        width = bits[node.name][1]
+        precision = before if width == before.bits else Precision(width, before.signed)
+        other = asked.setdefault(tied[node.input], node.name)
+        if found.get(node.input, precision) != precision:
+            raise ConfigError(
+                f"layers {other!r} and {node.name!r} share activations: {bits[other][1]} and "
+                f"{width} bits are asked for them"
+            )
+        found |= dict.fromkeys(names, precision)
+    return found
+
+
+def _tied(graph: IntegerGraph) -> dict[str, str]:
+    """{tensor: name of the set of tensors that have its precision}."""
+    tied = {name: name for name in graph.tensors}
+    for node in graph.nodes:
+        if isinstance(node, MaxPool | Concat):
+            for name in node.inputs:
+                old, new = tied[name], tied[node.output]
+                tied = {n: new if root == old else root for n, root in tied.items()}
+    return tied
+
+
+def _with_weights(node: Linear, w_bits: int | tuple[int, ...]) -> Linear:
+    """The weights clipped to one width, or each output channel's to its own."""
+    rows = node.weight.shape[0]
+    row_bits = w_bits if isinstance(w_bits, tuple) else None
+    if row_bits is not None and len(row_bits) != rows:
+        raise ConfigError(f"layer {node.name!r} has {rows} output channels, not {len(row_bits)}")
+    weight = np.empty_like(node.weight)
+    widths = np.array(row_bits or [w_bits] * rows)
+    for bits in set(widths.tolist()):
+        precision = weight_precision(bits, node.precision.signed)
+        chosen = node.weight[widths == bits]
+        weight[widths == bits] = (
+            np.where(chosen > 0, 1, -1)
+            if precision.bipolar
+            else np.clip(chosen, precision.min, precision.max)
+        )
+    widest = weight_precision(int(widths.max()), node.precision.signed)
+    return replace(node, weight=weight, precision=widest, row_bits=row_bits)
+
+
+def _with_limits(node: Rule, output: Precision) -> Rule:
+    """Limits are those of the output, or 0 where there was a ReLU; thresholds as many as codes."""
+    if isinstance(node, Threshold):
+        return _with_thresholds(node, output)
+    if output.bits > MAX_OPERAND_BITS:
         return node
     return replace(node, lo=max(node.lo, output.min) if node.lo >= 0 else output.min, hi=output.max)
+
+
+def _with_thresholds(node: Threshold, output: Precision) -> Threshold:
+    if output.contains(np.array([node.lo, node.hi])).all() and (node.step == 2) == output.bipolar:
+        return node
+    if output.bits > MAX_THRESHOLD_BITS:
+        raise ConfigError(
+            f"{node.name}: thresholds write 1 to {MAX_THRESHOLD_BITS} bits, not {output.bits}"
+        )
+    places = np.arange(output.max - output.min) - (output.max - output.min) // 2
+    limits = np.repeat(places[np.newaxis], node.thresholds.shape[0], axis=0)
+    return replace(node, thresholds=limits, base=output.min, step=1)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from codegen.assemble import chunk_fetch
+from codegen.pieces import Pieces, Walk
 from hw.bus.axi import MAX_BURST, PAGE_BYTES
 from hw.config import OverlayConfig
+from hw.unpack import JOB_SLOTS
 from ir.isa import INSTRUCTION_BITS, Kind, Stage, decode, encode
 
 OUTSTANDING = 16
@@ -41,12 +43,16 @@ def burst_lengths(address: int, beats: int, bus_bytes: int) -> list[int]:
 
 @dataclass(kw_only=True)
 class FetchJob:
-    """A fetch instruction on its way through the unpacker."""
+    """A fetch instruction on its way through the unpacker.
+
+    need: the cycle from which the next bus word is wanted. times: when each word was taken.
+    """
 
     values: Mapping[str, int]
+    pieces: Pieces
     pushed: int
-    bursts_left: int
     words_done: int = 0
+    begin: int = 0
     need: int = -1
     times: list[np.ndarray] = field(default_factory=list)
 
@@ -54,16 +60,12 @@ class FetchJob:
     def beats(self) -> int:
         return self.values["segments"] * self.values["repeats"] * self.values["segment_beats"]
 
-
-def pieces_before(bits: np.ndarray, values: Mapping[str, int]) -> np.ndarray:
-    """How many pieces of the string end at or before bit position `bits` of a unit or tensor."""
-    group_bits = (values["chunks"] - 1) * values["piece_bits"] + values["tail_bits"]
-    groups, rest = np.divmod(bits, group_bits)
-    if values["chunks"] == 1:
-        return groups
-    return groups * values["chunks"] + np.minimum(
-        rest // values["piece_bits"], values["chunks"] - 1
-    )
+    def piece_cycles(self, pieces: np.ndarray) -> np.ndarray:
+        """Cycles in which pieces leave, by their numbers, when all words have been taken."""
+        before = self.pieces.before(np.arange(self.beats))
+        word = np.searchsorted(before, pieces, side="right") - 1
+        cycles = np.concatenate(self.times)[word] + pieces - before[word]
+        return np.where(word < 0, self.begin + pieces, cycles)
 
 
 class ReadPath:
@@ -85,13 +87,15 @@ class ReadPath:
         self.config, self.memory, self.program = config, memory, program
         self.freed, self.done = freed, done
         self.queues: dict[Stage, list[tuple[int, dict[str, int]]]] = {s: [] for s in Stage}
-        self.lhs_tokens: list[int] = []
-        self.rhs_tokens: list[np.ndarray] = []
+        self._lhs_tokens: list[int] = []
+        self._rhs_tokens: list[np.ndarray] = []
+        self._walk = Walk()
+        self._goes_on = False
         self._jobs: list[FetchJob] = []
         self._bursts: list[tuple[FetchJob, int, int]] = []
         self._last_taken: list[int] = []
         self._ended: list[int] = []
-        self._taken_at: list[int] = []
+        self._moves: dict[tuple[int, int], int] = {}
         self._reserved = 0
         self._waited = 0
 
@@ -118,6 +122,19 @@ class ReadPath:
         ended = zip(self._jobs, self._ended, strict=False)
         return [(Kind(job.values["kind"]), begins[id(job)], end + 1) for job, end in ended]
 
+    def lhs_token(self, index: int) -> int:
+        """The cycle of the token of the index-th row tile that is fetched."""
+        if index >= len(self._lhs_tokens):
+            self._advance(len(self._bursts))
+        return self._lhs_tokens[index]
+
+    def rhs_token(self, layer: int, count: int) -> int:
+        """The cycle of the count-th token of a layer's input."""
+        known = self._rhs_tokens
+        if layer >= len(known) or count > len(known[layer]):
+            self._advance(len(self._bursts))
+        return int(known[layer][count - 1])
+
     def valid(self, written: int, popped: int | None) -> int:
         """When a queue offers an instruction whose last word was written in cycle `written`."""
         beats = INSTRUCTION_BITS // self.config.memory_bits
@@ -133,8 +150,7 @@ class ReadPath:
         for number in range(segments):
             gate = self._gate(values, ready, first=number == 0)
             if job is None:
-                job = FetchJob(values=values, pushed=gate, bursts_left=0)
-                self._jobs.append(job)
+                job = self._push(values, gate)
             if per_segment > 1 or number:
                 offset = number % values["segments"] * values["segment_beats"]
                 lengths = burst_lengths(
@@ -142,7 +158,7 @@ class ReadPath:
                     values["segment_beats"],
                     self.config.bus_bytes,
                 )
-            offered = gate + 2
+            offered = gate + 1
             for length in lengths:
                 accepted = max(offered, self._slot_free())
                 self._bursts.append((job, accepted, length))
@@ -150,12 +166,23 @@ class ReadPath:
             ready = offered - 1
         return ready
 
+    def _push(self, values: Mapping[str, int], gate: int) -> FetchJob:
+        """The job in the unpacker's first slot."""
+        is_rhs = values["kind"] == Kind.RHS
+        begin = self._walk if is_rhs else Walk()
+        pieces = Pieces(values=values, memory_bits=self.config.memory_bits, begin=begin)
+        if is_rhs:
+            self._walk = pieces.end(self.config.dn)
+        self._jobs.append(FetchJob(values=values, pieces=pieces, pushed=gate))
+        return self._jobs[-1]
+
     def _gate(self, values: Mapping[str, int], ready: int, *, first: bool) -> int:
         """The cycle in which a segment may begin."""
         if first and self._jobs:
-            ready = max(ready, self._begin(len(self._jobs) - 1) + 1)
+            ready = max(ready, self._moved(len(self._jobs) - 1, 1) + 1)
         if first and values["wait_done"]:
             self._waited += 1
+            self._advance(len(self._bursts))
             ready = max(ready, self.done(self._waited) + 1)
         if values["reserve"]:
             self._reserved += values["reserve"]
@@ -173,16 +200,19 @@ class ReadPath:
         self._advance(index + 1)
         return self._last_taken[index] + 1
 
-    def _begin(self, index: int) -> int:
-        """The cycle in which the unpacker takes job `index` from the slot."""
-        while len(self._taken_at) <= index:
-            number = len(self._taken_at)
-            free = 0
-            if number:
+    def _moved(self, number: int, slot: int) -> int:
+        """The cycle in which a job enters a slot, or (slot = JOB_SLOTS) the unpacker itself."""
+        if slot == 0:
+            return self._jobs[number].pushed
+        if (number, slot) not in self._moves:
+            cycle = self._moved(number, slot - 1) + 1
+            if number and slot == JOB_SLOTS:
                 self._advance(len(self._bursts), until_job=number - 1)
-                free = self._ended[number - 1] + 1
-            self._taken_at.append(max(self._jobs[number].pushed + 1, free))
-        return self._taken_at[index]
+                cycle = max(cycle, self._ended[number - 1])
+            elif number:
+                cycle = max(cycle, self._moved(number - 1, slot + 1) + 1)
+            self._moves[number, slot] = cycle
+        return self._moves[number, slot]
 
     def _advance(self, bursts: int, until_job: int | None = None) -> None:
         """Let the unpacker consume the first `bursts` bursts, or all of a job."""
@@ -194,10 +224,10 @@ class ReadPath:
     def _consume(self, job: FetchJob, accepted: int, beats: int) -> None:
         """One burst: when each word is taken (a recurrence of maxima and sums); what that gives."""
         if job.need < 0:
-            job.need = self._begin(len(self._ended)) + 1
+            job.begin = self._moved(len(self._ended), JOB_SLOTS) + 1
+            job.need = job.begin + job.pieces.lead
         words = np.arange(job.words_done, job.words_done + beats + 1)
-        pieces = np.diff(self._pieces(job, words))
-        cost = np.maximum(pieces, 1)
+        cost = np.maximum(np.diff(job.pieces.before(words)), 1)
         begin = np.concatenate(([0], np.cumsum(cost)[:-1]))
         earliest = accepted + self.memory.latency + np.arange(beats)
         earliest[0] = max(earliest[0], job.need)
@@ -205,47 +235,25 @@ class ReadPath:
         job.need = int(taken[-1] + cost[-1])
         job.words_done += beats
         self._last_taken.append(int(taken[-1]))
-        self._tokens(job, taken, cost)
+        if job.values["kind"] != Kind.LHS:
+            job.times.append(taken)
+        elif job.words_done % job.values["segment_beats"] == 0:
+            self._lhs_tokens.append(job.need - 1)
         if job.words_done == job.beats:
             self._finish(job)
 
-    def _pieces(self, job: FetchJob, words: np.ndarray) -> np.ndarray:
-        """Pieces that have left when `words` words of the job are used up."""
-        values, width = job.values, self.config.memory_bits
-        if values["kind"] == Kind.LHS:
-            per_unit = values["groups"] * values["chunks"]
-            units, rest = np.divmod(words, values["segment_beats"])
-            return units * per_unit + np.minimum(pieces_before(rest * width, values), per_unit)
-        total = values["units"] * values["groups"] * values["chunks"]
-        return np.minimum(pieces_before(words * width, values), total)
-
-    def _tokens(self, job: FetchJob, taken: np.ndarray, cost: np.ndarray) -> None:
-        """Row tiles that are complete with this burst. Other kinds are settled at the job's end."""
-        if job.values["kind"] == Kind.LHS:
-            if job.words_done % job.values["segment_beats"] == 0:
-                self.lhs_tokens.append(int(taken[-1] + cost[-1] - 1))
-        else:
-            job.times.append(taken)
-
     def _finish(self, job: FetchJob) -> None:
+        """The last piece has gone: an input's tokens, or instructions on their way."""
         self._ended.append(job.need - 1)
         if job.values["kind"] == Kind.PROGRAM:
             self._dispatch(job)
-        elif job.values["kind"] == Kind.RHS:
-            self.rhs_tokens.append(self._rhs_tokens(job))
+        elif job.values["kind"] == Kind.RHS and not job.values["silent"]:
+            tokens = job.piece_cycles(job.pieces.token_pieces(self.config.dn))
+            if self._goes_on:
+                tokens = np.concatenate((self._rhs_tokens.pop(), tokens))
+            self._rhs_tokens.append(tokens)
+            self._goes_on = bool(job.values["keep"])
         job.times = []
-
-    def _rhs_tokens(self, job: FetchJob) -> np.ndarray:
-        """(tiles,) cycles in which every Dn-th pixel, and the last, left the gearbox."""
-        values, width = job.values, self.config.memory_bits
-        pixel_bits = values["groups"] * (
-            (values["chunks"] - 1) * values["piece_bits"] + values["tail_bits"]
-        )
-        pixels = np.arange(self.config.dn, values["units"] + self.config.dn, self.config.dn)
-        ends = np.minimum(pixels, values["units"]) * pixel_bits
-        word = -(-ends // width) - 1
-        inside = pieces_before(ends, values) - pieces_before(word * width, values)
-        return np.concatenate(job.times)[word] + np.maximum(inside, 1) - 1
 
     def _dispatch(self, job: FetchJob) -> None:
         """Instructions enter their queues one cycle after they left the gearbox."""

@@ -122,7 +122,7 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
     """{part: how many of it} of an overlay.
 
     fixed        1: control, counters, sequencers
-    tree         adder bits of all popcount trees (one more row for the column sums)
+    tree         adder bits of all units' trees (one-bit weights: one more row for column sums)
     tree_ff      bits of their pipeline registers and of the operand words
     accumulator  accumulator bits of all units, each with its drain register
     rotator      legs of the multiplexers that rotate the activation banks
@@ -136,18 +136,18 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
     gearbox      multiplexer bits of the shifters between bus words and pieces
     bus          bits of the bus and of the longest piece: holding registers
     """
-    dm, dn, dk = config.dm, config.dn, config.dk
-    units, lanes = (dm + 1) * dn, config.requant_lanes
+    dm, dn, lanes = config.dm, config.dn, config.requant_lanes
+    units = (dm + (config.p == 1)) * dn
     piece, legs = piece_bits(config), most_units(config) - 1
     width = config.memory_bits + piece
-    grain = 1 if dk % 8 else 8
-    adders, registers = popcount_bits(dk)
+    grain = 1 if config.rhs_bits % 8 or config.lhs_word_bits % 8 else 8
+    adders, registers = lane_bits(config.dk, config.p, config.q)
     return {
         "fixed": 1,
         "tree": units * adders,
-        "tree_ff": units * registers + (dm + dn) * dk,
+        "tree_ff": units * registers + dm * config.lhs_bits + dn * config.rhs_bits,
         "accumulator": units * config.acc_bits,
-        "rotator": dk * dn * (dn - 1),
+        "rotator": config.rhs_bits * dn * (dn - 1),
         "column": dn,
         "row": dm * ELEMENT_BITS,
         "lane": lanes,
@@ -161,13 +161,25 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
 
 
 @lru_cache(maxsize=1024)
-def popcount_bits(lanes: int) -> tuple[int, int]:
-    """(adder output bits, register bits) of `Popcount`, its AND gates counted as adder bits."""
-    row, adders, registers = [1] * lanes, lanes, 0
-    for _ in range(stages(lanes)):
+def lane_bits(lanes: int, p: int, q: int) -> tuple[int, int]:
+    """(adder output bits, register bits) of `Lanes`, its AND gates counted as adder bits."""
+    narrow, wide = sorted((p, q))
+    adders, registers, total = _tree_bits([wide] * lanes)
+    adders, registers = narrow * (adders + wide * lanes), narrow * registers
+    if p * q > 1:  # the trees and their correction, each moved to its place
+        terms = [total + place + 1 for place in range(narrow)] + [total + narrow]
+        last = _tree_bits(terms)
+        adders, registers = adders + last[0], registers + last[1]
+    return adders, registers
+
+
+def _tree_bits(row: list[int]) -> tuple[int, int, int]:
+    """(adder output bits, register bits, bits of the sum) of `registered_sum`."""
+    adders, registers = 0, 0
+    for _ in range(stages(len(row))):
         for _ in range(LEVELS_PER_STAGE):
             pairs = [max(a, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
             adders += sum(pairs)
             row = pairs + ([row[-1]] if len(row) % 2 else [])
         registers += sum(row)
-    return adders, registers
+    return adders, registers, row[0]

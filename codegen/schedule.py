@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from codegen.tiling import Tiling, ceil_div
-from ir.isa import ENTRY_BITS, Kind, Stage
+from ir.isa import ENTRY_BITS, FORMATS, Kind, Stage
 
 Instruction = tuple[Stage, dict[str, int]]
+
+EVERYWHERE = (1 << FORMATS[Stage.EXECUTE]["in_width"].width) - 1
+"""Width of an image whose edges are zeros in its words already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +21,7 @@ class Addresses:
     weights: int
     params: int
     taps: int
+    rows: int
     input: int
     output: int
 
@@ -26,114 +31,193 @@ def table_base(tiling: Tiling, index: int) -> int:
     return index % 2 * (tiling.config.table_depth // 2)
 
 
+def _fetch(kind: Kind, address: int, beats: int, **fields: int) -> Instruction:
+    """A fetch of one segment of `beats` bus words, unless `fields` say otherwise."""
+    common = {"segments": 1, "repeats": 1, "units": 1, "chunks": 1}
+    return Stage.FETCH, common | {
+        "kind": kind,
+        "address": address,
+        "segment_beats": beats,
+    } | fields
+
+
 def _table_fetches(tiling: Tiling, at: Addresses, base: int) -> list[Instruction]:
-    lanes = tiling.config.requant_lanes
-    once = {
-        "segments": 1,
-        "repeats": 1,
-        "units": 1,
-        "base": base,
-        "tail_bits": ENTRY_BITS,
-        "piece_bits": ENTRY_BITS,
-    }
-    return [
-        (
-            Stage.FETCH,
-            once
-            | {
-                "kind": Kind.PARAMS,
-                "address": at.params,
-                "chunks": lanes,
-                "segment_beats": tiling.param_beats,
-                "groups": tiling.param_rows,
-            },
-        ),
-        (
-            Stage.FETCH,
-            once
-            | {
-                "kind": Kind.TAPS,
-                "address": at.taps,
-                "chunks": 1,
-                "segment_beats": tiling.tap_beats,
-                "groups": len(tiling.taps),
-            },
-        ),
+    """Kernel positions, row table if row tiles differ, requantizer parameters."""
+    config = tiling.config
+    piece = config.param_lanes * ENTRY_BITS
+    chunks = ceil_div(config.requant_lanes, config.param_lanes)
+    tail = config.requant_lanes * ENTRY_BITS - (chunks - 1) * piece
+    tables = []
+    if tiling.tap_table:
+        tables.append((Kind.TAPS, at.taps, len(tiling.taps)))
+    if tiling.row_table:
+        tables.append((Kind.ROWS, at.rows, tiling.row_tiles))
+    entries = [
+        _fetch(
+            kind,
+            address,
+            ceil_div(count * ENTRY_BITS, config.memory_bits),
+            groups=count,
+            base=base,
+            piece_bits=ENTRY_BITS,
+            tail_bits=ENTRY_BITS,
+        )
+        for kind, address, count in tables
     ]
-
-
-def _weight_fetch(tiling: Tiling, at: Addresses) -> Instruction:
-    repeats = tiling.col_tiles if tiling.lhs_stream else 1
-    return (
-        Stage.FETCH,
-        {
-            "kind": Kind.LHS,
-            "address": at.weights,
-            "segments": tiling.row_tiles,
-            "segment_beats": tiling.row_tile_beats,
-            "repeats": repeats,
-            "reserve": tiling.lhs_words,
-            "units": tiling.row_tiles * repeats,
-            "groups": tiling.lhs_words,
-            "chunks": tiling.config.dm,
-            "piece_bits": tiling.word_bits,
-            "tail_bits": tiling.word_bits,
-        },
+    params = _fetch(
+        Kind.PARAMS,
+        at.params,
+        tiling.param_beats,
+        groups=tiling.param_rows,
+        chunks=chunks,
+        piece_bits=piece,
+        tail_bits=tail,
+        base=base,
     )
+    return [*entries, params]
 
 
-def _input_fetch(tiling: Tiling, at: Addresses, wait: bool) -> Instruction:
-    shape = tiling.shape
-    pitch_tiles, pitch_banks = divmod(tiling.virtual_width, tiling.config.dn)
-    return (
-        Stage.FETCH,
-        {
-            "kind": Kind.RHS,
-            "wait_done": int(wait),
-            "address": at.input,
-            "segments": 1,
-            "segment_beats": tiling.input_beats,
-            "repeats": 1,
-            "units": tiling.input_pixels,
-            "groups": shape.activations.bits,
-            "chunks": tiling.chunks,
-            "piece_bits": tiling.config.dk,
-            "tail_bits": tiling.tail_bits,
-            "width": shape.width,
-            "stride": shape.stride,
-            "phase_words": tiling.phase_words,
-            "phase_row_words": shape.stride * tiling.phase_words,
-            "tile_stride": tiling.tile_stride,
-            "pitch_banks": pitch_banks,
-            "pitch_words": pitch_tiles * tiling.tile_stride,
-        },
-    )
+def row_tile_beats(tiling: Tiling, digits: int) -> int:
+    """Bus words of a row tile's weights."""
+    config = tiling.config
+    bits = digits * tiling.k_words * config.dm * config.lhs_word_bits
+    return ceil_div(bits, config.memory_bits)
+
+
+def weight_fetches(
+    tiling: Tiling, address: int, begin: int = 0, end: int | None = None, repeats: int = 1
+) -> list[Instruction]:
+    """Row tiles [begin, end), one fetch for each run of equal digits, the whole `repeats` times."""
+    config, fetches = tiling.config, []
+    pieces = ceil_div(config.dm, config.lhs_rows)
+    piece = config.lhs_rows * config.lhs_word_bits
+    tail = config.dm * config.lhs_word_bits - (pieces - 1) * piece
+    offsets = [0]
+    for digits in tiling.row_digits:
+        offsets.append(offsets[-1] + row_tile_beats(tiling, digits) * config.bus_bytes)
+    tile = begin
+    for digits, run in groupby(tiling.row_digits[begin:end]):
+        count = len(list(run))
+        words = digits * tiling.k_words
+        fetches.append(
+            _fetch(
+                Kind.LHS,
+                address + offsets[tile],
+                row_tile_beats(tiling, digits),
+                segments=count,
+                units=count,
+                reserve=words,
+                groups=words,
+                chunks=pieces,
+                piece_bits=piece,
+                tail_bits=tail,
+            )
+        )
+        tile += count
+    if len(fetches) == 1:
+        stage, fields = fetches[0]
+        return [(stage, fields | {"repeats": repeats, "units": fields["units"] * repeats})]
+    return fetches * repeats
+
+
+def _pixel_pieces(tiling: Tiling) -> dict[str, int]:
+    """How the planes of a pixel are cut into pieces of up to rhs_ways words.
+
+    Planes that fill their words follow one another on the chip as they do in memory: then a pixel
+    is one string, and a piece may cross from plane to plane.
+    """
+    config = tiling.config
+    planes, words, bits = tiling.a_digits, tiling.chunks, tiling.channel_bits
+    if bits == words * config.rhs_bits:
+        planes, words, bits = 1, words * planes, bits * planes
+    pieces, piece = ceil_div(words, config.rhs_ways), config.rhs_ways * config.rhs_bits
+    return {
+        "groups": planes,
+        "chunks": pieces,
+        "piece_bits": piece,
+        "tail_bits": bits - (pieces - 1) * piece,
+        "tail_words": words - (pieces - 1) * config.rhs_ways,
+    }
+
+
+def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> list[Instruction]:
+    """The input, as a whole or in two parts that meet at pixel `cut`."""
+    config, shape = tiling.config, tiling.shape
+    pitch_tiles, pitch_banks = divmod(tiling.virtual_width, config.dn)
+    common = _pixel_pieces(tiling) | {
+        "width": shape.width,
+        "stride": shape.stride,
+        "phase_words": 0 if tiling.window else tiling.phase_words,
+        "phase_row_words": tiling.phases_per_row * tiling.phase_words,
+        "tile_stride": tiling.tile_stride,
+        "plane_words": tiling.chunks,
+        "pitch_banks": pitch_banks,
+        "pitch_words": pitch_tiles * tiling.tile_stride,
+    }
+    if tiling.window:
+        common |= {
+            "window": tiling.window,
+            "slot_bits": tiling.channel_bits,
+            "window_first": tiling.window - 1 - shape.padding,
+            "pushes": tiling.pushes,
+        }
+    places = [0, cut, tiling.input_pixels] if 0 < cut < tiling.input_pixels else [0, -1]
+    if len(places) == 2:
+        places[1] = tiling.input_pixels
+    fetches = []
+    for begin, end in pairwise(places):
+        word = begin * tiling.pixel_input_bits // config.memory_bits
+        beats = ceil_div(end * tiling.pixel_input_bits, config.memory_bits) - word
+        fetches.append(
+            _fetch(
+                Kind.RHS,
+                address + word * config.bus_bytes,
+                beats,
+                **common
+                | {
+                    # a row's zeros are positions too
+                    "units": (end - begin) // shape.width * tiling.pushes
+                    if tiling.window
+                    else end - begin,
+                    "wait_done": int(wait and begin == 0),
+                    "keep": int(end < tiling.input_pixels),
+                },
+            )
+        )
+    return fetches
 
 
 def _execute(tiling: Tiling, base: int) -> Instruction:
-    shape, width = tiling.shape, tiling.virtual_width
+    shape, config, width = tiling.shape, tiling.config, tiling.virtual_width
     first, step, total = tiling.rhs_tokens
+    signed_weights = shape.weights.signed and not (shape.weights.bipolar and config.p == 1)
     return (
         Stage.EXECUTE,
         {
             "row_tiles": tiling.row_tiles,
             "col_tiles": tiling.col_tiles,
-            "w_bits": shape.weights.bits,
-            "a_bits": shape.activations.bits,
-            "w_signed": int(shape.weights.signed and not shape.weights.bipolar),
+            "block_first": min(tiling.order.block_first, tiling.col_tiles),
+            "block": min(tiling.order.block, tiling.col_tiles),
+            "row_table": int(tiling.row_table),
+            "row_base": base,
+            "w_digits": max(tiling.row_digits),
+            "a_digits": tiling.a_digits,
+            "w_signed": int(signed_weights),
             "a_signed": int(shape.activations.signed),
+            "w_bipolar": int(shape.weights.bipolar and config.p == 1),
             "taps": len(tiling.taps),
+            "tap_table": int(tiling.tap_table),
             "tap_base": base,
             "chunks": tiling.chunks,
             "k_words": tiling.k_words,
-            "lhs_words": tiling.lhs_words,
-            "lhs_stream": int(tiling.lhs_stream),
+            "lhs_stream": int(not tiling.order.resident),
             "tile_stride": tiling.tile_stride,
+            "plane_words": tiling.chunks,
             "in_height": shape.height,
-            "in_width": shape.width,
+            "in_width": EVERYWHERE if tiling.window else shape.width,
             "stride": shape.stride,
-            "step_x": tiling.config.dn % width * shape.stride,
-            "step_y": tiling.config.dn // width * shape.stride,
+            "step_x": config.dn % width * shape.stride,
+            "step_y": config.dn // width * shape.stride,
             "wrap_x": width * shape.stride,
             "rhs_first": first,
             "rhs_step": step,
@@ -149,19 +233,21 @@ def _result(
 ) -> Instruction:
     shape, config = tiling.shape, tiling.config
     rows_before = (tiling.row_tiles - 1) * config.dm
-    plane_units = ceil_div(tiling.row_bits - rows_before, config.write_unit)
+    plane_units = ceil_div(tiling.row_bits - rows_before * config.q, config.write_unit)
     return (
         Stage.RESULT,
         requantize
         | {
             "row_tiles": tiling.row_tiles,
             "col_tiles": tiling.col_tiles,
+            "block_first": min(tiling.order.block_first, tiling.col_tiles),
+            "block": min(tiling.order.block, tiling.col_tiles),
             "columns": tiling.columns,
             "period": tiling.period,
             "elements": int(shape.elements),
             "steps": tiling.steps,
             "step_bits": 32 if shape.elements else tiling.row_bits,
-            "row_bits": config.dm * (32 if shape.elements else 1),
+            "row_bits": config.dm * (32 if shape.elements else config.q),
             "pixel_bits": tiling.pixel_bits,
             "last_units": 0 if shape.elements else plane_units,
             "last_rows": shape.rows - rows_before,
@@ -170,29 +256,51 @@ def _result(
             "pixels": shape.pixels,
             "ring_words": tiling.ring_words,
             "param_base": base,
-            "bipolar": int(shape.weights.bipolar),
             "address": at.output,
             "last": int(last),
         },
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """When a layer's operands are fetched.
+
+    ahead: row tiles of weights that are fetched before the layer ahead is done
+    cut: input pixels (0: all) that are fetched before the rest of the weights
+    """
+
+    ahead: int
+    cut: int = 0
+
+
 def layer_instructions(
-    tiling: Tiling, at: Addresses, *, index: int, requantize: dict[str, int], last: bool
+    tiling: Tiling,
+    at: Addresses,
+    *,
+    index: int,
+    requantize: dict[str, int],
+    last: bool,
+    plan: Plan,
 ) -> tuple[list[Instruction], list[Instruction]]:
     """Instructions of layer `index`: those that may run ahead of the layer before it, and the rest.
 
-    Weights that stay come first, so that they are fetched while the layer before runs. Weights that
-    do not stay wait for the array to free their words, which needs the input: they come after it.
-    requantize: shift, lo, hi.
+    Tables come before operands, whose tokens tell the array that all is there. What the first
+    layer fetches comes first of all, so that its reads are under way while the rest of the program
+    arrives.  requantize: shift, lo, hi.
     """
-    base = table_base(tiling, index)
-    ahead = [
-        _result(tiling, at, base, requantize, last),
-        _execute(tiling, base),
+    base, first = table_base(tiling, index), index == 0
+    stages = [_result(tiling, at, base, requantize, last), _execute(tiling, base)]
+    fetches = [
         *_table_fetches(tiling, at, base),
+        *weight_fetches(tiling, at.weights, 0, plan.ahead),
     ]
-    weights, activations = _weight_fetch(tiling, at), _input_fetch(tiling, at, index > 0)
-    if tiling.lhs_stream:
-        return ahead, [activations, weights]
-    return [*ahead, weights], [activations]
+    inputs = input_fetches(tiling, at.input, wait=not first, cut=plan.cut)
+    blocks = 1 + ceil_div(max(tiling.col_tiles - tiling.order.block_first, 0), tiling.order.block)
+    rest = weight_fetches(tiling, at.weights, plan.ahead)
+    if not tiling.order.resident:
+        rest += weight_fetches(tiling, at.weights, repeats=blocks - 1) if blocks > 1 else []
+    operands = [inputs[0], *rest, *inputs[1:]]
+    if first:
+        return [*fetches, *stages], operands
+    return [*stages, *fetches], operands

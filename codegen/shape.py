@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ir.errors import UnsupportedModelError
-from ir.graph import IntegerGraph, Layer, MatMul, output_shape
+from ir.graph import IntegerGraph, Layer, Linear, MatMul, Threshold, output_shape
+from ir.nodes import sides
 from ir.precision import MAX_OPERAND_BITS, Precision
 
 
@@ -54,8 +55,8 @@ class LayerShape:
 
 
 def layer_shape(graph: IntegerGraph, layer: Layer) -> LayerShape:
-    """The shape of a layer. Raises UnsupportedModelError for an output the device cannot write."""
-    node, tensor = layer.linear, graph.tensors[layer.input]
+    """The shape of a layer. Raises UnsupportedModelError for what the device cannot compute."""
+    node, tensor = _lowered(layer), graph.tensors[layer.input]
     channels, height, width = tensor.shape
     rows, out_height, out_width = output_shape(node, tensor.shape)
     full = isinstance(node, MatMul)
@@ -71,12 +72,30 @@ def layer_shape(graph: IntegerGraph, layer: Layer) -> LayerShape:
         height=height,
         width=width,
         rows=rows,
-        kernel=(height, width) if full else node.weight.shape[2:],
+        kernel=(height, width) if full else node.kernel,
         stride=1 if full else node.stride,
-        padding=0 if full else node.padding,
+        padding=0 if full else sides(node.padding)[0],
         out_height=out_height,
         out_width=out_width,
         weights=node.precision,
         activations=tensor.precision,
         output=output,
     )
+
+
+def _lowered(layer: Layer) -> Linear:
+    """The layer's node, if the compiler knows how to put it on the device."""
+    node = layer.linear
+    if not isinstance(node, Linear):
+        raise UnsupportedModelError(
+            f"layer {layer.name!r}: {type(node).__name__} is not lowered yet; use a convolution"
+        )
+    plain = isinstance(node, MatMul) or (
+        node.groups == node.dilation == 1 and len(set(sides(node.padding))) == 1
+    )
+    if not plain or node.row_bits is not None or isinstance(layer.requantize, Threshold):
+        raise UnsupportedModelError(
+            f"layer {layer.name!r}: groups, dilation, uneven padding, widths per channel and "
+            "thresholds are not lowered yet; use a plain convolution and a requantizer"
+        )
+    return node

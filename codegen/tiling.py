@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from codegen.shape import LayerShape
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, padded_bits
 from ir.errors import CapacityError
 from ir.isa import ENTRY_BITS
 
@@ -18,14 +19,13 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def padded_bits(count: int) -> int:
-    """Bits that `count` digits of a plane take in memory: 1, 2, 4, or whole bytes."""
-    return {1: 1, 2: 2, 3: 4, 4: 4}.get(count, 8 * ceil_div(count, 8))
-
-
 def device_channels(channels: int) -> int:
     """Bits of a pixel's plane in a tensor that the overlay writes: whole bytes."""
     return 8 * ceil_div(channels, 8)
+
+
+SLOT_BITS = (4, 8, 16, 32)
+"""Bits of a pixel's plane with which neighbours can be packed into one word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +39,25 @@ class Tap:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Order:
+    """In which order a layer's tiles run: column tiles of the first and of each further block.
+
+    resident: the weights stay on the chip until the last block; else they come for each block.
+    """
+
+    block_first: int = 1
+    block: int = 1
+    resident: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tiling:
     """A layer on an overlay. from_host: the driver packed the input, no layer wrote it."""
 
     shape: LayerShape
     config: OverlayConfig
     from_host: bool
+    order: Order = Order()
 
     # the matrix product
 
@@ -61,7 +74,7 @@ class Tiling:
     @property
     def k_words(self) -> int:
         """Tk: words of a digit pair."""
-        return self.chunks * self.shape.kernel[0] * self.shape.kernel[1]
+        return self.chunks * len(self.taps)
 
     @property
     def virtual_pixels(self) -> int:
@@ -79,43 +92,112 @@ class Tiling:
         """Array columns that hold pixels."""
         return min(self.config.dn, self.virtual_pixels)
 
+    @cached_property
+    def row_digits(self) -> tuple[int, ...]:
+        """Digit-planes of each row tile's weights: those of its widest row."""
+        return (ceil_div(self.shape.weights.bits, self.config.p),) * self.row_tiles
+
+    @cached_property
+    def row_bipolar(self) -> tuple[bool, ...]:
+        """Whether each row tile's weights are bits that mean {-1, +1}: wider digits hold -1."""
+        return (self.shape.weights.bipolar and self.config.p == 1,) * self.row_tiles
+
+    @property
+    def a_digits(self) -> int:
+        """Digit-planes of the activations."""
+        return ceil_div(self.shape.activations.bits, self.config.q)
+
+    @property
+    def out_digits(self) -> int:
+        """Digit-planes of the output."""
+        return ceil_div(self.shape.out_bits, self.config.q)
+
     @property
     def words_per_tile(self) -> int:
-        """Cycles the array works on a tile."""
-        return self.k_words * self.shape.weights.bits * self.shape.activations.bits
+        """Cycles the array works on a row tile of the widest weights."""
+        return self.k_words * max(self.row_digits) * self.a_digits
 
     # activations on the chip
+
+    @cached_property
+    def window(self) -> int:
+        """Kernel columns packed into a word (0: none), so that few channels still fill it.
+
+        Neighbours are packed as they arrive, zeros beyond the image's edges: the padding must not
+        reach past the first word, and strides take the whole kernel row in one word. Bipolar
+        weights see the sum of all lanes, so their words hold nothing beyond the kernel.
+        """
+        shape, config = self.shape, self.config
+        if shape.kernel[1] == 1 or self.channel_bits not in SLOT_BITS:
+            return 0
+        most = min(config.rhs_bits // self.channel_bits, shape.kernel[1])
+        while any(self.row_bipolar) and most and shape.kernel[1] % most:
+            most -= 1
+        if most < 2 or shape.padding >= most or (shape.stride > 1 and most < shape.kernel[1]):
+            return 0
+        return most
+
+    @property
+    def words_per_row(self) -> int:
+        """Words of a plane in a row of the kernel: kernel columns, or groups of packed ones."""
+        return ceil_div(self.shape.kernel[1], self.window or 1)
+
+    @property
+    def stream_width(self) -> int:
+        """Positions of a row of the input on the chip: pixels, or words of packed neighbours."""
+        if not self.window:
+            return self.shape.width
+        return self.shape.out_width + (self.words_per_row - 1) * self.window
+
+    @property
+    def pushes(self) -> int:
+        """Pixels that pass the packer in a row, zeros on its right included."""
+        if not self.window:
+            return 0
+        last = (self.stream_width - 1) * self.shape.stride + self.window - self.shape.padding
+        return max(self.shape.width, last)
 
     @property
     def virtual_width(self) -> int:
         """Row width of the grid of input phases and output: one offset serves all columns."""
+        if self.window:
+            return self.stream_width
         return max(ceil_div(self.shape.width, self.shape.stride), self.shape.out_width)
 
     @property
     def tile_stride(self) -> int:
         """Words of a pixel: planes * chunks."""
-        return self.shape.activations.bits * self.chunks
+        return self.a_digits * self.chunks
 
     @property
     def phase_words(self) -> int:
-        """Words of one of the stride^2 phases in a bank."""
+        """Words of one phase in a bank."""
         rows = ceil_div(self.shape.height, self.shape.stride)
         return ceil_div(rows * self.virtual_width, self.config.dn) * self.tile_stride
 
     @property
+    def phases_per_row(self) -> int:
+        """Phases that the pixels of a row fall into: packed neighbours need but one."""
+        return 1 if self.window else self.shape.stride
+
+    @property
     def rhs_words(self) -> int:
         """Words of the layer's input in a bank."""
-        return self.phase_words * self.shape.stride**2
+        return self.phase_words * self.phases_per_row * self.shape.stride
 
     @cached_property
     def taps(self) -> list[Tap]:
-        """The tap table, in the order of the weights: kernel rows, then columns."""
+        """The tap table, in the order of the weights: kernel rows, then columns or their groups."""
         shape, taps = self.shape, []
         for ky in range(shape.kernel[0]):
-            for kx in range(shape.kernel[1]):
-                dy, dx = ky - shape.padding, kx - shape.padding
-                pixel = dy // shape.stride * self.virtual_width + dx // shape.stride
-                phase = dy % shape.stride * shape.stride + dx % shape.stride
+            for place in range(self.words_per_row):
+                dy, dx = ky - shape.padding, place - shape.padding
+                phase = dy % shape.stride * self.phases_per_row
+                if self.window:  # the grid begins with the padding, and zeros are in its words
+                    pixel, dx = dy // shape.stride * self.virtual_width + place * self.window, 0
+                else:
+                    pixel = dy // shape.stride * self.virtual_width + dx // shape.stride
+                    phase += dx % shape.stride
                 tiles, rotate = divmod(pixel, self.config.dn)
                 taps.append(
                     Tap(
@@ -128,18 +210,18 @@ class Tiling:
         return taps
 
     @cached_property
-    def pixels_needed(self) -> np.ndarray:
-        """(col_tiles,) input pixels, in raster order, that each column tile must wait for."""
+    def positions_needed(self) -> np.ndarray:
+        """(col_tiles,) input positions, in stream order, that each column tile must wait for."""
         shape = self.shape
         place = np.arange(self.col_tiles * self.config.dn)
         y = np.minimum(place // self.virtual_width, shape.out_height - 1)
         x = np.minimum(place % self.virtual_width, shape.out_width - 1)
-        low_y, low_x = (
-            y * shape.stride + shape.kernel[0] - 1 - shape.padding,
-            x * shape.stride + shape.kernel[1] - 1 - shape.padding,
-        )
-        last = np.clip(low_y, 0, shape.height - 1) * shape.width + np.clip(
-            low_x, 0, shape.width - 1
+        low_y = y * shape.stride + shape.kernel[0] - 1 - shape.padding
+        low_x = x * shape.stride + shape.kernel[1] - 1 - shape.padding
+        if self.window:
+            low_x = x + (self.words_per_row - 1) * self.window
+        last = np.clip(low_y, 0, shape.height - 1) * self.stream_width + np.clip(
+            low_x, 0, self.stream_width - 1
         )
         reached = np.maximum.accumulate(last)[self.config.dn - 1 :: self.config.dn]
         return reached + 1
@@ -147,56 +229,67 @@ class Tiling:
     @property
     def input_pixels(self) -> int:
         """Input pixels that are fetched: those behind the last one needed are not."""
-        return int(self.pixels_needed[-1])
+        needed = int(self.positions_needed[-1])
+        if self.window:
+            return ceil_div(needed, self.stream_width) * self.shape.width
+        return needed
 
     @property
     def rhs_tokens(self) -> tuple[int, int, int]:
-        """(first, step, total): column tile c waits for min(first + step*c, total) tiles."""
-        need = -(-self.pixels_needed // self.config.dn)
-        step = min(self.shape.stride**2, 255)
+        """(first, step, total): column tile c waits for min(first + step*c, total) tokens."""
+        need = -(-self.positions_needed // self.config.dn)
+        step = min(self.shape.stride * self.phases_per_row, 255)
         first = int((need - step * np.arange(len(need))).max())
         return max(first, 1), step, int(need[-1])
+
+    def pixels_before(self, tiles: int) -> int:
+        """Input pixels that the first `tiles` column tiles need, up to where a fetch can be cut.
+
+        A cut lies on a bus word that begins a pixel (and, with packed neighbours, a row).
+        """
+        if tiles >= self.col_tiles:
+            return self.input_pixels
+        first, step, total = self.rhs_tokens
+        needed = min(first + step * (tiles - 1), total) * self.config.dn
+        grain = self.config.memory_bits // math.gcd(self.config.memory_bits, self.pixel_input_bits)
+        if self.window:
+            needed = ceil_div(needed, self.stream_width) * self.shape.width
+            grain = math.lcm(grain, self.shape.width)
+        return min(ceil_div(needed, grain) * grain, self.input_pixels)
 
     # weights on the chip
 
     @property
     def lhs_words(self) -> int:
-        """Words of a row tile in a bank."""
-        return self.k_words * self.shape.weights.bits
+        """Words of the widest row tile in a bank."""
+        return self.k_words * max(self.row_digits)
 
     @property
-    def lhs_stream(self) -> bool:
-        """Whether the weights do not stay on the chip and come anew for every column tile."""
-        return self.lhs_words * self.row_tiles > self.config.lhs_depth
+    def lhs_words_total(self) -> int:
+        """Words of all weights in a bank."""
+        return self.k_words * sum(self.row_digits)
 
     # memory
 
     @property
     def channel_bits(self) -> int:
         """Bits of a pixel's plane in the input tensor."""
-        pad = padded_bits if self.from_host else device_channels
-        return pad(self.shape.channels)
+        bits = self.shape.channels * self.config.q
+        if not self.from_host:
+            return device_channels(bits)
+        packs = self.shape.kernel[1] > 1 and 2 * bits <= self.config.rhs_bits
+        slot = next((slot for slot in SLOT_BITS if slot >= bits), 0)
+        return slot if packs and slot else padded_bits(bits)
 
     @property
-    def tail_bits(self) -> int:
-        """Bits of the last chunk of a pixel's plane."""
-        return self.channel_bits - (self.chunks - 1) * self.config.dk
+    def pixel_input_bits(self) -> int:
+        """Bits of a pixel of the input."""
+        return self.a_digits * self.channel_bits
 
     @property
     def input_beats(self) -> int:
         """Bus words of the input that are fetched."""
-        bits = self.input_pixels * self.shape.activations.bits * self.channel_bits
-        return ceil_div(bits, self.config.memory_bits)
-
-    @property
-    def word_bits(self) -> int:
-        """Bits of a weight word in memory."""
-        return padded_bits(self.config.dk)
-
-    @property
-    def row_tile_beats(self) -> int:
-        """Bus words of a row tile's weights."""
-        return ceil_div(self.lhs_words * self.config.dm * self.word_bits, self.config.memory_bits)
+        return ceil_div(self.input_pixels * self.pixel_input_bits, self.config.memory_bits)
 
     @property
     def param_rows(self) -> int:
@@ -211,26 +304,33 @@ class Tiling:
         )
 
     @property
-    def tap_beats(self) -> int:
-        """Bus words of the tap table."""
-        return ceil_div(len(self.taps) * ENTRY_BITS, self.config.memory_bits)
+    def tap_table(self) -> bool:
+        """Whether the layer needs a tap table: a single tap without offset needs none."""
+        return self.taps != [Tap(offset=0, rotate=0, dy=0, dx=0)]
+
+    @property
+    def row_table(self) -> bool:
+        """Whether row tiles differ, so that the row table says how."""
+        return len(set(self.row_digits)) > 1
 
     # results
 
     @property
     def row_bits(self) -> int:
         """Bits of a pixel's plane in the output, or of a pixel when elements are written."""
-        return self.shape.rows * 32 if self.shape.elements else device_channels(self.shape.rows)
+        if self.shape.elements:
+            return self.shape.rows * 32
+        return device_channels(self.shape.rows * self.config.q)
 
     @property
     def pixel_bits(self) -> int:
         """Bits of a pixel in the output tensor."""
-        return self.row_bits * (1 if self.shape.elements else self.shape.out_bits)
+        return self.row_bits * (1 if self.shape.elements else self.out_digits)
 
     @property
     def steps(self) -> int:
         """Ring writes of a column: planes, or rows as elements."""
-        return self.config.dm if self.shape.elements else self.shape.out_bits
+        return self.config.dm if self.shape.elements else self.out_digits
 
     @property
     def period(self) -> int:
@@ -243,6 +343,11 @@ class Tiling:
         return ceil_div(self.columns * self.pixel_bits, self.config.memory_bits) + 1
 
     @property
+    def ring_tiles(self) -> int:
+        """Column tiles that the result ring holds at a time: the largest block."""
+        return (self.config.ring_depth - 1) // self.ring_words
+
+    @property
     def output_bytes(self) -> int:
         """Bytes of the output tensor, to the end of its last bus word."""
         bits = self.shape.pixels * self.pixel_bits
@@ -251,6 +356,7 @@ class Tiling:
     def check(self) -> Tiling:
         """Itself, or a CapacityError that says which buffer is too small and by how much."""
         config, name = self.config, self.shape.name
+        entries = max(len(self.taps), self.row_tiles if self.row_table else 0)
         for what, needs, has in (
             ("lhs_depth (words of a row tile's weights)", self.lhs_words, config.lhs_depth),
             ("rhs_depth (words of the input)", self.rhs_words, config.rhs_depth),
@@ -260,7 +366,7 @@ class Tiling:
                 config.ring_depth - 1,
             ),
             ("table_depth / 2 (requantizer rows)", self.param_rows, config.table_depth // 2),
-            ("table_depth / 2 (kernel positions)", len(self.taps), config.table_depth // 2),
+            ("table_depth / 2 (kernel positions)", entries, config.table_depth // 2),
         ):
             if needs > has:
                 raise CapacityError(f"layer {name!r} needs {what} = {needs}, the overlay has {has}")

@@ -50,7 +50,9 @@ class Workload:
         """(graph of one layer, its input (C, H, W) int64)."""
         rng = np.random.default_rng(self.seed)
         shape = (self.channels, self.height, self.width)
-        weight = _codes(rng, self.weights, (self.rows, self.channels, self.kernel, self.kernel))
+        weight = random_codes(
+            rng, self.weights, (self.rows, self.channels, self.kernel, self.kernel)
+        )
         conv = Conv("layer", "x", "acc", weight, self.weights, self.stride, self.padding)
         low, high = accumulator_range(weight, self.activations)
         result = output_shape(conv, shape)
@@ -69,7 +71,7 @@ class Workload:
         }
         requantize = self._requantize(rng, max(abs(low), abs(high), 1))
         graph = IntegerGraph("workload", tensors, [conv, requantize], "x", "y").verify()
-        return graph, _codes(rng, self.activations, shape)
+        return graph, random_codes(rng, self.activations, shape)
 
     def _requantize(self, rng: np.random.Generator, most: int) -> Requantize:
         """Raw sums, or multipliers and offsets that spread the sums over the output's codes."""
@@ -104,7 +106,10 @@ class Workload:
         )
 
 
-def _codes(rng: np.random.Generator, precision: Precision, shape: tuple[int, ...]) -> np.ndarray:
+def random_codes(
+    rng: np.random.Generator, precision: Precision, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Codes of `precision`, all equally likely."""
     if precision.bipolar:
         return rng.choice(np.array([-1, 1], np.int64), shape)
     return rng.integers(precision.min, precision.max + 1, shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 
 from codegen.read_timing import MemoryTiming, burst_lengths
@@ -64,7 +65,8 @@ class WritePath:
 
     def _following(self) -> int | None:
         """The next cycle with more words than are sent."""
-        for cycle, words in self._limits[self._next_limit + 1 :]:
+        for index in range(self._next_limit + 1, len(self._limits)):
+            cycle, words = self._limits[index]
             if words > self._sent:
                 return cycle
         return None
@@ -91,6 +93,11 @@ class WritePath:
             return 0
         begin, before = self._bursts[index]
         return before + min(self.burst_words[index], max(0, cycle - begin))
+
+    def waiting(self, cycle: int) -> int:
+        """Complete words that have not left the ring, as seen in `cycle`."""
+        index = bisect_right(self._limits, (cycle, sys.maxsize)) - 1
+        return self._limits[index][1] - self.position(cycle)
 
     def answered(self) -> int:
         """The cycle in which the last answer is taken, once everything complete is sent."""

@@ -19,8 +19,10 @@ from flows.bench import (
     Job,
     JobResult,
 )
+from hw.csr import CODE_SHIFT, CODES, STAGE_SHIFT, STATUS_BITS, Code
 from ir.errors import MismatchError, ToolError
 from ir.files import read_bytes, read_text, write_bytes, write_text
+from ir.isa import Stage
 
 # axi_rules.sv's error codes.
 RULES = {
@@ -39,6 +41,7 @@ RULES = {
     13: "read burst goes beyond the memory",
     14: "write burst goes beyond the memory",
 }
+STATUS_REGISTERS = ("STATUS", "ERROR_ADDR", "ERROR_INFO")
 RESPONSES = {1: "EXOKAY", 2: "SLVERR", 3: "DECERR"}
 
 
@@ -91,6 +94,9 @@ def _add_job(script: _Script, bench: Bench, job: Job) -> None:
     for name, value in job.registers.items():
         script.add("write", bench.offset(name), value)
     script.add("run", bench.offset(START_REGISTER), START_VALUE)
+    if all(name in bench.regmap for name in STATUS_REGISTERS):
+        status, address, info = map(bench.offset, STATUS_REGISTERS)
+        script.add("status", status, 1 << STATUS_BITS["DONE"], address, info)
     for name in bench.counters:
         script.add("read", bench.offset(name))
     script.add("clear", bench.offset(CLEAR_REGISTER), CLEAR_VALUE)
@@ -148,9 +154,25 @@ def finding(words: Sequence[str], bench: Bench, job: int) -> MismatchError:
         address, found, wanted = numbers
         text = f"memory byte {address:#x} is {found:#04x}, expected {wanted:#04x}"
         return MismatchError(f"{prefix}{text}", element=address)
+    if what == "status":
+        return MismatchError(f"{prefix}{ending(*numbers)}")
     register = next((name for name, at in bench.regmap.items() if at == numbers[0]), numbers[0])
     if what == "silent":
         return MismatchError(f"{prefix}register {register} gave no answer in {numbers[1]} cycles")
     return MismatchError(
         f"{prefix}register {register} answered {RESPONSES.get(numbers[1], numbers[1])}"
+    )
+
+
+def ending(status: int, address: int, info: int) -> str:
+    """How a job ended, from the three registers: in words."""
+    flags = [name for name, bit in STATUS_BITS.items() if status >> bit & 1]
+    code = status >> CODE_SHIFT & 0xFF
+    if not code:
+        return f"ended with STATUS {' + '.join(flags) or 'empty'}"
+    reason = f"{Code(code).name}: {CODES[Code(code)]}" if code in set(Code) else f"code {code}"
+    stage = {int(stage): stage.name.lower() for stage in Stage}.get(info >> STAGE_SHIFT, "no")
+    return (
+        f"ended in ERROR, {reason}; address {address:#x}, {stage} stage, "
+        f"instruction {info & 0xFFFF}"
     )

@@ -28,7 +28,7 @@ from ir.errors import BitwrightError, ConfigError, ToolError
 
 OUR_PACKAGES = frozenset({"ir", "hw", "codegen", "quant", "flows", "boards", "sim_tests"})
 DESCRIPTION = "A trained network in, an FPGA accelerator as wide as it needs out."
-BENCH_MODULE = "flows.bench_layer"  # add_arguments(subparsers) and run(arguments) -> exit code
+BENCH_MODULE = "flows.bench_verb"  # add_arguments(subparsers) and run(arguments) -> exit code
 CHECK_FAILED = 1
 INPUT_WRONG = 2
 INTERRUPTED = 130
@@ -110,7 +110,7 @@ def build_parser(bench: bool = True) -> Parser:
     if bench:
         importlib.import_module(BENCH_MODULE).add_arguments(verbs)
     else:
-        verbs.add_parser("bench", help="cycles of one matmul or convolution on an overlay")
+        verbs.add_parser("bench", help="cycles of a layer or network on an overlay")
     listing = verbs.add_parser("list", parents=[common], help="the plug-ins there are")
     listing.add_argument("kind", metavar="quantizers|allocators|overlays|boards")
     listing.set_defaults(handler=_list)

@@ -8,11 +8,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ir.errors import ConfigError
+from ir.isa import ENTRY_BITS, FORMATS, Stage
 
 if TYPE_CHECKING:
     from amaranth.hdl import Elaboratable
 
 MEMORY_WIDTHS = (32, 64, 128, 256)
+MOST_PIECE_BITS = FORMATS[Stage.FETCH]["piece_bits"].range[1]
+"""Bits that can be written to the buffers at once."""
+
+
+def padded_bits(count: int) -> int:
+    """Bits that `count` bits of a plane take in memory: 1, 2, 4, or whole bytes."""
+    return {1: 1, 2: 2, 3: 4, 4: 4}.get(count, 8 * -(-count // 8))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,8 @@ class OverlayConfig:
     rhs_depth       words of Dk digits in each of the Dn activation banks, a power of two
     ring_depth      bus words of the result ring, a power of two
     table_depth     entries of the tap table and rows of the requantizer table, a power of two
+    rhs_ways        activation words that are written at once (each bank has so many parts), a
+                    power of two
     acc_bits        accumulator width
     requant_lanes   R, results requantized each cycle; divides dm
     """
@@ -49,6 +59,7 @@ class OverlayConfig:
     rhs_depth: int = 1024
     ring_depth: int = 512
     table_depth: int = 256
+    rhs_ways: int = 2
     acc_bits: int = 32
     requant_lanes: int = 1
 
@@ -56,21 +67,29 @@ class OverlayConfig:
         for name, value in asdict(self).items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a positive integer, not {value!r}")
+        if self.rhs_ways & (self.rhs_ways - 1) or self.rhs_ways > 16:
+            raise ConfigError(f"rhs_ways must be 1, 2, 4, 8 or 16, not {self.rhs_ways}")
         for name in ("lhs_depth", "rhs_depth", "ring_depth", "table_depth"):
             value = getattr(self, name)
             if value & (value - 1) or value < 4:
                 raise ConfigError(f"{name} must be a power of two of at least 4, not {value}")
         if self.memory_bits not in MEMORY_WIDTHS:
             raise ConfigError(f"memory_bits must be one of {MEMORY_WIDTHS}, not {self.memory_bits}")
-        if self.dm + 8 - self.write_unit > self.memory_bits:
+        if self.dm * self.q + 8 - self.write_unit > self.memory_bits:
             raise ConfigError(
-                f"dm = {self.dm} is too large for memory_bits = {self.memory_bits}: "
-                "a tile's rows, padded to whole bytes, must fit a bus word"
+                f"dm = {self.dm} (digits of {self.q} bits) is too large for memory_bits = "
+                f"{self.memory_bits}: a tile's rows, padded to whole bytes, must fit a bus word"
             )
         if self.dm > 255 or self.dn > 255 or self.dk > 2048:
             raise ConfigError(
                 f"array {self.dm}x{self.dk}x{self.dn} is beyond 255x2048x255, "
                 "the limits of the instruction fields"
+            )
+        pieces = (self.lhs_rows * self.lhs_word_bits, self.rhs_ways * self.rhs_bits)
+        if max(pieces) > MOST_PIECE_BITS:
+            raise ConfigError(
+                f"dk = {self.dk} is too large: {self.rhs_ways} words (rhs_ways) of {self.rhs_bits} "
+                f"bits, or a row's {self.lhs_bits} bits, are more than {MOST_PIECE_BITS} at once"
             )
         if self.dm % self.requant_lanes:
             raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
@@ -83,6 +102,41 @@ class OverlayConfig:
         return type(self).__module__.rpartition(".")[2]
 
     @property
+    def p(self) -> int:
+        """Bits of a weight digit: one digit-plane holds so many bit-planes."""
+        return 1
+
+    @property
+    def q(self) -> int:
+        """Bits of an activation digit."""
+        return 1
+
+    @property
+    def lhs_bits(self) -> int:
+        """Bits of a word in a weight bank: Dk digits."""
+        return self.dk * self.p
+
+    @property
+    def rhs_bits(self) -> int:
+        """Bits of a word in an activation bank: Dk digits."""
+        return self.dk * self.q
+
+    @property
+    def lhs_word_bits(self) -> int:
+        """Bits of a weight word in memory: 1, 2, 4, or whole bytes."""
+        return padded_bits(self.lhs_bits)
+
+    @property
+    def lhs_rows(self) -> int:
+        """Weight banks that are written at once: enough to keep up with the memory."""
+        return min(self.dm, -(-self.memory_bits // self.lhs_word_bits))
+
+    @property
+    def param_lanes(self) -> int:
+        """Requantizer tables that are written at once."""
+        return min(self.requant_lanes, max(1, self.memory_bits // ENTRY_BITS))
+
+    @property
     def bus_bytes(self) -> int:
         """Bytes of a bus word."""
         return self.memory_bits // 8
@@ -90,7 +144,7 @@ class OverlayConfig:
     @property
     def write_unit(self) -> int:
         """Bits of the smallest ring write: row tiles begin on multiples of it."""
-        return math.gcd(self.dm, 8)
+        return math.gcd(self.dm * self.q, 8)
 
     @property
     def row_groups(self) -> int:

@@ -1,80 +1,93 @@
-"""The bit-serial dot-product unit."""
+"""The dot-product unit: lanes and an accumulator."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out, Signature
 
-from hw.popcount import Popcount, stages
+from hw.lanes import Lanes, lane_stages, step_layout, tree_stages
 from hw.shared import Shared
 
-STEP = data.StructLayout(
-    {"valid": unsigned(1), "clear": unsigned(1), "shift": unsigned(1), "negate": unsigned(1)}
-)
-"""What happens to the accumulator; travels down the pipeline with the data."""
+STEP_DELAY = lane_stages
+"""Cycles by which the accumulator's step follows its operands, of (lanes, p, q)."""
 
 
-def latency(lanes: int) -> int:
+def latency(lanes: int, p: int, q: int) -> int:
     """Cycles from the operands to the accumulator that contains them."""
-    return stages(lanes) + 1
+    return STEP_DELAY(lanes, p, q) + 1
 
 
-def dpu_members(lanes: int, acc_bits: int) -> dict[str, Member]:
+def dpu_members(lanes: int, p: int, q: int, acc_bits: int) -> dict[str, Member]:
     """The unit's ports."""
-    return {"lhs": In(lanes), "rhs": In(lanes), "step": In(STEP), "acc": Out(signed(acc_bits))}
+    steps = data.ArrayLayout(step_layout(p, q), STEP_DELAY(lanes, p, q) + 1)
+    return {
+        "lhs": In(lanes * p),
+        "rhs": In(lanes * q),
+        "steps": In(steps),
+        "acc": Out(signed(acc_bits)),
+    }
 
 
 class DPU(wiring.Component):
-    """acc = (0 if clear else acc << shift) + (-1 if negate else 1) * popcount(lhs & rhs)
+    """acc = (0 if clear else acc << min(p, q) * shift) + sum over lanes of lhs digit * rhs digit
 
-    `acc` holds the sum `latency(lanes)` cycles after the operands and `step.valid`. Digit pairs are
-    visited with falling exponents, so one bit of shift is all that is ever needed. Sums beyond
-    acc_bits wrap: not guarded, codegen refuses layers whose exact bound does not fit.
+    `acc` holds the sum `latency(lanes, p, q)` cycles after the operands. Digit pairs are visited
+    with falling exponents, so the accumulator moves by a narrow digit at a time, or by what is left
+    of a wide one: never by a barrel. Sums beyond acc_bits wrap, and so do sums on the way: only the
+    last must fit (arithmetic modulo 2^acc_bits), which codegen sees to by refusing layers whose
+    exact bound does not.
 
     Parameters
     ----------
-    lanes : Dk, digits in a word
+    lanes : Dk, digits in a word       p, q : bits of a digit of lhs and of rhs
     acc_bits : accumulator width
 
     Members
     -------
-    lhs, rhs : In(lanes), one digit-plane each
-    step : In(STEP), already delayed to meet the count (the array delays it once for all)
+    lhs : In(lanes * p), rhs : In(lanes * q)   one digit-plane each, lane 0 in the lowest bits
+    steps : In, `steps[i]` the step i cycles after its operands: the array delays it once for all
     acc : Out(signed(acc_bits))
 
-    Source: BISMO's dot-product unit; ours needs no barrel shifter because of the order of the digit
-    pairs.
+    Source: BISMO's dot-product unit, and for wider digits Bit Fusion's bricks; ours needs no barrel
+    shifter because of the order of the digit pairs, and no shifter in a lane because the digits'
+    widths are those of the overlay.
     """
 
     lhs: Signal
     rhs: Signal
-    step: data.View
+    steps: data.View
 
     acc: Signal
 
-    def __init__(self, *, lanes: int, acc_bits: int) -> None:
-        self.lanes = lanes
-        self.acc_bits = acc_bits
-        super().__init__(dpu_members(lanes, acc_bits))
+    def __init__(self, *, lanes: int, p: int, q: int, acc_bits: int) -> None:
+        self.lanes, self.p, self.q = lanes, p, q
+        super().__init__(dpu_members(lanes, p, q, acc_bits))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.popcount = popcount = Popcount(lanes=self.lanes)
-        m.d.comb += popcount.bits.eq(self.lhs & self.rhs)
-        count = Cat(popcount.count, 0).as_signed()
-        negate = self.step.negate
-        # -count is ~count + 1: the XOR and the carry-in fold into the accumulator's adder
-        folded = Signal(signed(len(count)))
-        m.d.comb += folded.eq(count ^ Cat(negate.replicate(len(count))).as_signed())
-        base = Mux(self.step.clear, 0, Mux(self.step.shift, self.acc << 1, self.acc))
-        with m.If(self.step.valid):
-            m.d.sync += self.acc.eq(base + folded + negate)
+        m.submodules.lanes = lanes = Lanes(lanes=self.lanes, p=self.p, q=self.q)
+        first, middle = self.steps[0], self.steps[tree_stages(self.lanes)]
+        last = self.steps[STEP_DELAY(self.lanes, self.p, self.q)]
+        m.d.comb += [
+            lanes.lhs.eq(self.lhs),
+            lanes.rhs.eq(self.rhs),
+            lanes.wide_signed.eq(first.rhs_signed if self.p <= self.q else first.lhs_signed),
+            lanes.lhs_signed.eq(middle.lhs_signed),
+            lanes.rhs_signed.eq(middle.rhs_signed),
+        ]
+        with m.If(last.valid):
+            base = Mux(last.clear, 0, self._shifted(last.shift))
+            m.d.sync += self.acc.eq(base + lanes.addend + lanes.carry)
         return m
 
-
-STEP_DELAY = stages
-"""Cycles by which `step` must follow the operands."""
+    def _shifted(self, shift: Value) -> Value:
+        """The sum so far, moved up by a whole number of narrow digits."""
+        narrow, wide = sorted((self.p, self.q))
+        moved: Value = self.acc
+        for places in range(1, wide // narrow + 1):
+            moved = Mux(shift == places, self.acc << narrow * places, moved)
+        return moved
 
 
 class SharedDPU(Shared):
@@ -82,12 +95,15 @@ class SharedDPU(Shared):
 
     lhs: Signal
     rhs: Signal
-    step: data.View
+    steps: data.View
     acc: Signal
 
-    def __init__(self, *, lanes: int, acc_bits: int) -> None:
+    def __init__(self, *, lanes: int, p: int, q: int, acc_bits: int) -> None:
         super().__init__(
-            lambda: DPU(lanes=lanes, acc_bits=acc_bits),
-            signature=Signature(dpu_members(lanes, acc_bits)),
-            name=f"dpu_{lanes}x{acc_bits}",
+            lambda: DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits),
+            signature=Signature(dpu_members(lanes, p, q, acc_bits)),
+            name=f"dpu_{lanes}x{p}x{q}x{acc_bits}",
         )
+
+
+__all__ = ["DPU", "STEP_DELAY", "SharedDPU", "latency", "step_layout"]

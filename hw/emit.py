@@ -6,18 +6,20 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
 from hw.ring import ELEMENT_BITS, ring_layout
 from ir.isa import FORMATS, Stage, layout
+from ir.precision import MAX_OPERAND_BITS
 
 
 class Emitter(wiring.Component):
     """Collects the codes of a column, then writes one plane of them (or one element) a cycle.
 
     An output tensor is one string of bits: pixel after pixel, in a pixel plane after plane (most
-    significant first), in a plane channel after channel. Row tiles are the inner loop, so a column
-    tile's pixels fill up plane by plane; when its last row tile is merged, the ring's words below
-    `limit` are complete.
+    significant first), in a plane channel after channel, q bits of each. A block's pixels fill up
+    row tile by row tile; with the last one its pixels are complete, and so are the ring's words
+    below `limit`.
 
     The first write of a column is in the cycle after its last group of codes was valid
     (`column_ready`).
@@ -77,25 +79,22 @@ class Emitter(wiring.Component):
             m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
         with m.If(self.column_ready):
             m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
-        tile_end = Signal()
-        m.d.comb += tile_end.eq(column_end & last_column)
-        row, row_last = Signal(16), Signal()
-        m.d.comb += row_last.eq(row + 1 == self.now.row_tiles)
-        with m.If(tile_end):
-            m.d.sync += row.eq(Mux(row_last, 0, row + 1))
-        m.d.comb += self.merged.eq(tile_end & row_last)
-        column_tile, final = Signal(24), Signal()
-        m.d.comb += final.eq(column_tile + 1 == self.now.col_tiles)
-        with m.If(self.merged):
-            m.d.sync += [column_tile.eq(column_tile + 1), self.complete.eq(final)]
+        m.submodules.loop = loop = BlockLoop()
+        connect_loops(m, loop, self.now)
+        m.d.comb += [
+            loop.step.eq(column_end & last_column),
+            self.merged.eq(loop.step & loop.row_last),
+        ]
+        with m.If(loop.step & loop.layer_end):
+            m.d.sync += self.complete.eq(1)
         with m.If(self.restart):
-            m.d.sync += [column_tile.eq(0), self.complete.eq(0)]
-        valid = self._walk(m, column_end, tile_end, row_last)
-        self._place(m, writing, column_end, tile_end, row_last, valid)
-        with m.If(self.merged & final):  # the tensor's last word is complete as it is
+            m.d.sync += self.complete.eq(0)
+        valid = self._walk(m, column_end, loop)
+        self._place(m, writing, column_end, loop, valid)
+        with m.If(loop.step & loop.layer_end):  # the tensor's last word is complete as it is
             rounded = self.next_pixel + (self.config.memory_bits - 1)
             m.d.sync += self.limit.eq(rounded[self.config.memory_bits.bit_length() - 1 :])
-        self._select(m, column, step, left, writing & valid, row_last)
+        self._select(m, column, step, left, writing & valid, loop.row_last)
         return m
 
     def _collect(self, m: Module) -> data.View:
@@ -117,10 +116,10 @@ class Emitter(wiring.Component):
             m.d.sync += column.eq(arriving)
         return column
 
-    def _walk(self, m: Module, column_end: Signal, tile_end: Signal, row_last: Signal) -> Signal:
+    def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
         """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""
         x, pixels = Signal(16), Signal(24)
-        tile_x, tile_pixels = Signal(16), Signal(24)
+        block_x, block_pixels = Signal(16), Signal(24)
         valid = Signal()
         next_x, next_pixels = Signal(16), Signal(24)
         m.d.comb += [
@@ -130,31 +129,24 @@ class Emitter(wiring.Component):
         ]
         with m.If(column_end):
             m.d.sync += [x.eq(next_x), pixels.eq(next_pixels)]
-        with m.If(tile_end):
-            with m.If(row_last):
-                m.d.sync += [tile_x.eq(next_x), tile_pixels.eq(next_pixels)]
-            with m.Else():
-                m.d.sync += [x.eq(tile_x), pixels.eq(tile_pixels)]
+        with m.If(loop.step & loop.rewinds):
+            m.d.sync += [x.eq(block_x), pixels.eq(block_pixels)]
+        with m.If(loop.step & loop.block_end):
+            m.d.sync += [block_x.eq(next_x), block_pixels.eq(next_pixels)]
         with m.If(self.restart):
-            m.d.sync += [s.eq(0) for s in (x, pixels, tile_x, tile_pixels)]
+            m.d.sync += [s.eq(0) for s in (x, pixels, block_x, block_pixels)]
         return valid
 
     def _place(
-        self,
-        m: Module,
-        writing: Signal,
-        column_end: Signal,
-        tile_end: Signal,
-        row_last: Signal,
-        valid: Signal,
+        self, m: Module, writing: Signal, column_end: Signal, loop: BlockLoop, valid: Signal
     ) -> None:
-        """Bit positions in the ring: of the write, the pixel, the row tile, the column tile."""
+        """Bit positions in the ring: of the write, the pixel, the row tile, the block."""
         config = self.config
         width = (config.ring_depth * config.memory_bits - 1).bit_length()
         unit_bits = config.write_unit.bit_length() - 1
         word_bits = config.memory_bits.bit_length() - 1
-        write, pixel, tile, row_offset = (
-            Signal(width, name=n) for n in ("write_bit", "pixel_bit", "tile_bit", "row_offset")
+        write, pixel, block, row_offset = (
+            Signal(width, name=n) for n in ("write_bit", "pixel_bit", "block_bit", "row_offset")
         )
         next_pixel = self.next_pixel
         m.d.comb += [
@@ -165,20 +157,16 @@ class Emitter(wiring.Component):
             m.d.sync += write.eq(write + self.now.step_bits)
         with m.If(column_end):
             m.d.sync += [pixel.eq(next_pixel), write.eq(next_pixel + row_offset)]
-        with m.If(tile_end):
+        with m.If(column_end & loop.row_last):
+            m.d.sync += self.limit.eq(next_pixel[word_bits:])
+        with m.If(loop.step & loop.rewinds):
             next_row = row_offset + self.now.row_bits
-            m.d.sync += [pixel.eq(tile), row_offset.eq(next_row), write.eq(tile + next_row)]
-            with m.If(row_last):
-                m.d.sync += [
-                    pixel.eq(next_pixel),
-                    tile.eq(next_pixel),
-                    row_offset.eq(0),
-                    write.eq(next_pixel),
-                    self.limit.eq(next_pixel[word_bits:]),
-                ]
+            m.d.sync += [pixel.eq(block), row_offset.eq(next_row), write.eq(block + next_row)]
+        with m.If(loop.step & loop.block_end):
+            m.d.sync += [block.eq(next_pixel), row_offset.eq(0), write.eq(next_pixel)]
         with m.If(self.restart):
             begin = Cat(Const(0, word_bits), self.limit)
-            m.d.sync += [s.eq(begin) for s in (write, pixel, tile)]
+            m.d.sync += [s.eq(begin) for s in (write, pixel, block)]
             m.d.sync += row_offset.eq(0)
 
     def _select(
@@ -192,13 +180,14 @@ class Emitter(wiring.Component):
     ) -> None:
         """The bits of this write: plane left - 1 of every row, or row `step` as an element."""
         config = self.config
-        plane = Cat(column[row].bit_select((left - 1)[:3], 1) for row in range(config.dm))
+        planes = (left - 1)[: (MAX_OPERAND_BITS // config.q - 1).bit_length()]
+        plane = Cat(column[row].word_select(planes, config.q) for row in range(config.dm))
         element = Signal(ELEMENT_BITS)
         with m.Switch(step):
             for row in range(config.dm):
                 with m.Case(row):
                     m.d.comb += element.eq(column[row])
-        full_units = config.dm // config.write_unit
+        full_units = config.dm * config.q // config.write_unit
         element_units = ELEMENT_BITS // config.write_unit
         row_units = Mux(row_last, self.now.last_units, full_units)
         present = ~row_last | (step < self.now.last_rows)

@@ -16,11 +16,11 @@ FETCH = layout(FORMATS[Stage.FETCH])
 class ReadIssuer(wiring.Component):
     """Issues the bursts of one fetch instruction after the other and hands each to the unpacker.
 
-    Cycles, when nothing holds it: an instruction is taken in cycle c, its gate is passed in c+1,
-    its first burst is split in c+2 and offered in c+3; each further burst takes two cycles, each
-    further segment three, the next instruction four. The gate waits for a layer-done token, for the
-    unpacker's slot (both before the first segment), and for free lhs words (before each segment
-    that reserves some).
+    Cycles, when nothing holds it: an instruction is taken (or START seen) in cycle c, its gate is
+    passed in c+1 and its first burst offered in c+2; each further burst takes two cycles, each
+    further segment two, the next instruction three. The gate waits for a layer-done token, for the
+    unpacker's first slot (both before the first segment), and for free lhs words (before each
+    segment that reserves some).
 
     Parameters
     ----------
@@ -84,19 +84,21 @@ class ReadIssuer(wiring.Component):
                 m.d.comb += self.instructions.ready.eq(~self.start)
                 m.d.sync += [first.eq(1), segment.eq(0), passes.eq(0)]
                 with m.If(self.start):
-                    self._program(m, now, address)
+                    self._program(m, now, address, remaining)
                     m.next = "GATE"
                 with m.Elif(self.instructions.valid):
                     m.d.sync += [
                         now.eq(self.instructions.payload),
                         address.eq(self.instructions.payload.address),
+                        remaining.eq(self.instructions.payload.segment_beats),
                     ]
                     m.next = "GATE"
             with m.State("GATE"):
                 m.d.comb += [self.job.valid.eq(may_pass & first), reserve.eq(may_pass)]
+                m.d.sync += burst.eq(beats)
                 with m.If(may_pass):
-                    m.d.sync += [first.eq(0), remaining.eq(now.segment_beats)]
-                    m.next = "SPLIT"
+                    m.d.sync += first.eq(0)
+                    m.next = "OFFER"
             with m.State("SPLIT"):
                 m.d.sync += burst.eq(beats)
                 m.next = "OFFER"
@@ -110,7 +112,7 @@ class ReadIssuer(wiring.Component):
                     m.next = "SPLIT"
                     with m.If(remaining == burst):
                         m.next = "GATE"
-                        m.d.sync += segment.eq(segment + 1)
+                        m.d.sync += [segment.eq(segment + 1), remaining.eq(now.segment_beats)]
                         with m.If(segment + 1 == now.segments):
                             m.d.sync += [
                                 segment.eq(0),
@@ -121,7 +123,7 @@ class ReadIssuer(wiring.Component):
                                 m.next = "IDLE"
         return m
 
-    def _program(self, m: Module, now: data.View, address: Signal) -> None:
+    def _program(self, m: Module, now: data.View, address: Signal, remaining: Signal) -> None:
         """The instruction that START stands for: fetch the program's first words."""
         beats = self.prog_words * (INSTRUCTION_BITS // self.config.memory_bits)
         program = {
@@ -138,6 +140,7 @@ class ReadIssuer(wiring.Component):
             now.segment_beats.eq(beats),
             now.groups.eq(beats),
             address.eq(self.prog_address),
+            remaining.eq(beats),
         ]
 
     def _gate(self, m: Module, now: data.View, first: Signal) -> tuple[Signal, Signal]:

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.ram import SharedRam
+from hw.rhs_port import RhsPort
 from hw.unpack import write_layout
 
 READ_LATENCY = 2
@@ -20,6 +21,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     lhs     word of every weight bank
     rhs     word of the activation banks from `rotate` on; those below read one tile further
     valid   columns whose pixel lies inside the image
+    ones    the others see ones, not zeros
     """
     return data.StructLayout(
         {
@@ -28,6 +30,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
             "carry": unsigned(24),
             "rotate": unsigned(8),
             "valid": unsigned(config.dn),
+            "ones": unsigned(1),
         }
     )
 
@@ -38,6 +41,10 @@ class Operands(wiring.Component):
     The Dn neighbouring pixels that a column tile meets at a kernel position lie in Dn different
     banks, the first of them in bank `rotate`: so a rotator and a mask are the whole im2col, and
     each activation is stored once.
+
+    A piece of weights fills lhs_rows neighbouring banks at once. An activation bank is rhs_ways
+    block RAMs: word a is word a // rhs_ways of the (a mod rhs_ways)-th, so that a piece of that
+    many words can be written at once, wherever it begins (see RhsPort).
 
     READ_LATENCY cycles: one for the block RAM's address, one for its word. Reading a word that is
     being written is not guarded: tokens order the two.
@@ -57,8 +64,8 @@ class Operands(wiring.Component):
             {
                 "write": In(write_layout(config)),
                 "read": In(read_layout(config)),
-                "lhs": Out(data.ArrayLayout(unsigned(config.dk), config.dm)),
-                "rhs": Out(data.ArrayLayout(unsigned(config.dk), config.dn)),
+                "lhs": Out(data.ArrayLayout(unsigned(config.lhs_bits), config.dm)),
+                "rhs": Out(data.ArrayLayout(unsigned(config.rhs_bits), config.dn)),
             }
         )
 
@@ -67,50 +74,63 @@ class Operands(wiring.Component):
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
         for row in range(config.dm):
-            word = self._bank(
-                m,
-                f"lhs_{row}",
-                config.lhs_depth,
-                self.write.lhs & (self.write.bank == row),
-                read.lhs,
-            )
-            m.d.comb += self.lhs[row].eq(word)
+            self._weights(m, row, read.lhs)
+        m.submodules.port = port = RhsPort(config=config)
+        m.d.comb += port.write.eq(self.write)
         words = []
         for bank in range(config.dn):
             address = Signal(range(config.rhs_depth), name=f"rhs_address_{bank}")
             m.d.comb += address.eq(read.rhs + Mux(bank < read.rotate, read.carry, 0))
-            words.append(
-                self._bank(
-                    m,
-                    f"rhs_{bank}",
-                    config.rhs_depth,
-                    self.write.rhs & (self.write.bank == bank),
-                    address,
-                )
-            )
+            words.append(self._activations(m, bank, port, address))
         self._rotate(m, read, words)
         return m
 
-    def _bank(self, m: Module, name: str, depth: int, enable: Value, address: Signal) -> Value:
-        """A block RAM of `depth` words; returns its output."""
-        m.submodules[name] = bank = SharedRam(width=self.config.dk, depth=depth)
+    def _weights(self, m: Module, row: int, address: Signal) -> None:
+        """A weight bank: one word of every piece that holds its row."""
+        config = self.config
+        piece, place = divmod(row, config.lhs_rows)
+        bank = SharedRam(width=config.lhs_bits, depth=config.lhs_depth)
+        m.submodules[f"lhs_{row}"] = bank
         m.d.comb += [
             bank.write_address.eq(self.write.address),
-            bank.write_enable.eq(enable),
-            bank.write_data.eq(self.write.piece),
+            bank.write_enable.eq(self.write.lhs & (self.write.bank == piece)),
+            bank.write_data.eq(self.write.piece.word_select(place, config.lhs_word_bits)),
             bank.read_address.eq(address),
             bank.read_enable.eq(1),
+            self.lhs[row].eq(bank.read_data),
         ]
-        return bank.read_data
+
+    def _activations(self, m: Module, bank: int, port: RhsPort, address: Signal) -> Value:
+        """The parts of an activation bank; returns the word that was asked for."""
+        ways, bits = self.config.rhs_ways, self.config.rhs_bits
+        low = ways.bit_length() - 1
+        word = Signal(bits, name=f"rhs_word_{bank}")
+        chosen = Signal(low, name=f"rhs_part_{bank}")
+        m.d.sync += chosen.eq(address[:low])
+        with m.Switch(chosen):
+            for way in range(ways):
+                part = SharedRam(width=bits, depth=self.config.rhs_depth // ways)
+                m.submodules[f"rhs_{bank}_{way}"] = part
+                m.d.comb += [
+                    part.write_address.eq(port.address[way]),
+                    part.write_enable.eq(port.enable[way] & (port.bank == bank)),
+                    part.write_data.eq(port.data[way]),
+                    part.read_address.eq(address[low:]),
+                    part.read_enable.eq(1),
+                ]
+                with m.Case(way) if low else m.Default():
+                    m.d.comb += word.eq(part.read_data)
+        return word
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
-        """Column n sees bank (n + rotate) mod Dn, or zeros where the image ends."""
+        """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends."""
         columns = self.config.dn
-        rotate, valid = Signal.like(read.rotate), Signal(columns)
-        m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid)]
+        rotate, valid, ones = Signal.like(read.rotate), Signal(columns), Signal()
+        m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid), ones.eq(read.ones)]
+        outside = ones.replicate(self.config.rhs_bits)
         with m.Switch(rotate):
             for first in range(columns):
                 with m.Case(first):
                     for n in range(columns):
                         word = words[(n + first) % columns]
-                        m.d.comb += self.rhs[n].eq(Mux(valid[n], word, 0))
+                        m.d.comb += self.rhs[n].eq(Mux(valid[n], word, outside))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.array import Array, drain_latency
-from hw.bus.axi import INCR, lite_channels, read_channels, write_channels
+from hw.bus.axi import lite_channels
 from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
@@ -15,6 +15,7 @@ from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.fetch import ReadIssuer
 from hw.operands import READ_LATENCY, Operands
+from hw.port import Port, axi_members, connect_core
 from hw.queue import InstructionQueue
 from hw.result import SELECT_TO_CODE, Result
 from hw.ring import Ring
@@ -29,14 +30,14 @@ TOP = "bitwright_overlay"
 def latencies(config: OverlayConfig) -> Latencies:
     """The pipeline's constants, from the components that make them."""
     return Latencies(
-        issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config.dk),
+        issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config),
         requantize=SELECT_TO_CODE,
     )
 
 
 def overlay_members(config: OverlayConfig) -> dict[str, wiring.Member]:
     """Every port of the overlay."""
-    memory = {**read_channels(config.memory_bits), **write_channels(config.memory_bits)}
+    memory = axi_members(config.memory_bits)
     return {
         "aclk": In(1),
         "aresetn": In(1),
@@ -73,10 +74,8 @@ class Overlay(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.domains.sync = ClockDomain()
-        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
         config = self.config
-        m.submodules.control = control = Control(config=config)
+        control = self._domains(m)
         m.submodules.issuer = issuer = ReadIssuer(config=config)
         m.submodules.unpacker = unpacker = Unpacker(config=config)
         m.submodules.execute = execute = Execute(
@@ -89,8 +88,8 @@ class Overlay(wiring.Component):
         connect(m, issuer.job, unpacker.job)
         m.d.comb += [
             issuer.start.eq(control.start),
-            issuer.prog_address.eq(control.prog_address),
-            issuer.prog_words.eq(control.prog_words),
+            issuer.prog_address.eq(control.values["PROG_ADDR"]),
+            issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
             issuer.lhs_freed.eq(execute.lhs_freed),
             execute.lhs_token.eq(unpacker.lhs_token),
@@ -109,6 +108,22 @@ class Overlay(wiring.Component):
         self._events(m, control, execute, result)
         return m
 
+    def _domains(self, m: Module) -> Control:
+        """`host` lives from reset to reset; `sync`, all that a job uses, is cleared after it."""
+        m.domains += [ClockDomain("sync"), ClockDomain("host")]
+        control = Control(config=self.config)
+        m.submodules.control = DomainRenamer("host")(control)
+        m.d.comb += [
+            ClockSignal().eq(self.aclk),
+            ClockSignal("host").eq(self.aclk),
+            ResetSignal().eq(~self.aresetn | control.clear),
+            ResetSignal("host").eq(~self.aresetn),
+        ]
+        for name, member in lite_channels(ADDRESS_BITS).items():
+            inner, outer = getattr(control, name), getattr(self, f"s_axil_{name}")
+            m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        return control
+
     def _queues(
         self, m: Module, unpacker: Unpacker, stages: dict[Stage, ReadIssuer | Execute | Result]
     ) -> None:
@@ -126,9 +141,7 @@ class Overlay(wiring.Component):
         """Buffers, array and drain chain; the step travels with the data."""
         config = self.config
         m.submodules.operands = operands = Operands(config=config)
-        m.submodules.array = array = Array(
-            rows=config.dm, lanes=config.dk, columns=config.dn, acc_bits=config.acc_bits
-        )
+        m.submodules.array = array = Array(config=config)
         m.d.comb += [
             operands.write.eq(unpacker.write),
             operands.read.eq(execute.read),
@@ -136,10 +149,12 @@ class Overlay(wiring.Component):
             array.rhs.eq(operands.rhs),
             array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
             array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
+            array.bipolar.eq(delayed(m, execute.bipolar, READ_LATENCY, name="bipolar")),
             array.advance.eq(result.advance),
             result.load.eq(array.load),
             result.acc.eq(array.out),
             result.column_sum.eq(array.column_sum),
+            result.bipolar.eq(array.out_bipolar),
         ]
 
     def _writer(self, m: Module, result: Result) -> Writer:
@@ -162,33 +177,24 @@ class Overlay(wiring.Component):
     def _ports(
         self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer
     ) -> None:
-        """The outside names. Constants: one ID, full-width incrementing bursts, normal memory."""
-        for name, member in lite_channels(ADDRESS_BITS).items():
-            inner, outer = getattr(control, name), getattr(self, f"s_axil_{name}")
+        """The memory port. Its guards outlive the job, and tell control what goes wrong."""
+        port = Port(config=self.config)
+        m.submodules.port = DomainRenamer("host")(port)
+        connect_core(m, port, issuer=issuer, unpacker=unpacker, writer=writer)
+        for name, member in axi_members(self.config.memory_bits).items():
+            inner, outer = getattr(port, name), getattr(self, f"m_axi_{name}")
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
-        owners = {"ar": issuer, "r": unpacker, "aw": writer, "w": writer, "b": writer}
-        size = self.config.bus_bytes.bit_length() - 1
-        constants = {
-            "arsize": size,
-            "arburst": INCR,
-            "arcache": 0b0011,
-            "awsize": size,
-            "awburst": INCR,
-            "awcache": 0b0011,
-            "wstrb": (1 << self.config.bus_bytes) - 1,
-        }
-        channels = {
-            **read_channels(self.config.memory_bits),
-            **write_channels(self.config.memory_bits),
-        }
-        for name, member in channels.items():
-            outer = getattr(self, f"m_axi_{name}")
-            owner = owners[name[:2] if name[:2] in owners else name[0]]
-            if name in constants:
-                m.d.comb += outer.eq(constants[name])
-            elif hasattr(owner, name):
-                inner = getattr(owner, name)
-                m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
+        m.d.comb += [
+            port.base.eq(control.values["MEM_BASE"]),
+            port.limit.eq(control.values["MEM_LIMIT"]),
+            port.timeout.eq(control.values["TIMEOUT"]),
+            port.active.eq(control.busy),
+            port.stopping.eq(control.stopping),
+            control.fault.eq(port.fault),
+            control.timed_out.eq(port.timed_out),
+            control.bus_idle.eq(port.idle),
+            control.leftover.eq(~port.idle),
+        ]
 
     def _events(self, m: Module, control: Control, execute: Execute, result: Result) -> None:
         """What the counters count."""

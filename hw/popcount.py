@@ -1,6 +1,8 @@
-"""Pipelined population count."""
+"""Pipelined adder trees, the population count among them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
@@ -10,21 +12,36 @@ LEVELS_PER_STAGE = 2
 """Adder levels between two registers."""
 
 
-def levels(lanes: int) -> int:
-    """Adder levels of a binary tree over `lanes` bits."""
-    return (lanes - 1).bit_length()
+def levels(terms: int) -> int:
+    """Adder levels of a binary tree over `terms` numbers."""
+    return (terms - 1).bit_length()
 
 
-def stages(lanes: int) -> int:
-    """Register stages of `Popcount`, the input not counted: at least one."""
-    return max(1, -(-levels(lanes) // LEVELS_PER_STAGE))
+def stages(terms: int) -> int:
+    """Register stages of `registered_sum`: at least one."""
+    return max(1, -(-levels(terms) // LEVELS_PER_STAGE))
+
+
+def registered_sum(m: Module, terms: Sequence[Value], *, name: str) -> Value:
+    """The sum of `terms`, all signed or all unsigned, `stages(len(terms))` cycles later.
+
+    A binary tree of adders with registers between levels: never `sum(terms)`, which yosys turns
+    into one badly mapped macro cell, nor a linear chain.
+    """
+    row = list(terms)
+    for stage in range(stages(len(terms))):
+        for _ in range(LEVELS_PER_STAGE):
+            row = [a + b for a, b in zip(row[::2], row[1::2], strict=False)] + (
+                [row[-1]] if len(row) % 2 else []
+            )
+        registers = [Signal(v.shape(), name=f"{name}_{stage}_{i}") for i, v in enumerate(row)]
+        m.d.sync += [r.eq(v) for r, v in zip(registers, row, strict=True)]
+        row = list[Value](registers)
+    return row[0]
 
 
 class Popcount(wiring.Component):
     """count = number of ones in `bits`, `stages(lanes)` cycles later.
-
-    A binary tree of adders with registers between levels: never `sum(bits)`, which yosys turns into
-    one badly mapped macro cell, nor a linear chain.
 
     Parameters
     ----------
@@ -47,14 +64,5 @@ class Popcount(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row: list[Value] = list(self.bits)
-        for stage in range(stages(self.lanes)):
-            for _ in range(LEVELS_PER_STAGE):
-                row = [a + b for a, b in zip(row[::2], row[1::2], strict=False)] + (
-                    [row[-1]] if len(row) % 2 else []
-                )
-            registers = [Signal(len(v), name=f"sum_{stage}_{i}") for i, v in enumerate(row)]
-            m.d.sync += [r.eq(v) for r, v in zip(registers, row, strict=True)]
-            row = list(registers)
-        m.d.comb += self.count.eq(row[0])
+        m.d.comb += self.count.eq(registered_sum(m, list(self.bits), name="sum"))
         return m

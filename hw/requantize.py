@@ -20,7 +20,7 @@ class Requantizer(wiring.Component):
     """y = clip((acc * M + B) >> n, lo, hi), acc = 2 * acc - column_sum when bipolar.
 
     REQUANTIZE_LATENCY cycles, one result a cycle. Rounding is half-up and free: B contains 2^(n-1).
-    Products and sums are exact for acc_bits <= 32; `shift`, `lo`, `hi` and `bipolar` must be stable
+    Products and sums are exact for acc_bits <= 32; `shift`, `lo` and `hi` must be stable
     while results are under way.
 
     Parameters

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.emit import Emitter
@@ -13,7 +14,7 @@ from hw.ram import SharedRam
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 from hw.ring import ring_layout
 from hw.unpack import write_layout
-from ir.isa import FORMATS, Stage, layout
+from ir.isa import ENTRY_BITS, FORMATS, Stage, layout
 
 RESULT = layout(FORMATS[Stage.RESULT])
 
@@ -31,7 +32,7 @@ class Result(wiring.Component):
     -------
     instructions : In(stream)       from the result queue
     write : In(write_layout)        requantizer parameters
-    load : In(1), advance : Out(1), acc : In, column_sum : In       the array's drain chain
+    load : In(1), advance : Out(1), acc : In, column_sum, bipolar : In       the array's drain chain
     ring_take : In(1), ring_words : In(16), ring_room : Out(1)   reservations by the execute stage
     done : Out(1)                   the layer's last write is answered
     finished : Out(1)               and it was the program's last layer
@@ -45,6 +46,7 @@ class Result(wiring.Component):
     advance: Signal
     acc: data.View
     column_sum: Signal
+    bipolar: Signal
     ring_take: Signal
     ring_words: Signal
     ring_room: Signal
@@ -67,6 +69,7 @@ class Result(wiring.Component):
                 "advance": Out(1),
                 "acc": In(data.ArrayLayout(signed(config.acc_bits), config.dm)),
                 "column_sum": In(signed(config.acc_bits)),
+                "bipolar": In(1),
                 "ring_take": In(1),
                 "ring_words": In(16),
                 "ring_room": Out(1),
@@ -124,22 +127,24 @@ class Result(wiring.Component):
     def _drain(self, m: Module, now: data.View, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
-        active, column, cycle, row = Signal(), Signal(8), Signal(8), Signal(16)
+        active, column, cycle = Signal(), Signal(8), Signal(8)
         param_row = Signal(16)
+        m.submodules.loop = loop = BlockLoop()
+        connect_loops(m, loop, now)
         column_end = cycle + 1 == now.period
-        tile_end = active & column_end & (column + 1 == now.columns)
         selects = active & (cycle < config.row_groups)
-        m.d.comb += self.advance.eq(active & column_end)
+        m.d.comb += [
+            self.advance.eq(active & column_end),
+            loop.step.eq(active & column_end & (column + 1 == now.columns)),
+        ]
         with m.If(active):
             m.d.sync += cycle.eq(Mux(column_end, 0, cycle + 1))
             with m.If(column_end):
                 m.d.sync += column.eq(column + 1)
-        with m.If(tile_end):
-            m.d.sync += [
-                active.eq(0),
-                row.eq(Mux(row + 1 == now.row_tiles, 0, row + 1)),
-                param_row.eq(Mux(row + 1 == now.row_tiles, 0, param_row + config.row_groups)),
-            ]
+        with m.If(loop.step):
+            m.d.sync += active.eq(0)
+            with m.If(loop.row_change):
+                m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + config.row_groups))
         with m.If(self.load):
             m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
 
@@ -157,13 +162,16 @@ class Result(wiring.Component):
         """R requantizers; lane r serves rows r, r + R, ... of the tile, in order of the groups."""
         config = self.config
         lanes = config.requant_lanes
+        bipolar = Signal()
+        m.d.sync += bipolar.eq(self.bipolar)
         for lane in range(lanes):
+            piece, place = divmod(lane, config.param_lanes)
             table = SharedRam(width=PARAM_LAYOUT.size, depth=config.table_depth)
             m.submodules[f"params_{lane}"] = table
             m.d.comb += [
                 table.write_address.eq(self.write.address),
-                table.write_data.eq(self.write.piece),
-                table.write_enable.eq(self.write.params & (self.write.bank == lane)),
+                table.write_data.eq(self.write.piece.word_select(place, ENTRY_BITS)),
+                table.write_enable.eq(self.write.params & (self.write.bank == piece)),
                 table.read_address.eq(param_address),
                 table.read_enable.eq(1),
             ]
@@ -179,7 +187,7 @@ class Result(wiring.Component):
                 unit.acc.eq(acc),
                 unit.column_sum.eq(column_sum),
                 unit.param.eq(table.read_data),
-                unit.bipolar.eq(now.bipolar),
+                unit.bipolar.eq(bipolar),
                 unit.shift.eq(now.shift),
                 unit.lo.eq(now.lo),
                 unit.hi.eq(now.hi),

@@ -14,7 +14,7 @@ ELEMENT_BITS = 32
 
 def write_bits(config: OverlayConfig) -> int:
     """Widest ring write: the rows of a tile and the padding up to a byte, or a 32-bit element."""
-    return max(config.dm + 8 - config.write_unit, ELEMENT_BITS)
+    return max(config.dm * config.q + 8 - config.write_unit, ELEMENT_BITS)
 
 
 def units_per_word(config: OverlayConfig) -> int:

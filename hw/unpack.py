@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.fetch import FETCH
 from hw.gearbox import Gearbox
+from hw.raster import Raster
 from ir.isa import ENTRY_BITS, INSTRUCTION_BITS, Kind, Stage
+
+JOB_SLOTS = 3
+"""Fetches whose bursts may be under way behind the one being unpacked: short ones need several to
+hide the latency of the memory."""
+
+SLOT_BITS = (4, 8, 16, 32)
+"""Bits that a pixel's plane may take in a packed word."""
+
+SPAN_BITS = (15 * max(SLOT_BITS) // min(SLOT_BITS)).bit_length()
+"""Of the length of a packed word in the smallest slots: a window has at most 15 pixels."""
+
+PLANE_BITS = 3
+"""Of the number of a plane: digits are at most 8."""
+
+
+def piece_grain(config: OverlayConfig) -> int:
+    """8 if every piece is whole bytes, apart from strings of equal pieces of 1, 2 or 4 bits."""
+    return 1 if config.rhs_bits % 8 or config.lhs_word_bits % 8 else 8
 
 
 def piece_bits(config: OverlayConfig) -> int:
-    """Longest piece: a padded word of digits, a table entry, or a bus word of the program."""
-    return max(-(-config.dk // 8) * 8 + (7 if config.dk % 8 else 0), ENTRY_BITS, config.memory_bits)
+    """Longest piece: words of digits and padding to a byte, table entries, or a bus word."""
+    return max(
+        config.lhs_rows * config.lhs_word_bits,
+        config.rhs_ways * config.rhs_bits + (7 if config.rhs_bits % 8 else 0),
+        config.param_lanes * ENTRY_BITS,
+        config.memory_bits,
+    )
 
 
 def write_layout(config: OverlayConfig) -> data.StructLayout:
-    """A piece on its way to a buffer, one cycle after it left the gearbox."""
+    """A piece on its way to a buffer, one cycle after it left the gearbox.
+
+    lhs ... rows    which buffer it is for
+    bank            number of the piece in its group (lhs, params), or the activation bank
+    address         of its word, or of the first of its words
+    words           rhs: which of the words it holds
+    slot            rhs: one-hot index into SLOT_BITS for a piece that enters a packed word, else 0
+    plane, first    rhs, slot: whose word; the row's first position
+    span            rhs, slot: bits of a packed word, in slots of the smallest size
+    """
+    depth = max(config.lhs_depth, config.rhs_depth, config.table_depth)
     return data.StructLayout(
         {
             "lhs": unsigned(1),
             "rhs": unsigned(1),
             "params": unsigned(1),
             "taps": unsigned(1),
+            "rows": unsigned(1),
             "bank": unsigned(8),
-            "address": unsigned(24),
+            "address": unsigned((depth - 1).bit_length()),
+            "words": unsigned(config.rhs_ways),
+            "slot": unsigned(len(SLOT_BITS)),
+            "plane": unsigned(PLANE_BITS),
+            "first": unsigned(1),
+            "span": unsigned(SPAN_BITS),
             "piece": unsigned(piece_bits(config)),
         }
     )
@@ -35,13 +75,18 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
 class Unpacker(wiring.Component):
     """Cuts the read data of each fetch instruction into pieces and addresses them.
 
-    Pieces come in groups (`chunks` pieces, the last of them `tail_bits` long), groups in units.
-    What a unit is depends on the kind: a row tile (lhs), a pixel (rhs). Pixels are spread over the
-    Dn banks by their flat index on a grid of the layer's virtual width, one such grid for each of
-    the stride^2 phases, so that the Dn neighbours which a column tile needs at any kernel position
-    lie in Dn different banks.
+    Pieces come in groups (`chunks` pieces, the last of them `tail_bits` long), groups in units:
 
-    One piece a cycle; one idle cycle between instructions.
+    kind      unit       group             piece
+    lhs       row tile   word of all rows  the words of lhs_rows rows (the last: of what is left)
+    rhs       position   plane             rhs_ways words (the last: tail_words)
+    params    table      row               param_lanes entries
+    others    table      entry             an entry, or a bus word of the program
+
+    Where activations go is `Raster`'s. A position beyond the tensor takes nothing from the bus.
+
+    One piece a cycle, across instructions too. JOB_SLOTS instructions wait; each moves on a cycle
+    after the slot ahead of it has become free, and the first while the last piece leaves.
 
     Members
     -------
@@ -49,7 +94,7 @@ class Unpacker(wiring.Component):
     rdata, rvalid, rready             the read data channel
     write : Out(write_layout)         registered, to the operand buffers and tables
     queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
-    lhs_token, rhs_token : Out(1)     a row tile, or Dn pixels (or the last), left the gearbox
+    lhs_token, rhs_token : Out(1)     a row tile, or Dn places (see Raster), left the gearbox
     """
 
     job: stream.Interface
@@ -82,29 +127,35 @@ class Unpacker(wiring.Component):
         m.submodules.gearbox = box = Gearbox(
             memory_bits=config.memory_bits,
             piece_bits=piece_bits(config),
-            grain=1 if config.dk % 8 else 8,
+            grain=piece_grain(config),
         )
-        slot, full = Signal(FETCH), Signal()
-        now, busy = Signal(FETCH), Signal()
-        m.d.comb += self.job.ready.eq(~full)
-        with m.If(self.job.valid & self.job.ready):
-            m.d.sync += [slot.eq(self.job.payload), full.eq(1)]
-        with m.If(full & ~busy):
-            m.d.sync += [now.eq(slot), busy.eq(1), full.eq(0)]
+        m.submodules.raster = raster = Raster(config=config)
+        now, busy, unit_end = Signal(FETCH), Signal(), Signal()
+        self._slots(m, now, busy, unit_end, raster)
 
         chunk, group, unit = Signal(16), Signal(24), Signal(24)
-        chunk_end, group_end, unit_end = Signal(), Signal(), Signal()
-        is_lhs = now.kind == Kind.LHS
+        last, chunk_end, group_end = Signal(), Signal(), Signal()
+        is_lhs, is_rhs = Signal(), Signal()
+        length = Mux(last, now.tail_bits, now.piece_bits)
         m.d.comb += [
+            is_lhs.eq(now.kind == Kind.LHS),
+            is_rhs.eq(now.kind == Kind.RHS),
+            last.eq(chunk + 1 == now.chunks),
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
             box.enable.eq(busy),
-            box.length.eq(Mux(chunk + 1 == now.chunks, now.tail_bits, now.piece_bits)),
-            chunk_end.eq(box.emit & (chunk + 1 == now.chunks)),
+            box.length.eq(Mux(is_rhs & raster.beyond, 0, length)),
+            chunk_end.eq(box.emit & last),
             group_end.eq(chunk_end & (group + 1 == now.groups)),
             unit_end.eq(group_end & (unit + 1 == now.units)),
             box.flush.eq(unit_end | (group_end & is_lhs)),
+            raster.piece.eq(box.emit & is_rhs),
+            raster.plane.eq(chunk_end & is_rhs),
+            raster.pixel.eq(group_end & is_rhs),
+            raster.end.eq(unit_end & is_rhs),
+            self.rhs_token.eq(raster.token),
+            self.lhs_token.eq(group_end & is_lhs),
         ]
         with m.If(box.emit):
             m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
@@ -112,18 +163,39 @@ class Unpacker(wiring.Component):
             m.d.sync += group.eq(Mux(group_end, 0, group + 1))
         with m.If(group_end):
             m.d.sync += unit.eq(Mux(unit_end, 0, unit + 1))
-        with m.If(unit_end):
-            m.d.sync += busy.eq(0)
 
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
-        bank, address = self._pixel(m, now, box.emit, group_end, unit_end)
-        self._outputs(m, now, box, chunk, group, lhs_address, bank, address)
-        m.d.comb += self.lhs_token.eq(group_end & is_lhs)
+        self._tables(m, now, box, chunk, group, lhs_address)
+        self._activations(m, now, box, raster, group, last)
+        self._program(m, now, box, group)
         return m
 
-    def _outputs(
+    def _slots(self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster) -> None:
+        """Registers in a row: no multiplexer stands between them."""
+        slots = [Signal(FETCH, name=f"slot_{index}") for index in range(JOB_SLOTS)]
+        full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
+        m.d.comb += [
+            self.job.ready.eq(~full[0]),
+            moves[0].eq(self.job.valid & ~full[0]),
+            begin.eq(full[-1] & (~busy | done)),
+            raster.now.eq(now),
+            raster.load.eq(begin),
+            raster.inner.eq(slots[-1].inner),
+        ]
+        m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
+        leaves = Cat(moves[1:], begin)
+        m.d.sync += full.eq((full & ~leaves) | moves)
+        for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
+            with m.If(move):
+                m.d.sync += slot.eq(source)
+        with m.If(done):
+            m.d.sync += busy.eq(0)
+        with m.If(begin):
+            m.d.sync += [now.eq(slots[-1]), busy.eq(1)]
+
+    def _tables(
         self,
         m: Module,
         now: data.View,
@@ -131,108 +203,58 @@ class Unpacker(wiring.Component):
         chunk: Signal,
         group: Signal,
         lhs_address: Signal,
-        bank: Signal,
-        address: Signal,
     ) -> None:
-        """Registered write port: which buffer, which bank, where."""
+        """Registered write port: which buffer, and where in the weight banks and tables."""
         write = self.write
         m.d.sync += [
             write.lhs.eq(box.emit & (now.kind == Kind.LHS)),
-            write.rhs.eq(box.emit & (now.kind == Kind.RHS)),
             write.params.eq(box.emit & (now.kind == Kind.PARAMS)),
             write.taps.eq(box.emit & (now.kind == Kind.TAPS)),
+            write.rows.eq(box.emit & (now.kind == Kind.ROWS)),
             write.piece.eq(box.piece),
             write.bank.eq(chunk),
             write.address.eq(now.base + group),
         ]
-        with m.Switch(now.kind):
-            with m.Case(Kind.LHS):
-                m.d.sync += write.address.eq(lhs_address)
-            with m.Case(Kind.RHS):
-                m.d.sync += [write.bank.eq(bank), write.address.eq(address)]
-        beats = INSTRUCTION_BITS // self.config.memory_bits
-        header, destination = Signal(), Signal(2)
-        m.d.comb += [
-            header.eq(group[: (beats - 1).bit_length()] == 0),
-            destination.eq(Mux(header, box.piece[:2], destination_register := Signal(2))),
-        ]
-        with m.If(box.emit):
-            m.d.sync += destination_register.eq(destination)
-        to_queue = box.emit & (now.kind == Kind.PROGRAM)
-        m.d.sync += [
-            self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
-        ]
+        with m.If(now.kind == Kind.LHS):
+            m.d.sync += write.address.eq(lhs_address)
 
-    def _pixel(
-        self, m: Module, now: data.View, emit: Signal, pixel_end: Signal, tensor_end: Signal
-    ) -> tuple[Signal, Signal]:
-        """Bank and address of an activation piece: a walk over the tensor in raster order."""
-        columns = self.config.dn
-        x, px, py = Signal(16), Signal(4), Signal(4)
-        bank, words = Signal(range(columns)), Signal(24)
-        row_bank, row_words = Signal(range(columns)), Signal(24)
-        phase, phase_row, inner = Signal(24), Signal(24), Signal(24)
-        tile_pixel = Signal(range(columns))
-        is_rhs = now.kind == Kind.RHS
-        address = Signal(24)
-        m.d.comb += address.eq(phase + words + inner)
-        with m.If(emit):
-            m.d.sync += inner.eq(inner + 1)
-        with m.If(pixel_end & is_rhs):
-            m.d.sync += [inner.eq(0), x.eq(x + 1), px.eq(px + 1), phase.eq(phase + now.phase_words)]
-            with m.If(px + 1 == now.stride):
-                m.d.sync += [px.eq(0), phase.eq(phase_row), bank.eq(bank + 1)]
-                with m.If(bank == columns - 1):
-                    m.d.sync += [bank.eq(0), words.eq(words + now.tile_stride)]
-            with m.If(x + 1 == now.width):
-                self._next_row(
-                    m, now, (x, px, py), (bank, words), (row_bank, row_words), (phase, phase_row)
-                )
-        m.d.comb += self.rhs_token.eq(
-            pixel_end & is_rhs & ((tile_pixel == columns - 1) | tensor_end)
-        )
-        with m.If(pixel_end & is_rhs):
-            m.d.sync += tile_pixel.eq(Mux(self.rhs_token, 0, tile_pixel + 1))
-        with m.If(tensor_end):
-            m.d.sync += [
-                s.eq(0)
-                for s in (x, px, py, bank, words, row_bank, row_words, phase, phase_row, inner)
-            ]
-        return bank, address
-
-    def _next_row(
+    def _activations(
         self,
         m: Module,
         now: data.View,
-        place: tuple[Signal, Signal, Signal],
-        pixel: tuple[Signal, Signal],
-        row: tuple[Signal, Signal],
-        phases: tuple[Signal, Signal],
+        box: Gearbox,
+        raster: Raster,
+        group: Signal,
+        last: Signal,
     ) -> None:
-        """At a row's end: the next row of phases, or a step of the virtual width in the first."""
-        x, px, py = place
-        (bank, words), (row_bank, row_words), (phase, phase_row) = pixel, row, phases
-        columns = self.config.dn
-        total = Signal(range(2 * columns + 256))
-        next_bank, next_words = Signal.like(bank), Signal.like(words)
-        m.d.comb += total.eq(row_bank + now.pitch_banks)
-        with m.If(py + 1 != now.stride):
-            m.d.comb += [next_bank.eq(row_bank), next_words.eq(row_words)]
-            next_phase = phase_row + now.phase_row_words
-            m.d.sync += [py.eq(py + 1), phase_row.eq(next_phase), phase.eq(next_phase)]
-        with m.Else():
-            wraps = Signal()
-            m.d.comb += [
-                wraps.eq(total >= columns),
-                next_bank.eq(Mux(wraps, total - columns, total)),
-                next_words.eq(row_words + now.pitch_words + Mux(wraps, now.tile_stride, 0)),
-            ]
-            m.d.sync += [py.eq(0), phase_row.eq(0), phase.eq(0)]
+        """The same for activations: only some positions of a packed row hold a word."""
+        write, is_rhs = self.write, now.kind == Kind.RHS
+        enters = box.emit & is_rhs & (now.window != 0)
+        slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
-            x.eq(0),
-            px.eq(0),
-            bank.eq(next_bank),
-            words.eq(next_words),
-            row_bank.eq(next_bank),
-            row_words.eq(next_words),
+            write.rhs.eq(box.emit & is_rhs & ~raster.hold),
+            write.slot.eq(Mux(enters, slots, 0)),
+            write.plane.eq(group),
+            write.span.eq(now.window * now.slot_bits[SLOT_BITS[0].bit_length() - 1 :]),
+            write.first.eq(raster.first),
+            write.words.eq(
+                Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
+            ),
+        ]
+        with m.If(is_rhs):
+            m.d.sync += [write.bank.eq(raster.bank), write.address.eq(raster.address)]
+
+    def _program(self, m: Module, now: data.View, box: Gearbox, group: Signal) -> None:
+        """Bus words of instructions: the first of each says which queue they are for."""
+        beats = INSTRUCTION_BITS // self.config.memory_bits
+        header, destination, held = Signal(), Signal(2), Signal(2)
+        m.d.comb += [
+            header.eq(group[: (beats - 1).bit_length()] == 0),
+            destination.eq(Mux(header, box.piece[:2], held)),
+        ]
+        with m.If(box.emit):
+            m.d.sync += held.eq(destination)
+        to_queue = box.emit & (now.kind == Kind.PROGRAM)
+        m.d.sync += [
+            self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]

@@ -1,8 +1,8 @@
 """IntegerGraph: a quantized network in integers alone.
 
 ``golden.py`` gives each node its meaning, ``verify.py`` the rules it keeps, ``codegen`` its place
-on the device. A *layer* of the device is a Conv or MatMul together with the Requantize that reads
-its accumulators; it carries the name of the Conv or MatMul.
+on the device. A *layer* is a node that makes sums together with the rule that reads them; it
+carries the name of the former.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,23 @@ from ir.nodes import (
     MAX_SHIFT,
     MULTIPLIER,
     OFFSET,
+    Add,
+    AveragePool,
+    Concat,
     Conv,
+    GlobalAveragePool,
     Linear,
     MatMul,
+    MaxPool,
     Node,
     Requantize,
+    Rule,
+    Sums,
     Tensor,
-    accumulator_range,
-    output_shape,
+    Threshold,
 )
 from ir.precision import Precision
+from ir.shapes import accumulator_range, output_shape, sums_range
 from ir.verify import verify_graph
 
 __all__ = [
@@ -30,25 +37,34 @@ __all__ = [
     "MAX_SHIFT",
     "MULTIPLIER",
     "OFFSET",
+    "Add",
+    "AveragePool",
+    "Concat",
     "Conv",
+    "GlobalAveragePool",
     "IntegerGraph",
     "Layer",
     "Linear",
     "MatMul",
+    "MaxPool",
     "Node",
     "Requantize",
+    "Rule",
+    "Sums",
     "Tensor",
+    "Threshold",
     "accumulator_range",
     "output_shape",
+    "sums_range",
 ]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What one job of the overlay computes: the sums and what is written of them."""
+    """Sums, and the rule that makes codes of them."""
 
-    linear: Linear
-    requantize: Requantize
+    linear: Sums
+    requantize: Rule
 
     @property
     def name(self) -> str:
@@ -56,9 +72,14 @@ class Layer:
         return self.linear.name
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors it reads."""
+        return self.linear.inputs
+
+    @property
     def input(self) -> str:
-        """Name of the tensor it reads."""
-        return self.linear.input
+        """Name of the first tensor it reads."""
+        return self.linear.inputs[0]
 
     @property
     def output(self) -> str:
@@ -87,13 +108,17 @@ class IntegerGraph:
 
     def layers(self) -> list[Layer]:
         """The layers in running order. The graph must be verified."""
-        readers = {node.input: node for node in self.nodes if isinstance(node, Requantize)}
-        linear = [node for node in self.nodes if not isinstance(node, Requantize)]
-        return [Layer(linear=node, requantize=readers[node.output]) for node in linear]
+        rules = {node.input: node for node in self.nodes if isinstance(node, Rule)}
+        return [
+            Layer(linear=node, requantize=rules[node.output])
+            for node in self.nodes
+            if isinstance(node, Sums)
+        ]
 
     def layer_precisions(self) -> dict[str, tuple[Precision, Precision]]:
-        """{layer: (weights, input activations)} in running order."""
+        """{layer with weights: (weights, input activations)} in running order."""
         return {
             layer.name: (layer.linear.precision, self.tensors[layer.input].precision)
             for layer in self.layers()
+            if isinstance(layer.linear, Linear)
         }

@@ -1,14 +1,16 @@
 """graph.json: an IntegerGraph as a file, whole or not at all; read without trusting it."""
 
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from ir.errors import BitwrightError, ConfigError, shorten
 from ir.files import read_json, write_json
 from ir.graph import IntegerGraph
-from ir.nodes import Conv, MatMul, Node, Requantize, Tensor
+from ir.nodes import Node, Tensor
 from ir.precision import precision_from_dict
 
 FORMAT = "bitwright graph 1"
@@ -62,28 +64,24 @@ def graph_from_dict(data: Any) -> IntegerGraph:
 
 
 def _node_to_dict(node: Node) -> dict[str, Any]:
-    common = {"kind": type(node).__name__, "name": node.name}
-    common |= {"input": node.input, "output": node.output}
-    if isinstance(node, Requantize):
-        rule = {"multiplier": node.multiplier, "offset": node.offset, "shift": node.shift}
-        return common | rule | {"lo": node.lo, "hi": node.hi}
-    common |= {"weight": node.weight, "precision": node.precision.to_dict()}
-    if isinstance(node, Conv):
-        common |= {"stride": node.stride, "padding": node.padding}
-    return common
+    """A node's fields by name; nodes hold plain values, arrays and one precision."""
+    values = {field.name: getattr(node, field.name) for field in fields(node)}
+    if "precision" in values:
+        values["precision"] = values["precision"].to_dict()
+    return {"kind": type(node).__name__} | values
 
 
 def _node_from_dict(data: dict[str, Any]) -> Node:
-    ends = (str(data["name"]), str(data["input"]), str(data["output"]))
-    if data["kind"] == "Requantize":
-        clip = (int(data["shift"]), int(data["lo"]), int(data["hi"]))
-        return Requantize(*ends, _integers(data["multiplier"]), _integers(data["offset"]), *clip)
-    weight, precision = _integers(data["weight"]), precision_from_dict(data["precision"])
-    if data["kind"] == "MatMul":
-        return MatMul(*ends, weight, precision)
-    if data["kind"] == "Conv":
-        return Conv(*ends, weight, precision, int(data["stride"]), int(data["padding"]))
-    raise ConfigError(f"unknown kind of node {shorten(data['kind'])}")
+    """Fields that have a default may be missing: older files lack those that came later."""
+    if data["kind"] not in _KINDS:
+        raise ConfigError(f"unknown kind of node {shorten(data['kind'])}")
+    kind = _KINDS[data["kind"]]
+    given = {
+        field.name: _READERS[field.name](data[field.name])
+        for field in fields(kind)
+        if field.name in data or field.default is MISSING
+    }
+    return kind(**given)
 
 
 def _tensor_from_dict(data: dict[str, Any]) -> Tensor:
@@ -99,3 +97,53 @@ def _integers(values: Any) -> np.ndarray:
     if array.dtype != np.int64:
         raise ValueError(f"integers expected, not {array.dtype}")
     return array
+
+
+def _inputs(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple):
+        raise ValueError("a list of tensor names expected")
+    return tuple(str(value) for value in values)
+
+
+def _padding(value: Any) -> int | tuple[int, int, int, int]:
+    if isinstance(value, list | tuple):
+        top, left, bottom, right = (int(side) for side in value)
+        return (top, left, bottom, right)
+    return int(value)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    rows, columns = (int(value) for value in values)
+    return (rows, columns)
+
+
+def _row_bits(values: Any) -> tuple[int, ...] | None:
+    return None if values is None else tuple(int(value) for value in values)
+
+
+_KINDS: dict[str, type[Node]] = {kind.__name__: kind for kind in get_args(Node)}
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "name": str,
+    "input": str,
+    "inputs": _inputs,
+    "output": str,
+    "weight": _integers,
+    "precision": precision_from_dict,
+    "stride": int,
+    "padding": _padding,
+    "dilation": int,
+    "groups": int,
+    "pad_value": int,
+    "row_bits": _row_bits,
+    "kernel": _pair,
+    "multiplier": _integers,
+    "offset": _integers,
+    "shift": int,
+    "lo": int,
+    "hi": int,
+    "thresholds": _integers,
+    "sign": _integers,
+    "base": int,
+    "step": int,
+}

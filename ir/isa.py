@@ -42,6 +42,7 @@ class Kind(enum.IntEnum):
     PARAMS = 2
     TAPS = 3
     PROGRAM = 4
+    ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,42 +70,59 @@ _STAGE = {"stage": _f(2, "queue: 0 fetch, 1 execute, 2 result")}
 FORMATS: dict[Stage, dict[str, Field]] = {
     Stage.FETCH: {
         **_STAGE,
-        "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program"),
+        "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program, 5 rows"),
         "wait_done": _f(1, "take one layer-done token before the first burst"),
         "address": _f(ADDRESS_BITS, "byte address of the first segment, on a bus word"),
         "segments": _f(16, "contiguous segments; the lhs space is checked before each"),
         "segment_beats": _f(24, "bus words of a segment"),
         "repeats": _f(24, "passes over all segments (weights that do not stay on the chip)"),
         "reserve": _f(24, "lhs: words of each bank that a segment fills"),
-        "units": _f(24, "units to unpack: row tiles, pixels, or one"),
+        "units": _f(24, "units to unpack: row tiles, pixels (window: positions), or one"),
         "groups": _f(24, "groups of pieces in a unit: planes of a pixel, or words of a row tile"),
         "chunks": _f(16, "pieces in a group"),
         "piece_bits": _f(12, "bits of each piece but a group's last"),
         "tail_bits": _f(12, "bits of a group's last piece"),
+        "tail_words": _f(5, "rhs: words of a group's last piece; the others fill rhs_ways words"),
         "base": _f(16, "params, taps: first table entry"),
         "width": _f(16, "rhs: pixels in a row of the tensor"),
         "stride": _f(4, "rhs: stride of the layer; pixels are sorted into stride^2 phases"),
-        "phase_words": _f(24, "rhs: distance of two phases in a bank"),
+        "phase_words": _f(24, "rhs: distance of two phases in a bank; 0 with a window"),
         "phase_row_words": _f(24, "rhs: distance of two rows of phases: stride * phase_words"),
         "tile_stride": _f(24, "rhs: words of a pixel in its bank"),
         "pitch_banks": _f(8, "rhs: virtual row width mod Dn"),
         "pitch_words": _f(24, "rhs: (virtual row width div Dn) * tile_stride"),
+        "plane_words": _f(16, "rhs: words from one plane of a pixel to the next, on the chip"),
+        "inner": _f(16, "rhs: where in each plane's words this tensor's begin (concatenation)"),
+        "keep": _f(1, "rhs: the next rhs fetch goes on where this one ends"),
+        "silent": _f(1, "rhs: gives no tokens; another tensor of the same pixels follows"),
+        "window": _f(4, "rhs: kernel columns packed into a word, 0 for none"),
+        "slot_bits": _f(6, "rhs, window: bits of a pixel's plane in a word, 4, 8, 16 or 32"),
+        "window_first": _f(4, "rhs, window: position x with which a row's first word is complete"),
+        "pushes": _f(16, "rhs, window: positions of a row, zeros at its right end included"),
+        "hash": _f(32, "fingerprint of the overlay the program was made for"),
     },
     Stage.EXECUTE: {
         **_STAGE,
         "row_tiles": _f(16, "Tm, the inner tile loop"),
         "col_tiles": _f(24, "Tn, the outer tile loop"),
-        "w_bits": _f(4, "digit-planes of the weights"),
-        "a_bits": _f(4, "digit-planes of the activations"),
-        "w_signed": _f(1, "top weight plane counts negative"),
-        "a_signed": _f(1, "top activation plane counts negative"),
+        "block_first": _f(16, "column tiles of the first block"),
+        "block": _f(16, "column tiles of each further block"),
+        "row_table": _f(1, "digits, coding and word offset come from the row table"),
+        "row_base": _f(16, "first entry in the row table"),
+        "w_digits": _f(4, "digit-planes of the weights"),
+        "a_digits": _f(4, "digit-planes of the activations"),
+        "w_signed": _f(1, "the weights' top digit is signed"),
+        "a_signed": _f(1, "the activations' top digit is signed"),
+        "w_bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
+        "pad_ones": _f(1, "outside the image all digits are ones instead of zeros"),
         "taps": _f(16, "kernel positions"),
+        "tap_table": _f(1, "the tap table is used; else there is one tap, all zeros"),
         "tap_base": _f(16, "first entry in the tap table"),
         "chunks": _f(16, "words of Dk channels at a kernel position"),
         "k_words": _f(24, "Tk = taps * chunks"),
-        "lhs_words": _f(24, "words of a row tile in an lhs bank: w_bits * Tk"),
         "lhs_stream": _f(1, "weights come anew for every column tile"),
         "tile_stride": _f(24, "rhs words from one column tile to the next"),
+        "plane_words": _f(16, "rhs words from one plane of a pixel to the next"),
         "in_height": _f(16, "rows of the input tensor"),
         "in_width": _f(16, "columns of the input tensor"),
         "stride": _f(4, "stride of the layer"),
@@ -121,6 +139,8 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         **_STAGE,
         "row_tiles": _f(16, "Tm, the inner tile loop"),
         "col_tiles": _f(24, "Tn, the outer tile loop"),
+        "block_first": _f(16, "column tiles of the first block"),
+        "block": _f(16, "column tiles of each further block"),
         "columns": _f(8, "array columns drained of each tile"),
         "period": _f(8, "cycles a column"),
         "elements": _f(1, "write 32-bit elements instead of digit-planes"),
@@ -135,7 +155,6 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "pixels": _f(24, "pixels of the output tensor"),
         "ring_words": _f(16, "as in the execute instruction"),
         "param_base": _f(16, "first requantizer parameter row"),
-        "bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
         "shift": _f(6, "right shift of the requantizer"),
         "lo": _f(32, "smallest output code", signed=True),
         "hi": _f(32, "largest output code", signed=True),
@@ -158,8 +177,15 @@ PARAM: dict[str, Field] = {
 }
 """An entry of the requantizer table, one for each output channel."""
 
+ROW: dict[str, Field] = {
+    "digits": _f(4, "digit-planes of the row tile's weights"),
+    "bipolar": _f(1, "they are {-1,+1}"),
+    "offset": _f(24, "rhs words to add: which channels of a pixel the row tile reads"),
+}
+"""An entry of the row table: how the row tiles of a layer differ."""
+
 ENTRY_BITS = 64
-"""Tap and requantizer entries lie on 64-bit boundaries in memory."""
+"""Tap, row and requantizer entries lie on 64-bit boundaries in memory."""
 
 
 def layout(fields: Mapping[str, Field]) -> data.StructLayout:
@@ -241,7 +267,9 @@ def markdown() -> str:
         f"Every instruction is {INSTRUCTION_BITS} bits, least significant field first.",
     ]
     tables = {s.name.capitalize(): f for s, f in FORMATS.items()}
-    for title, fields in (tables | {"Tap table entry": TAP, "Requantizer entry": PARAM}).items():
+    for title, fields in (
+        tables | {"Tap table entry": TAP, "Row table entry": ROW, "Requantizer entry": PARAM}
+    ).items():
         parts += ["", f"## {title}", "", "| bits | field | meaning |", "|---|---|---|"]
         position = 0
         for name, field in fields.items():

@@ -1,6 +1,10 @@
-"""The nodes and tensors an IntegerGraph is made of, and the exact facts about one node.
+"""The nodes and tensors an IntegerGraph is made of.
 
-Everything is per image, int64 numpy, in (C, H, W) order. ``golden.py`` gives each node its meaning.
+Everything is per image, int64 numpy, in (C, H, W) order. ``golden.py`` gives each node its meaning,
+``shapes.py`` the size and the range of what it computes.
+
+Nodes that make *sums* (raw accumulators): Conv, MatMul, Add, AveragePool, GlobalAveragePool. A
+*rule* (Requantize or Threshold) turns sums into codes. MaxPool and Concat work on codes.
 """
 
 from dataclasses import dataclass
@@ -13,6 +17,15 @@ MULTIPLIER = Precision(16, signed=True)
 OFFSET = Precision(48, signed=True)
 MAX_SHIFT = 47
 INT32 = Precision(32, signed=True)
+MAX_THRESHOLD_BITS = 4
+
+Padding = int | tuple[int, int, int, int]
+"""Pixels around the image: the same on all sides, or (top, left, bottom, right)."""
+
+
+def sides(padding: Padding) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right)."""
+    return (padding, padding, padding, padding) if isinstance(padding, int) else padding
 
 
 @dataclass(frozen=True)
@@ -24,12 +37,26 @@ class Tensor:
     precision: Precision
 
 
-@dataclass(frozen=True, eq=False)
-class Conv:
-    """2-D convolution with zero padding; the output holds raw accumulators.
+class OneInput:
+    """A node that reads one tensor."""
 
-    weight: (M, C, kh, kw) int64 codes of ``precision``; stride and padding in pixels, both
-    directions.
+    input: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensors it reads."""
+        return (self.input,)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(OneInput):
+    """2-D convolution; the output holds raw accumulators.
+
+    weight: (M, C / groups, kh, kw) int64 codes of ``precision``; depthwise is groups == C. stride
+    and dilation in pixels, both directions; padding: see ``Padding``. pad_value: the code outside
+    the image, 0, or for a bipolar input -1 or +1. row_bits: widths of the M output channels'
+    weights when they differ, ``precision`` being that of the widest; a signed row of one bit is
+    bipolar, as ``weight_precision`` says.
     """
 
     name: str
@@ -38,14 +65,23 @@ class Conv:
     weight: np.ndarray
     precision: Precision
     stride: int = 1
-    padding: int = 0
+    padding: Padding = 0
+    dilation: int = 1
+    groups: int = 1
+    pad_value: int = 0
+    row_bits: tuple[int, ...] | None = None
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """(kh, kw)."""
+        return self.weight.shape[2], self.weight.shape[3]
 
 
 @dataclass(frozen=True, eq=False)
-class MatMul:
+class MatMul(OneInput):
     """Matrix times the input flattened in (c, y, x) order; the output (M, 1, 1) holds accumulators.
 
-    weight: (M, K) int64 codes of ``precision``.
+    weight: (M, K) int64 codes of ``precision``; row_bits: as in Conv.
     """
 
     name: str
@@ -53,10 +89,62 @@ class MatMul:
     output: str
     weight: np.ndarray
     precision: Precision
+    row_bits: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Requantize:
+class Add:
+    """Sum of two tensors of one shape, code by code; their precisions may differ."""
+
+    name: str
+    inputs: tuple[str, str]
+    output: str
+
+
+@dataclass(frozen=True, eq=False)
+class AveragePool(OneInput):
+    """Sum of each window, zeros outside the image; 1 / (kh * kw) belongs to the rule after it."""
+
+    name: str
+    input: str
+    output: str
+    kernel: tuple[int, int]
+    stride: int = 1
+    padding: Padding = 0
+
+
+@dataclass(frozen=True, eq=False)
+class GlobalAveragePool(OneInput):
+    """Sum of each channel's pixels, (C, 1, 1); 1 / (H * W) belongs to the rule after it."""
+
+    name: str
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool(OneInput):
+    """Largest code of each window; places outside the image do not count."""
+
+    name: str
+    input: str
+    output: str
+    kernel: tuple[int, int]
+    stride: int = 1
+    padding: Padding = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Concat:
+    """Tensors of one precision and one height and width, channel after channel."""
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True, eq=False)
+class Requantize(OneInput):
     """y = clip((acc * M_c + B_c) >> n, lo, hi), one M and B per channel.
 
     multiplier: (C,) int64, 16-bit signed; offset: (C,) int64, 48-bit signed, the half-LSB
@@ -73,40 +161,36 @@ class Requantize:
     hi: int
 
 
-Linear = Conv | MatMul
-Node = Conv | MatMul | Requantize
+@dataclass(frozen=True, eq=False)
+class Threshold(OneInput):
+    """y = base + step * #{t : T_c,t <= sign_c * acc}: a staircase of any form, for few-bit outputs.
 
-
-def convolved_shape(
-    shape: tuple[int, int, int], weight: np.ndarray, stride: int, padding: int
-) -> tuple[int, int, int]:
-    """(C, H, W) of a convolution's output; non-positive sizes mean the window does not fit."""
-    _, height, width = shape
-    rows, columns = weight.shape[2:]
-    return (
-        weight.shape[0],
-        (height + 2 * padding - rows) // stride + 1,
-        (width + 2 * padding - columns) // stride + 1,
-    )
-
-
-def output_shape(node: Linear, shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(C, H, W) of the accumulators that ``node`` makes of an input of ``shape``."""
-    if isinstance(node, MatMul):
-        return (node.weight.shape[0], 1, 1)
-    return convolved_shape(shape, node.weight, node.stride, node.padding)
-
-
-def accumulator_range(weight: np.ndarray, activations: Precision) -> tuple[int, int]:
-    """The exact least and greatest sum that any channel of ``weight`` can reach.
-
-    weight: (M, ...) int64. Tight: an input that takes ``activations.max`` where a weight is
-    positive and ``.min`` where it is negative reaches the upper end (a padded tap adds zero, which
-    is between).
+    thresholds: (C, T) int64, ascending in each channel, 48-bit signed; sign: (C,) int64 of -1 and
+    +1, -1 where the staircase falls; base: the code below all thresholds; step: 1, or 2 for bipolar
+    codes.
     """
-    rows = weight.reshape(weight.shape[0], -1)
-    positive = np.where(rows > 0, rows, 0).sum(axis=1)
-    negative = np.where(rows < 0, rows, 0).sum(axis=1)
-    low = positive * activations.min + negative * activations.max
-    high = positive * activations.max + negative * activations.min
-    return int(low.min()), int(high.max())
+
+    name: str
+    input: str
+    output: str
+    thresholds: np.ndarray
+    sign: np.ndarray
+    base: int = 0
+    step: int = 1
+
+    @property
+    def lo(self) -> int:
+        """The smallest code."""
+        return self.base
+
+    @property
+    def hi(self) -> int:
+        """The largest code."""
+        return self.base + self.step * self.thresholds.shape[1]
+
+
+Linear = Conv | MatMul
+Pool = AveragePool | GlobalAveragePool
+Sums = Conv | MatMul | Add | AveragePool | GlobalAveragePool
+Rule = Requantize | Threshold
+Node = Sums | Rule | MaxPool | Concat

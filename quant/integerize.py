@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ir.errors import UnsupportedModelError, shorten
-from ir.nodes import INT32, accumulator_range
+from ir.nodes import INT32
 from ir.plan import LayerBits, PrecisionPlan
 from ir.precision import Precision
+from ir.shapes import accumulator_range
 from quant.data import Task
 from quant.layers import InputGrid, QuantLayer, QuantNet
 from quant.quantizer import Quantizer

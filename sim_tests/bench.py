@@ -86,10 +86,20 @@ class Bench:
             raise Finding(f"refused {offset} {int(answer.resp)}")
 
     async def do_read(self, offset: int) -> None:
+        self.answers.append(f"read {await self.value(offset)}")
+
+    async def do_status(self, offset: int, value: int, *others: int) -> None:
+        found = await self.value(offset)
+        if found != value:
+            words = [str(await self.value(other)) for other in others]
+            raise Finding(" ".join(["status", str(found), *words]))
+
+    async def value(self, offset: int) -> int:
+        """What a register holds."""
         answer = await self.control(cocotb.start_soon(self.host.read(offset, 4)), offset)
         if answer.resp != AxiResp.OKAY:
             raise Finding(f"refused {offset} {int(answer.resp)}")
-        self.answers.append(f"read {int.from_bytes(answer.data, 'little')}")
+        return int.from_bytes(answer.data, "little")
 
     async def control(self, access: Any, offset: int) -> Any:
         """The result of a register access. Finding when it takes too long."""

@@ -70,6 +70,8 @@ class Bench {
             answers_ << "read " << device_.read(command.at(0)) << "\n";
         } else if (verb == "run") {
             run_job(command.at(0), command.at(1));
+        } else if (verb == "status") {
+            check_status(command);
         } else if (verb == "clear") {
             clear_irq(command.at(0), command.at(1));
         } else if (verb == "dump") {
@@ -106,6 +108,14 @@ class Bench {
             const uint64_t pair[2] = {event.edge - start, event.address};
             events_.write(reinterpret_cast<const char*>(pair), sizeof pair);
         }
+    }
+
+    void check_status(const Command& command) {
+        const uint32_t found = device_.read(command.at(0));
+        if (found == command.at(1)) return;
+        std::string words = "status " + std::to_string(found);
+        for (size_t i : {2, 3}) words += " " + std::to_string(device_.read(command.at(i)));
+        throw Finding(words);
     }
 
     void clear_irq(uint32_t offset, uint32_t value) {

@@ -21,8 +21,10 @@ from flows.bench import Bench, BenchResult, Job, layer_cycles
 from flows.execute import bench_of, expected_outputs, job_of, output_regions
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError
 from ir.graph import INT32, IntegerGraph, Node, Tensor
+from ir.nodes import OneInput
 from ir.precision import Precision, weight_precision
 
 Simulate = Callable[[Bench, Sequence[Job]], BenchResult]
@@ -39,8 +41,13 @@ OVERLAYS: dict[str, OverlayConfig] = {
     "3x7x5": BitSerial(dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, **_DEPTHS),
     "2x64x2": BitSerial(dm=2, dk=64, dn=2, memory_bits=256, requant_lanes=2, **_DEPTHS),
     "8x64x8": BitSerial(dm=8, dk=64, dn=8, memory_bits=64, requant_lanes=4, **_DEPTHS),
+    "2x16x2-2x2": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, memory_bits=64, **_DEPTHS),
+    "3x8x2-4x1": BitSlice(dm=3, dk=8, dn=2, p=4, q=1, requant_lanes=3, **_DEPTHS),
+    "4x8x3-1x4": BitSlice(dm=4, dk=8, dn=3, p=1, q=4, memory_bits=128, **_DEPTHS),
+    "2x7x5-2x4": BitSlice(dm=2, dk=7, dn=5, p=2, q=4, requant_lanes=2, **_DEPTHS),
+    "2x5x2-8x8": BitSlice(dm=2, dk=5, dn=2, p=8, q=8, memory_bits=32, **_DEPTHS),
 }
-"""Even and odd sizes, every memory width, one to several requantizer lanes."""
+"""Even and odd sizes, every memory width, one to several requantizer lanes; digits as -PxQ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +141,7 @@ def _chain(layers: Sequence[Workload]) -> tuple[IntegerGraph, np.ndarray]:
         for tensor in graph.tensors.values():
             tensors[names[tensor.name]] = replace(tensor, name=names[tensor.name])
         for node in graph.nodes:
+            assert isinstance(node, OneInput)
             nodes.append(
                 replace(
                     node,

@@ -7,6 +7,8 @@
 //   write OFFSET VALUE                      control register
 //   read OFFSET                             answer: read VALUE
 //   run OFFSET VALUE                        start, wait for irq. Answer: run MEASURED EVENTS
+//   status OFFSET VALUE ADDRESS INFO        register must hold VALUE; else the finding names what
+//                                           the registers ADDRESS and INFO hold
 //   clear OFFSET VALUE                      clear irq, wait until it is low
 //   dump ADDRESS BYTES                      memory into dump.bin
 //   expect ADDRESS OFFSET BYTES             memory must equal blob[OFFSET..]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ir.graph import INT32, Conv, IntegerGraph, MatMul, Requantize, Tensor, accumulator_range
-from ir.nodes import Linear, output_shape
+from ir.nodes import Linear
 from ir.precision import Precision, narrowest, weight_precision
+from ir.shapes import output_shape
 
 INPUT_BITS = 4
 

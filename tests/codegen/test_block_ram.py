@@ -45,8 +45,10 @@ def test_the_memories_of_an_overlay():
     found = {(m.width, m.depth): count for m, count in memories(config).items()}
     assert found == {
         (16, 512): 4,  # weights
-        (16, 256): 3,  # activations
+        (16, 128): 6,  # activations, two parts each
+        (16, 8): 1,  # packed neighbours
         (56, 64): 1,  # taps
+        (29, 64): 1,  # how row tiles differ
         (64, 64): 1,  # requantizer parameters
         (4, 128): 16,  # result ring
         (64, 128): 3,  # instruction queues
@@ -57,9 +59,9 @@ def test_blocks_and_luts_of_an_overlay_add_up():
     config = BitSerial(
         dm=4, dk=16, dn=4, lhs_depth=1024, rhs_depth=512, ring_depth=256, table_depth=64
     )
-    assert block_rams(config, "xc7") == 4 + 4 + 3 * 2
-    assert block_rams(config, "ecp5") == 4 + 4 + 3 * 2 + 2 + 2  # the tables too
-    assert memory_luts(config, "ecp5") == 16 * 16 * 6
+    assert block_rams(config, "xc7") == 4 + 2 * 4 + 3 * 2
+    assert block_rams(config, "ecp5") == 4 + 2 * 4 + 3 * 2 + 2 + 1 + 2  # the tables too
+    assert memory_luts(config, "ecp5") == 16 * 16 * 6 + 4 * 6  # the ring, packed neighbours
 
 
 def test_deeper_buffers_never_take_fewer_blocks():

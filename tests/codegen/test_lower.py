@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codegen.assemble import assemble
+from codegen.assemble import assemble, program_bytes
 from codegen.cycles import MemoryTiming, predict, predict_program
 from codegen.lower import CompiledNetwork, lower
 from codegen.placeholder import with_bits
-from codegen.schedule import Instruction, layer_instructions, table_base
+from codegen.schedule import Instruction, Plan, layer_instructions, table_base
 from hw.overlays.bit_serial import BitSerial
 from hw.queue import QUEUE_INSTRUCTIONS
 from ir.errors import CapacityError, ConfigError, UnsupportedModelError
@@ -73,29 +73,44 @@ def test_assemble_keeps_the_order_and_places_the_fetch_last() -> None:
         return Stage.EXECUTE, {"row_tiles": number}
 
     program, first = assemble(
-        [([execute(1)], [execute(2)]), ([execute(3)], [])], address=128, memory_bits=64
+        [([execute(1)], [execute(2)]), ([execute(3)], [])], address=128, config=CONFIG
     )
     decoded = [decode(word) for word in words_of(program)]
     assert first == 3
     assert [f["row_tiles"] for s, f in decoded if s is Stage.EXECUTE] == [1, 2, 3]
     stage, fetch = decoded[2]
     assert (stage, fetch["kind"], fetch["address"]) == (Stage.FETCH, Kind.PROGRAM, 128 + 3 * SIZE)
-    assert fetch["segment_beats"] == fetch["groups"] == 1 * INSTRUCTION_BITS // 64
+    assert fetch["segment_beats"] == fetch["groups"] == 1 * INSTRUCTION_BITS // CONFIG.memory_bits
+    assert fetch["hash"] == CONFIG.hash
 
 
-def test_weights_that_stay_run_ahead_of_the_layer_before() -> None:
-    case = Case(channels=8, height=4, width=4, rows=8)
-    for depth, ahead_kinds, rest_kinds in (
-        (256, [Kind.PARAMS, Kind.TAPS, Kind.LHS], [Kind.RHS]),
-        (32, [Kind.PARAMS, Kind.TAPS], [Kind.RHS, Kind.LHS]),
-    ):
-        tiling = case.tiling(BitSerial(dm=2, dk=8, dn=2, lhs_depth=depth))
+def test_a_layer_with_more_fetches_than_a_queue_holds_takes_several_pieces() -> None:
+    fetches = [(Stage.FETCH, {"kind": Kind.LHS})] * (2 * QUEUE_INSTRUCTIONS)
+    parts = [(fetches, []), ([], fetches[:1])]
+    program, first = assemble(parts, address=64, config=CONFIG)
+    assert len(program) == program_bytes(parts)
+    cut = pieces(program, 64, first)
+    assert [len(piece) for piece in cut] == [QUEUE_INSTRUCTIONS, QUEUE_INSTRUCTIONS, 3, 1]
+
+
+def test_weights_run_ahead_of_the_layer_before_as_the_plan_says() -> None:
+    tiling = Case(channels=8, height=4, width=4, rows=8).tiling(BitSerial(dm=2, dk=8, dn=2))
+    kinds = {}
+    for ahead, cut in ((4, 0), (0, 0), (1, 8)):
         parts = layer_instructions(
-            tiling, ADDRESSES, index=1, requantize={"shift": 0, "lo": 0, "hi": 1}, last=True
+            tiling,
+            ADDRESSES,
+            index=1,
+            requantize={"shift": 0, "lo": 0, "hi": 1},
+            last=True,
+            plan=Plan(ahead=ahead, cut=cut),
         )
-        kinds = [[f["kind"] for s, f in part if s is Stage.FETCH] for part in parts]
-        assert kinds == [ahead_kinds, rest_kinds]
-        assert table_base(tiling, 1) == tiling.config.table_depth // 2 != table_base(tiling, 2)
+        kinds[ahead] = [[f["kind"] for s, f in part if s is Stage.FETCH] for part in parts]
+    tables = [Kind.TAPS, Kind.PARAMS]
+    assert kinds[4] == [[*tables, Kind.LHS], [Kind.RHS]]
+    assert kinds[0] == [tables, [Kind.RHS, Kind.LHS]]
+    assert kinds[1] == [[*tables, Kind.LHS], [Kind.RHS, Kind.LHS, Kind.RHS]]
+    assert table_base(tiling, 1) == tiling.config.table_depth // 2 != table_base(tiling, 2)
 
 
 def regions(network: CompiledNetwork) -> list[tuple[int, int]]:
@@ -118,6 +133,8 @@ def test_regions_are_disjoint_and_inside(graph: IntegerGraph) -> None:
     assert network.registers == {
         "PROG_ADDR": network.program_address,
         "PROG_WORDS": network.program_words,
+        "MEM_BASE": 0,
+        "MEM_LIMIT": network.memory_bytes,
     }
 
 
@@ -192,5 +209,5 @@ def test_more_bits_cost_more_cycles() -> None:
 
 
 def test_a_program_that_is_not_there() -> None:
-    with pytest.raises(ConfigError, match="no program lies at 0x40"):
+    with pytest.raises(ConfigError, match="nothing of the program lies at 0x40"):
         predict_program(CONFIG, {}, address=64, instructions=1, memory=MemoryTiming())

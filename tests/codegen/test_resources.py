@@ -10,12 +10,13 @@ from codegen.resources import (
     Coefficients,
     dsps,
     families,
+    lane_bits,
     load_coefficients,
-    popcount_bits,
     predict_resources,
     quantities,
 )
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from ir.errors import ConfigError
 from ir.files import write_text
 
@@ -45,8 +46,30 @@ def test_quantities_count_what_the_hardware_has():
 
 
 @pytest.mark.parametrize(("lanes", "bits"), [(1, (1, 1)), (2, (2 + 2, 2)), (3, (3 + 2 + 3, 3))])
-def test_popcounts_of_a_few_lanes(lanes: int, bits: tuple[int, int]):
-    assert popcount_bits(lanes) == bits
+def test_lanes_of_one_bit_are_a_popcount(lanes: int, bits: tuple[int, int]):
+    assert lane_bits(lanes, 1, 1) == bits
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "bits"),
+    [  # two lanes: gates, then adders; trees of three bits (two-bit digits) or five (four-bit ones)
+        (1, 2, (4 + 3 + 5, 3 + 5)),
+        (2, 1, (4 + 3 + 5, 3 + 5)),
+        (2, 2, (2 * (4 + 3) + 6 + 7, 2 * 3 + 7)),
+        (1, 4, (8 + 5 + 7, 5 + 7)),
+    ],
+)
+def test_wider_digits_add_up_a_tree_for_each_bit(p: int, q: int, bits: tuple[int, int]):
+    assert lane_bits(2, p, q) == bits
+
+
+def test_wider_digits_need_wider_words_and_no_column_sums():
+    found = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
+    assert found["accumulator"] == 4 * 3 * 20
+    assert found["rotator"] == 4 * 16 * 3 * 2
+    adders, registers = lane_bits(16, 2, 4)
+    assert found["tree"] == 4 * 3 * adders
+    assert found["tree_ff"] == 4 * 3 * registers + 16 * (4 * 2 + 3 * 4)
 
 
 def test_the_prediction_is_a_weighed_sum():

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codegen.tiling import Tiling, ceil_div, padded_bits
+from codegen.tiling import Tiling, ceil_div
+from hw.config import padded_bits
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
 from ir.isa import FORMATS, Stage
@@ -35,7 +36,7 @@ def random_tiling(seed: int) -> Tiling:
     )
     config = BitSerial(
         dm=rng.randint(1, 5),
-        dk=rng.choice([1, 3, 4, 8]),
+        dk=rng.choice([1, 3, 4, 8, 16, 40]),
         dn=rng.choice([1, 2, 3, 5, 7, 8]),
         rhs_depth=1 << 14,
         lhs_depth=1 << 14,
@@ -55,63 +56,87 @@ def output_pixels(tiling: Tiling) -> dict[tuple[int, int], tuple[int, int]]:
     }
 
 
-def window(tiling: Tiling, y: int, x: int) -> list[tuple[int, int]]:
-    """Input pixels that output pixel (y, x) sees."""
-    shape = tiling.shape
-    pixels = [
-        (y * shape.stride + ky - shape.padding, x * shape.stride + kx - shape.padding)
-        for ky in range(shape.kernel[0])
-        for kx in range(shape.kernel[1])
-    ]
-    return [(iy, ix) for iy, ix in pixels if 0 <= iy < shape.height and 0 <= ix < shape.width]
+def positions(tiling: Tiling):
+    """(y, position) of the input in stream order: pixels, or words of packed neighbours."""
+    return [(y, x) for y in range(tiling.shape.height) for x in range(tiling.stream_width)]
 
 
 def banks(tiling: Tiling) -> np.ndarray:
-    """(Dn, words) of the activation banks; -1 where nothing lies, else pixel * stride + word."""
+    """(Dn, words) of the activation banks; -1 where nothing lies, else place * stride + word."""
     shape, dn = tiling.shape, tiling.config.dn
     memory = np.full((dn, tiling.rhs_words), -1)
-    for y in range(shape.height):
-        for x in range(shape.width):
-            phase = y % shape.stride * shape.stride + x % shape.stride
-            flat = y // shape.stride * tiling.virtual_width + x // shape.stride
-            begin = phase * tiling.phase_words + flat // dn * tiling.tile_stride
-            for word in range(tiling.tile_stride):
-                assert memory[flat % dn, begin + word] == -1, "two pixels at one place"
-                pixel = y * shape.width + x
-                memory[flat % dn, begin + word] = pixel * tiling.tile_stride + word
+    step = 1 if tiling.window else shape.stride
+    for place, (y, x) in enumerate(positions(tiling)):
+        phase = y % shape.stride * tiling.phases_per_row + x % step
+        flat = y // shape.stride * tiling.virtual_width + x // step
+        begin = phase * tiling.phase_words + flat // dn * tiling.tile_stride
+        for word in range(tiling.tile_stride):
+            assert memory[flat % dn, begin + word] == -1, "two pixels at one place"
+            memory[flat % dn, begin + word] = place * tiling.tile_stride + word
     return memory
+
+
+def position_of(tiling: Tiling, tap: int, y: int, x: int) -> tuple[int, int] | None:
+    """(row, position) that an output pixel reads at tap number `tap`; None: outside the image."""
+    shape, (ky, group) = tiling.shape, divmod(tap, tiling.words_per_row)
+    in_y = y * shape.stride + ky - shape.padding
+    in_x = x * shape.stride + group - shape.padding
+    if tiling.window:
+        in_x = x + group * tiling.window
+    inside = 0 <= in_y < shape.height and 0 <= in_x < tiling.stream_width
+    return (in_y, in_x) if inside else None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rotating_banks_is_im2col(seed: int) -> None:
     """For every tap each column finds its pixel, and the Dn columns use Dn different banks."""
     tiling = random_tiling(seed)
-    shape, dn, memory = tiling.shape, tiling.config.dn, banks(tiling)
+    dn, memory = tiling.config.dn, banks(tiling)
     for (tile, column), (y, x) in output_pixels(tiling).items():
-        for tap in tiling.taps:
-            in_y, in_x = y * shape.stride + tap.dy, x * shape.stride + tap.dx
-            if not (0 <= in_y < shape.height and 0 <= in_x < shape.width):
+        for number, tap in enumerate(tiling.taps):
+            place = position_of(tiling, number, y, x)
+            assert tap.dy == number // tiling.words_per_row - tiling.shape.padding
+            if place is None:
                 continue  # masked
             bank = (column + tap.rotate) % dn
             carry = tiling.tile_stride if bank < tap.rotate else 0
             begin = tile * tiling.tile_stride + tap.offset + carry
-            pixel = in_y * shape.width + in_x
-            expected = pixel * tiling.tile_stride + np.arange(tiling.tile_stride)
+            first = (place[0] * tiling.stream_width + place[1]) * tiling.tile_stride
             found = memory[bank, begin : begin + tiling.tile_stride]
-            assert np.array_equal(found, expected), (tile, column, tap)
+            assert np.array_equal(found, first + np.arange(tiling.tile_stride)), (tile, column, tap)
+
+
+def test_packed_words_hold_every_kernel_column() -> None:
+    """Group g of a packed row holds kernel columns g * window on; the grid ends in zeros."""
+    seen = 0
+    for seed in SEEDS:
+        tiling = random_tiling(seed)
+        shape, window = tiling.shape, tiling.window
+        if not window:
+            continue
+        seen += 1
+        assert window * tiling.channel_bits <= tiling.config.rhs_bits
+        assert tiling.words_per_row * window >= shape.kernel[1]
+        assert shape.stride == 1 or tiling.words_per_row == 1
+        last = (tiling.stream_width - 1) * shape.stride - shape.padding + window - 1
+        assert tiling.pushes == max(shape.width, last + 1)
+    assert seen > 5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_pixels_needed_is_the_last_pixel_any_window_meets(seed: int) -> None:
+def test_positions_needed_is_the_last_one_any_window_meets(seed: int) -> None:
     tiling = random_tiling(seed)
     shape, needed = tiling.shape, np.zeros(tiling.col_tiles, np.int64)
     for (tile, _), (y, x) in output_pixels(tiling).items():
-        last = max((iy * shape.width + ix for iy, ix in window(tiling, y, x)), default=-1)
-        needed[tile] = max(needed[tile], last + 1)
+        places = (position_of(tiling, number, y, x) for number in range(len(tiling.taps)))
+        for place in places:
+            if place is not None:
+                last = place[0] * tiling.stream_width + place[1]
+                needed[tile] = max(needed[tile], last + 1)
     needed = np.maximum.accumulate(needed)
-    assert (tiling.pixels_needed >= needed).all(), "a tile would read what has not arrived"
+    assert (tiling.positions_needed >= needed).all(), "a tile would read what has not arrived"
     if shape.padding < shape.kernel[0]:  # every window meets the image
-        assert np.array_equal(tiling.pixels_needed, needed)
+        assert np.array_equal(tiling.positions_needed, needed)
     assert tiling.input_pixels <= shape.height * shape.width
 
 
@@ -120,10 +145,30 @@ def test_tokens_cover_what_is_needed(seed: int) -> None:
     tiling = random_tiling(seed)
     first, step, total = tiling.rhs_tokens
     waits = np.minimum(first + step * np.arange(tiling.col_tiles), total)
-    arrived = np.minimum(waits * tiling.config.dn, tiling.input_pixels)
-    assert (arrived >= tiling.pixels_needed).all()
-    assert total == ceil_div(tiling.input_pixels, tiling.config.dn)
+    fetched = tiling.input_pixels // tiling.shape.width * tiling.stream_width
+    if not tiling.window:
+        fetched = tiling.input_pixels
+    arrived = np.minimum(waits * tiling.config.dn, fetched)
+    assert (arrived >= tiling.positions_needed).all()
+    assert total == ceil_div(fetched, tiling.config.dn)
     assert waits[-1] == total, "tokens would be left over"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cut_input_begins_a_pixel_and_a_bus_word(seed: int) -> None:
+    """What the first column tiles wait for is in the first part."""
+    tiling = random_tiling(seed)
+    first, step, total = tiling.rhs_tokens
+    for tiles in range(1, tiling.col_tiles + 1):
+        cut = tiling.pixels_before(tiles)
+        if cut < tiling.input_pixels:
+            assert cut * tiling.pixel_input_bits % tiling.config.memory_bits == 0
+        positions = cut
+        if tiling.window:
+            assert cut % tiling.shape.width == 0
+            positions = cut // tiling.shape.width * tiling.stream_width
+        tokens = positions // tiling.config.dn if cut < tiling.input_pixels else total
+        assert tokens >= min(first + step * (tiles - 1), total)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -151,7 +196,7 @@ def test_padded_bits(count: int, bits: int) -> None:
     assert padded_bits(count) == bits
 
 
-CASE = Case(channels=3, height=8, width=8, rows=5, w_bits=4, a_bits=2, out_bits=3)
+CASE = Case(channels=8, height=8, width=8, rows=5, w_bits=4, a_bits=2, out_bits=3)
 TOO_SMALL = [
     ({"lhs_depth": 32}, r"lhs_depth \(words of a row tile's weights\) = 36, the overlay has 32"),
     ({"rhs_depth": 32}, r"rhs_depth \(words of the input\) = 64, the overlay has 32"),

@@ -29,17 +29,13 @@ def test_spans_lie_inside_the_prediction_and_stages_follow_one_another() -> None
         spans, cycles = timeline(network, memory), predict(network, memory).cycles
         assert all(0 <= span.begin < span.end <= cycles for span in spans)
         by_stage = {stage: [s for s in spans if s.stage is stage] for stage in Stage}
-        assert [s.what for s in by_stage[Stage.FETCH]] == [
-            "program",
-            "params",
-            "taps",
-            "lhs",
-            "rhs",
-        ]
+        fetches = [s.what for s in by_stage[Stage.FETCH]]
+        assert fetches[:3] == ["program", "taps", "params"]
+        assert set(fetches[3:]) == {"lhs", "rhs"}
         (execute,), (result,) = by_stage[Stage.EXECUTE], by_stage[Stage.RESULT]
         assert execute.what == result.what == "layer"
         assert execute.begin < result.begin < execute.end < result.end
-        assert by_stage[Stage.FETCH][-1].begin < execute.begin
+        assert by_stage[Stage.FETCH][3].begin < execute.begin
         # Every cycle in which the array gets a word lies inside.
         tiling = network.layers[0].tiling
         words = tiling.words_per_tile * tiling.row_tiles * tiling.col_tiles

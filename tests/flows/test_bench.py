@@ -101,6 +101,14 @@ def test_overlapping_layers_are_refused():
         ("expect 256 1 255", "job 3: memory byte 0x100 is 0x01, expected 0xff"),
         ("silent 8 1000", "job 3: register STATUS gave no answer in 1000 cycles"),
         ("refused 4 2", "job 3: register CONTROL answered SLVERR"),
+        (
+            "status 516 64 3",
+            "job 3: ended in ERROR, READ_DECERR: the memory answered a read with DECERR; "
+            "address 0x40, fetch stage, instruction 3",
+        ),
+        ("status 16132 0 3221225472", "ERROR, code 63; address 0x0, no stage, instruction 0"),
+        ("status 9 0 0", "ended with STATUS BUSY . ABORTED"),
+        ("status 0 0 0", "ended with STATUS empty"),
     ],
 )
 def test_findings_have_words(words, message):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.schedule import Addresses, Instruction, layer_instructions
+from codegen.schedule import Addresses, Instruction, Plan, layer_instructions
 from codegen.shape import LayerShape
 from codegen.tiling import Tiling
 from hw.config import OverlayConfig
@@ -15,7 +15,7 @@ from ir.graph import Conv, output_shape
 from ir.isa import Kind, Stage
 from ir.precision import Precision, weight_precision
 
-ADDRESSES = Addresses(weights=0, params=0, taps=0, input=0, output=0)
+ADDRESSES = Addresses(weights=0, params=0, taps=0, rows=0, input=0, output=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,14 @@ def instructions(tiling: Tiling, *, index: int = 0, **requantize: int) -> list[I
     """The layer's instructions; `requantize` overrides shift, lo and hi."""
     output = tiling.shape.output
     settings = {"shift": 0, "lo": output.min, "hi": output.max} | requantize
-    ahead, rest = layer_instructions(tiling, ADDRESSES, index=index, requantize=settings, last=True)
+    ahead, rest = layer_instructions(
+        tiling,
+        ADDRESSES,
+        index=index,
+        requantize=settings,
+        last=True,
+        plan=Plan(ahead=tiling.row_tiles),
+    )
     return [*ahead, *rest]
 
 

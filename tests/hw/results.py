@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from codegen.memory import pack_activations
-from codegen.tiling import Tiling, device_channels
+from codegen.tiling import Tiling
 from hw.config import OverlayConfig
 
 
@@ -46,6 +46,7 @@ def expected_bytes(codes: np.ndarray, tiling: Tiling) -> bytes:
     return pack_activations(
         codes,
         tiling.shape.output,
-        channel_bits=device_channels(codes.shape[0]),
+        channel_bits=tiling.row_bits,
+        q=tiling.config.q,
         bus_bytes=tiling.config.bus_bytes,
     )

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from amaranth.hdl import Cat, Module
 
-from hw.control import Control
-from hw.csr import COUNTER_BASE, COUNTERS, OFFSETS, REGISTERS
+from hw.control import OKAY, SLVERR, Control
+from hw.csr import ADDRESS_BITS, COUNTER_BASE, COUNTERS, OFFSETS, REGISTERS, VERSION
 from hw.overlays.bit_serial import BitSerial
 from tests.hw.streams import Handshake, gap, get, idle, pulse, put, simulate, when
 
@@ -19,19 +19,32 @@ class Host:
     def __init__(self, dut: Control, rng=None) -> None:
         self.dut, self.rng = dut, rng
         self.reads = Handshake(payload=dut.araddr, valid=dut.arvalid, ready=dut.arready)
-        self.answers = Handshake(payload=dut.rdata, valid=dut.rvalid, ready=dut.rready)
-        self.written = Handshake(payload=Cat(), valid=dut.bvalid, ready=dut.bready)
+        self.answers = Handshake(
+            payload=Cat(dut.rdata, dut.rresp), valid=dut.rvalid, ready=dut.rready
+        )
+        self.written = Handshake(payload=dut.bresp, valid=dut.bvalid, ready=dut.bready)
 
     async def read(self, ctx, name: str) -> int:
-        await put(ctx, self.reads, OFFSETS[name], self.rng)
-        return await get(ctx, self.answers, self.rng)
+        value, response = await self.load(ctx, OFFSETS[name])
+        assert response == OKAY
+        return value
+
+    async def load(self, ctx, offset: int) -> tuple[int, int]:
+        """(value, response) of a read."""
+        await put(ctx, self.reads, offset, self.rng)
+        word = await get(ctx, self.answers, self.rng)
+        return word & 0xFFFFFFFF, word >> 32
 
     async def write(self, ctx, name: str, value: int, strobe: int = 0xF) -> None:
+        assert await self.store(ctx, OFFSETS[name], value, strobe) == OKAY
+
+    async def store(self, ctx, offset: int, value: int, strobe: int = 0xF) -> int:
+        """Response of a write."""
         dut = self.dut
         late = gap(self.rng)
         early = rng_bit(self.rng)  # which of address and data comes first
         first, second = (dut.awvalid, dut.wvalid) if early else (dut.wvalid, dut.awvalid)
-        ctx.set(dut.awaddr, OFFSETS[name])
+        ctx.set(dut.awaddr, offset)
         ctx.set(dut.wdata, value)
         ctx.set(dut.wstrb, strobe)
         ctx.set(first, 1)
@@ -40,7 +53,7 @@ class Host:
         await ctx.tick().until(dut.awready & dut.wready)
         ctx.set(dut.awvalid, 0)
         ctx.set(dut.wvalid, 0)
-        await get(ctx, self.written, self.rng)
+        return await get(ctx, self.written, self.rng)
 
 
 def rng_bit(rng) -> int:
@@ -60,12 +73,11 @@ def test_registers_keep_what_is_written(rng) -> None:
             value = value & ~mask | new & mask
             await host.write(ctx, "PROG_ADDR", new, strobe)
             assert await host.read(ctx, "PROG_ADDR") == value
-            assert ctx.get(dut.prog_address) == value
+            assert ctx.get(dut.values["PROG_ADDR"]) == value
         await host.write(ctx, "PROG_WORDS", 0x51234)
-        assert await host.read(ctx, "PROG_WORDS") == ctx.get(dut.prog_words) == 0x1234
-        await host.write(ctx, "ID", 0)
-        assert await host.read(ctx, "ID") == CONFIG.hash, "read-only"
-        assert await host.read(ctx, "CONTROL") == 0, "write-only"
+        assert await host.read(ctx, "PROG_WORDS") == ctx.get(dut.values["PROG_WORDS"]) == 0x1234
+        assert await host.read(ctx, "VERSION") == VERSION
+        assert await host.read(ctx, "MEM_LIMIT") == 0, "after reset nothing may be touched"
 
     simulate(dut, drive)
 
@@ -83,9 +95,8 @@ def test_one_job(rng) -> None:
         for clear in (True, False):
             await host.write(ctx, "CONTROL", 1)
             assert await host.read(ctx, "STATUS") == 1
-            await host.write(ctx, "PROG_ADDR", 128)
-            await host.write(ctx, "CONTROL", 1)
-            assert ctx.get(dut.prog_address) == 64
+            assert await host.store(ctx, OFFSETS["PROG_ADDR"], 128) == SLVERR
+            assert await host.read(ctx, "PROG_ADDR") == 64
             assert not ctx.get(dut.irq)
             await pulse(ctx, dut.finished)
             assert ctx.get(dut.irq)
@@ -95,7 +106,30 @@ def test_one_job(rng) -> None:
                 assert not ctx.get(dut.irq)
 
     cycles = simulate(dut, drive, trace={"start": dut.start})
-    assert len(when(cycles, "start")) == 2, "START while busy must be ignored"
+    assert len(when(cycles, "start")) == 2
+
+
+def test_every_address(rng) -> None:
+    """The whole address space, byte by byte: what the table does not allow is refused."""
+    dut = Control(config=CONFIG)
+    host = Host(dut)
+    table = {register.offset: register for register in REGISTERS}
+    free = dict.fromkeys(("PROG_ADDR", "MEM_BASE", "TIMEOUT", "CYCLE_LIMIT"), 0)
+
+    async def drive(ctx) -> None:
+        for offset in range(1 << ADDRESS_BITS):
+            access = table[offset].access if offset in table else ""
+            value, response = await host.load(ctx, offset)
+            assert response == (OKAY if access in ("ro", "rw") else SLVERR), hex(offset)
+            assert response == OKAY or value == 0
+            wanted = OKAY if access in ("wo", "rw") else SLVERR
+            assert await host.store(ctx, offset, 0xFFFFFFFF, strobe=0) == wanted, hex(offset)
+            if not access:
+                assert await host.store(ctx, offset, 0xFFFFFFFF) == SLVERR
+        assert {name: await host.read(ctx, name) for name in free} == free
+        assert not ctx.get(dut.irq) and not ctx.get(dut.busy)
+
+    simulate(dut, drive, limit=60_000)
 
 
 def test_counters(rng) -> None:
@@ -143,8 +177,8 @@ class Observed(Control):
     def elaborate(self, platform: object) -> Module:
         return self.module
 
-    def _count(self, m, busy):
-        halves = super()._count(m, busy)
+    def _count(self, m):
+        halves = super()._count(m)
         low: Any = halves["CYCLES"]
         self.counter = low.value  # the 64 bits that both halves are cut from
         return halves

@@ -1,11 +1,35 @@
-"""The dot-product unit against one line of Python, and its accumulator at both ends."""
+"""The dot-product unit of every pair of digit widths against one line of Python."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from hw.dpu import DPU, STEP_DELAY, latency
 from tests.hw.streams import simulate
 
-Word = tuple[int, int, int, int, int, int]  # lhs, rhs, valid, clear, shift, negate
+DIGITS = [(p, q) for p in (1, 2, 4) for q in (1, 2, 4)] + [(8, 8)]
+STEP = ("valid", "clear", "shift", "lhs_signed", "rhs_signed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """Operands, one digit a lane as plain bits, and what happens with them."""
+
+    lhs: Sequence[int]
+    rhs: Sequence[int]
+    valid: int = 1
+    clear: int = 0
+    shift: int = 0
+    lhs_signed: int = 0
+    rhs_signed: int = 0
+
+    @property
+    def step(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in STEP}
 
 
 def wrap(value: int, bits: int) -> int:
@@ -13,50 +37,124 @@ def wrap(value: int, bits: int) -> int:
     return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
 
 
-def model(words: list[Word], acc_bits: int) -> list[int]:
+def digit(value: int, bits: int, signed: int) -> int:
+    """What a digit's bits are worth."""
+    return wrap(value, bits) if signed else value
+
+
+def model(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
     """The accumulator after each word."""
     acc, values = 0, []
-    for lhs, rhs, valid, clear, shift, negate in words:
-        if valid:
-            count = (lhs & rhs).bit_count()
-            acc = wrap((0 if clear else acc << shift) + (-count if negate else count), acc_bits)
+    for word in words:
+        total = sum(
+            digit(x, p, word.lhs_signed) * digit(y, q, word.rhs_signed)
+            for x, y in zip(word.lhs, word.rhs, strict=True)
+        )
+        if word.valid:
+            base = 0 if word.clear else acc << min(p, q) * word.shift
+            acc = wrap(base + total, acc_bits)
         values.append(acc)
     return values
 
 
-def run(words: list[Word], lanes: int, acc_bits: int) -> list[int]:
-    """The accumulator latency(lanes) cycles after each word, with the step STEP_DELAY later."""
-    dut, delay = DPU(lanes=lanes, acc_bits=acc_bits), STEP_DELAY(lanes)
+def packed(digits: Sequence[int], bits: int) -> int:
+    """A word: lane 0 in the lowest bits."""
+    return sum(value << bits * lane for lane, value in enumerate(digits))
+
+
+def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
+    """The accumulator latency cycles after each word; steps[i] is the step i cycles later."""
+    lanes = len(words[0].lhs)
+    dut, delay = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits), STEP_DELAY(lanes, p, q)
+    idle = Word(lhs=[0] * lanes, rhs=[0] * lanes, valid=0)
 
     async def drive(ctx) -> None:
-        for index in range(len(words) + latency(lanes)):
-            lhs, rhs = words[index][:2] if index < len(words) else (0, 0)
-            ctx.set(dut.lhs, lhs)
-            ctx.set(dut.rhs, rhs)
-            step = words[index - delay][2:] if 0 <= index - delay < len(words) else (0, 0, 0, 0)
-            ctx.set(dut.step, dict(zip(("valid", "clear", "shift", "negate"), step, strict=True)))
+        for index in range(len(words) + latency(lanes, p, q)):
+            word = words[index] if index < len(words) else idle
+            ctx.set(dut.lhs, packed(word.lhs, p))
+            ctx.set(dut.rhs, packed(word.rhs, q))
+            for place in range(delay + 1):
+                known = 0 <= index - place < len(words)
+                ctx.set(dut.steps[place], (words[index - place] if known else idle).step)
             await ctx.tick()
 
     cycles = simulate(dut, drive, trace={"acc": dut.acc})
-    return [cycle["acc"] for cycle in cycles[latency(lanes) :]][: len(words)]
+    return [cycle["acc"] for cycle in cycles[latency(lanes, p, q) :]][: len(words)]
 
 
-@pytest.mark.parametrize(("lanes", "acc_bits"), [(1, 4), (5, 12), (16, 8), (64, 32)])
-def test_random_steps(rng, lanes: int, acc_bits: int) -> None:
+def random_word(rng: random.Random, lanes: int, p: int, q: int) -> Word:
+    """Any digits, in a third of all cases from the ends of their range."""
+
+    def digits(bits: int) -> list[int]:
+        ends = [0, (1 << bits) - 1, 1 << (bits - 1), (1 << (bits - 1)) - 1]
+        return [rng.choice([rng.getrandbits(bits), rng.choice(ends)]) for _ in range(lanes)]
+
+    return Word(
+        lhs=digits(p),
+        rhs=digits(q),
+        valid=rng.randrange(4) > 0,
+        clear=rng.randrange(6) == 0,
+        shift=rng.randrange(max(p, q) // min(p, q) + 1),
+        lhs_signed=rng.randrange(2),
+        rhs_signed=rng.randrange(2),
+    )
+
+
+@pytest.mark.parametrize(("p", "q"), DIGITS)
+@pytest.mark.parametrize(("lanes", "acc_bits"), [(1, 32), (5, 12), (16, 24)])
+def test_random_steps(rng, p: int, q: int, lanes: int, acc_bits: int) -> None:
+    words = [random_word(rng, lanes, p, q) for _ in range(80)]
+    assert run(words, p, q, acc_bits) == model(words, p, q, acc_bits)
+
+
+@pytest.mark.parametrize(("p", "q"), DIGITS)
+def test_largest_sums_of_every_sign(p: int, q: int) -> None:
+    """All lanes at each pair of ends, whose sums are the largest that a word can have."""
+    lanes = 7
     words = [
-        (rng.getrandbits(lanes), rng.getrandbits(lanes), *(rng.randrange(2) for _ in range(4)))
-        for _ in range(100)
+        Word(lhs=[x] * lanes, rhs=[y] * lanes, clear=1, lhs_signed=left, rhs_signed=right)
+        for x in {0, 1 << (p - 1), (1 << p) - 1}
+        for y in {0, 1 << (q - 1), (1 << q) - 1}
+        for left in (0, 1)
+        for right in (0, 1)
     ]
-    got = run([(1, 1, 1, 1, 0, 0), *words], lanes, acc_bits)
-    assert got == model([(1, 1, 1, 1, 0, 0), *words], acc_bits)
+    got = run(words, p, q, 32)
+    assert got == model(words, p, q, 32)
+    assert max(got) == lanes * ((1 << p) - 1) * ((1 << q) - 1)
+    low = (1 << (p - 1)) * ((1 << q) - 1), (1 << (q - 1)) * ((1 << p) - 1)
+    assert min(got) == -lanes * max(low)
 
 
-@pytest.mark.parametrize("negate", [0, 1])
-def test_accumulator_reaches_its_ends_and_wraps_beyond(negate: int) -> None:
-    """Fifteen fours are 60; then ones up to 127, or down to -128, and one more."""
-    words = [(15, 15, 1, int(i == 0), 0, negate) for i in range(31)]
-    words += [(1, 1, 1, 0, 0, negate)] * (5 if negate else 4)
-    got = run(words, 4, 8)
-    assert got[30] == (-124 if negate else 124)
-    assert got[-2] == (-128 if negate else 127)
-    assert got[-1] == (127 if negate else -128)
+def test_sixty_four_lanes(rng) -> None:
+    words = [random_word(rng, 64, 1, 1) for _ in range(40)]
+    assert run(words, 1, 1, 32) == model(words, 1, 1, 32)
+
+
+@pytest.mark.parametrize("negative", [0, 1])
+def test_accumulator_reaches_its_ends_and_wraps_beyond(negative: int) -> None:
+    """Thirty-one fours are 124; then ones up to 127, or down to -128, and one more."""
+    words = [
+        Word(lhs=[1] * 4, rhs=[1] * 4, clear=int(i == 0), lhs_signed=negative) for i in range(31)
+    ]
+    words += [Word(lhs=[1, 0, 0, 0], rhs=[1] * 4, lhs_signed=negative)] * (5 if negative else 4)
+    got = run(words, 1, 1, 8)
+    assert got[30] == (-124 if negative else 124)
+    assert got[-2] == (-128 if negative else 127)
+    assert got[-1] == (127 if negative else -128)
+
+
+@pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 2), (4, 1)])
+def test_only_the_last_sum_must_fit(p: int, q: int) -> None:
+    """Sums on the way that wrap do no harm: ten times 14 minus 9 times 14 fits 5 bits."""
+    words = [Word(lhs=[1] * 14, rhs=[1] * 14, clear=int(i == 0)) for i in range(10)]
+    minus = (1 << p) - 1  # -1 as a signed digit
+    words += [Word(lhs=[minus] * 14, rhs=[1] * 14, lhs_signed=1) for _ in range(9)]
+    assert run(words, p, q, 5)[-1] == 14
+
+
+@pytest.mark.parametrize(
+    ("lanes", "p", "q", "cycles"),
+    [(4, 1, 1, 2), (64, 1, 1, 4), (64, 1, 4, 5), (64, 2, 2, 5), (64, 4, 4, 6), (16, 8, 8, 5)],
+)
+def test_latency(lanes: int, p: int, q: int, cycles: int) -> None:
+    assert latency(lanes, p, q) == cycles

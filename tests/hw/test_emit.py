@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from codegen.device_timing import tile_order
 from hw.emit import Emitter
 from hw.overlays.bit_serial import BitSerial
 from ir.isa import Stage
@@ -54,18 +55,16 @@ class Driver:
     async def layer(self, ctx, codes) -> None:
         """Every column tile, its row tiles, their columns."""
         tiling, config = self.tiling, self.config
-        ctx.set(self.dut.now, instruction(tiling, Stage.RESULT))
+        fields = instruction(tiling, Stage.RESULT)
+        ctx.set(self.dut.now, fields)
         await pulse(ctx, self.dut.restart)
         places = grid(tiling)
-        for tile in range(tiling.col_tiles):
-            for row in range(tiling.row_tiles):
-                for n in range(tiling.columns):
-                    y, x, real = places[tile * config.dn + n]
-                    rows = range(row * config.dm, (row + 1) * config.dm)
-                    values = [
-                        int(codes[m, y, x]) if real and m < codes.shape[0] else 0 for m in rows
-                    ]
-                    await self.column(ctx, values, n == tiling.columns - 1)
+        for tile, row, _, _ in tile_order(fields):
+            for n in range(tiling.columns):
+                y, x, real = places[tile * config.dn + n]
+                rows = range(row * config.dm, (row + 1) * config.dm)
+                values = [int(codes[m, y, x]) if real and m < codes.shape[0] else 0 for m in rows]
+                await self.column(ctx, values, n == tiling.columns - 1)
         await ctx.tick().repeat(tiling.steps + 2)
 
     def run(self, layers: list) -> list[dict]:

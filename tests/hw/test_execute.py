@@ -1,27 +1,53 @@
 """The execute stage: the walk over a layer, word for word, and what may hold it."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
-from codegen.tiling import Tiling
+from codegen.device_timing import tile_order
+from codegen.tiling import Order, Tiling
+from hw.config import OverlayConfig
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from ir.isa import TAP, Stage, pack
 from tests.hw.layers import Case, instruction
 from tests.hw.streams import gap, idle, pulse, put, simulate, when
 
 DRAIN_LATENCY = 7
-SMALL = BitSerial(dm=2, dk=4, dn=3, lhs_depth=64, rhs_depth=128)
+SMALL = BitSerial(dm=2, dk=4, dn=3, lhs_depth=128, rhs_depth=128)
 STREAMS = BitSerial(dm=1, dk=4, dn=2, lhs_depth=32, rhs_depth=128)
+ALONE = Order()
 CASES = [
-    (SMALL, Case(channels=3, height=4, width=5, rows=3)),
-    (SMALL, Case(channels=5, height=5, width=4, rows=2, stride=2, kernel=2, w_bits=1, a_bits=3)),
-    (SMALL, Case(channels=4, height=3, width=2, rows=3, kernel=1, padding=0, signed=False)),
-    (STREAMS, Case(channels=2, height=3, width=3, rows=2)),
-    (STREAMS, Case(channels=6, height=4, width=4, rows=2, stride=3, kernel=2, w_bits=3, a_bits=1)),
+    (SMALL, ALONE, Case(channels=3, height=4, width=5, rows=3)),
+    (SMALL, Order(block_first=3, block=2), Case(channels=3, height=4, width=5, rows=5)),
+    (
+        SMALL,
+        ALONE,
+        Case(channels=5, height=5, width=4, rows=2, stride=2, kernel=2, w_bits=1, a_bits=3),
+    ),
+    (SMALL, ALONE, Case(channels=4, height=3, width=2, rows=3, kernel=1, padding=0, signed=False)),
+    (STREAMS, Order(resident=False), Case(channels=2, height=3, width=3, rows=2)),
+    (
+        STREAMS,
+        Order(block_first=2, block=3, resident=False),
+        Case(channels=6, height=4, width=4, rows=2, stride=3, kernel=2, w_bits=3, a_bits=1),
+    ),
+    (
+        BitSlice(dm=2, dk=4, dn=3, p=1, q=4, lhs_depth=64, rhs_depth=128),
+        Order(block_first=2),
+        Case(channels=3, height=4, width=3, rows=3, w_bits=6, a_bits=7),
+    ),
+    (
+        BitSlice(dm=2, dk=4, dn=3, p=4, q=2, lhs_depth=64, rhs_depth=128),
+        Order(block_first=2),
+        Case(channels=3, height=4, width=3, rows=3, w_bits=3, a_bits=5),
+    ),
 ]
-IDS = [f"{config.dn}-{case}" for config, case in CASES]
+IDS = [
+    f"{config.dn}-{config.p}x{config.q}-{order.block_first}-{case}" for config, order, case in CASES
+]
 
 
 def pixels_inside(tiling, column_tile: int, tap) -> int:
@@ -34,16 +60,29 @@ def pixels_inside(tiling, column_tile: int, tap) -> int:
     return mask
 
 
+def weights_of(tiling, column: int, row: int) -> int:
+    """How many row tiles of weights arrived before those of this tile."""
+    order = tiling.order
+    if order.resident:
+        return row
+    block = 0 if column < order.block_first else 1 + (column - order.block_first) // order.block
+    return block * tiling.row_tiles + row
+
+
+def arrivals(tiling) -> int:
+    """Row tiles of weights that are fetched in all."""
+    return weights_of(tiling, tiling.col_tiles - 1, tiling.row_tiles - 1) + 1
+
+
 def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
     """(read, step, last) of every word of the layer."""
     config = tiling.config
-    pairs = sorted(
-        (i + j, i, j) for i, j in product(range(fields["w_bits"]), range(fields["a_bits"]))
-    )
-    for column, row in product(range(tiling.col_tiles), range(tiling.row_tiles)):
-        tile = row if not tiling.lhs_stream else column * tiling.row_tiles + row
-        lhs = first_lhs + tile * tiling.lhs_words
-        for number, (distance, i, j) in enumerate(pairs):
+    p, q, unit = config.p, config.q, min(config.p, config.q)
+    digits = product(range(fields["w_digits"]), range(fields["a_digits"]))
+    pairs = sorted((i * p + j * q, i if p <= q else j, i, j) for i, j in digits)
+    for column, row, _, _ in tile_order(fields):
+        lhs = first_lhs + weights_of(tiling, column, row) * tiling.lhs_words
+        for number, (distance, _, i, j) in enumerate(pairs):
             for k, (place, chunk) in enumerate(
                 product(range(len(tiling.taps)), range(tiling.chunks))
             ):
@@ -56,10 +95,12 @@ def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
                     tap.rotate,
                     pixels_inside(tiling, column, tap),
                 )
+                grown = distance - pairs[number - 1][0] if number and k == 0 else 0
                 step = (
                     number == 0 and k == 0,
-                    number > 0 and k == 0 and distance != pairs[number - 1][0],
-                    (i == 0 and fields["w_signed"]) != (j == 0 and fields["a_signed"]),
+                    grown // unit,
+                    i == 0 and fields["w_signed"],
+                    j == 0 and fields["a_signed"],
                 )
                 last = number == len(pairs) - 1 and k == tiling.k_words - 1
                 yield read, step, last
@@ -96,7 +137,7 @@ class Driver:
 
     async def lhs(self, ctx) -> None:
         for tiling in self.tilings:
-            for _ in range(tiling.row_tiles * (tiling.col_tiles if tiling.lhs_stream else 1)):
+            for _ in range(arrivals(tiling)):
                 await idle(ctx, 3 * gap(self.rng))
                 await pulse(ctx, self.dut.lhs_token)
 
@@ -130,17 +171,19 @@ def seen(cycles: list[dict], issue: int):
     assert step.valid
     return (
         (read.lhs, read.rhs, read.carry, read.rotate, read.valid),
-        (step.clear, step.shift, step.negate),
+        (step.clear, step.shift, step.lhs_signed, step.rhs_signed),
         cycles[issue + ISSUE_TO_READ]["last"],
     )
 
 
-@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
-def test_walk_of_two_layers_with_random_tokens(rng, config: BitSerial, case: Case) -> None:
-    tilings = [case.tiling(config), case.tiling(config)]
+@pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
+def test_walk_of_two_layers_with_random_tokens(
+    rng, config: OverlayConfig, order: Order, case: Case
+) -> None:
+    tilings = [replace(case.tiling(config), order=order) for _ in range(2)]
     driver = Driver(tilings, rng)
     cycles = driver.run()
-    per_layer = tilings[0].row_tiles * (tilings[0].col_tiles if tilings[0].lhs_stream else 1)
+    per_layer = arrivals(tilings[0])
     expected = [
         word
         for layer, tiling in enumerate(tilings)
@@ -153,19 +196,19 @@ def test_walk_of_two_layers_with_random_tokens(rng, config: BitSerial, case: Cas
     )
 
 
-@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
-def test_nothing_is_issued_before_its_tokens(rng, config: BitSerial, case: Case) -> None:
-    tiling = case.tiling(config)
+@pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
+def test_nothing_is_issued_before_its_tokens(
+    rng, config: OverlayConfig, order: Order, case: Case
+) -> None:
+    tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], rng)
     cycles, fields = driver.run(), driver.fields[0]
     issues = when(cycles, "issued")
     lhs, rhs = when(cycles, "lhs_token"), when(cycles, "rhs_token")
     words = tiling.words_per_tile
-    for tile in range(tiling.row_tiles * tiling.col_tiles):
+    for tile, (column, row, _, _) in enumerate(tile_order(fields)):
         first, last = issues[tile * words], issues[(tile + 1) * words - 1]
-        column, row = divmod(tile, tiling.row_tiles)
-        if tiling.lhs_stream or column == 0:
-            assert lhs[tile] < first
+        assert lhs[weights_of(tiling, column, row)] < first
         need = min(fields["rhs_first"] + column * fields["rhs_step"], fields["rhs_total"])
         assert rhs[need - 1] < first
         assert cycles[last]["ring_take"] == (row == 0)
@@ -180,10 +223,10 @@ def test_nothing_is_issued_before_its_tokens(rng, config: BitSerial, case: Case)
             assert cycle["issued"] or waits, "an idle cycle without a reason"
 
 
-@pytest.mark.parametrize(("config", "case"), CASES, ids=IDS)
-def test_cycles_with_all_tokens_there(config: BitSerial, case: Case) -> None:
+@pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
+def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case: Case) -> None:
     """Issues from c + 1 + Dn on, a word a cycle, except where a tile is still draining."""
-    tiling = case.tiling(config)
+    tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], None)
     dut, fields = driver.dut, driver.fields[0]
 

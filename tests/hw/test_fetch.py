@@ -6,12 +6,12 @@ import pytest
 from amaranth.hdl import Cat
 
 from codegen.read_timing import burst_lengths
+from hw.config import OverlayConfig
 from hw.fetch import FETCH, ReadIssuer
-from hw.overlays.bit_serial import BitSerial
 from ir.isa import INSTRUCTION_BITS, Kind
 from tests.hw.streams import Handshake, expect, gap, get, idle, pulse, put, simulate, when
 
-CONFIG = BitSerial(dm=2, dk=8, dn=2, lhs_depth=16, memory_bits=32)
+CONFIG = OverlayConfig(dm=2, dk=8, dn=2, lhs_depth=16, memory_bits=32)
 
 
 def random_fetch(rng, kind: Kind | None = None) -> dict[str, int]:
@@ -81,7 +81,7 @@ def always(ctx, dut: ReadIssuer) -> None:
 
 
 def test_cycles_when_nothing_holds_it() -> None:
-    """Taken in c, first burst offered in c+3, a burst takes 2 cycles, a segment 3, the next 4."""
+    """Taken in c, first burst offered in c+2, a burst and a segment take 2 cycles, the next 3."""
     dut = ReadIssuer(config=CONFIG)
     fetch = {"kind": Kind.LHS, "segments": 2, "segment_beats": 600, "repeats": 1, "reserve": 1}
 
@@ -94,8 +94,8 @@ def test_cycles_when_nothing_holds_it() -> None:
     trace = {"taken": dut.instructions.valid & dut.instructions.ready, "burst": dut.arvalid}
     cycles = simulate(dut, feed, trace=trace)
     assert when(cycles, "taken")[0] == 0
-    first = [3, 5, 7, 10, 12, 14]  # 600 beats are 256 + 256 + 88
-    assert when(cycles, "burst") == first + [14 + 4 + cycle - 3 for cycle in first]
+    first = [2, 4, 6, 8, 10, 12]  # 600 beats are 256 + 256 + 88
+    assert when(cycles, "burst") == first + [12 + 3 + cycle - 2 for cycle in first]
 
 
 def test_a_segment_waits_for_free_lhs_words() -> None:
@@ -113,7 +113,7 @@ def test_a_segment_waits_for_free_lhs_words() -> None:
 
     cycles = simulate(dut, feed, trace={"burst": dut.arvalid, "freed": dut.lhs_freed})
     freed = when(cycles, "freed")[-1]
-    assert when(cycles, "burst") == [3, 6, freed + 3], "two segments fill the 16 words"
+    assert when(cycles, "burst") == [2, 4, freed + 2], "two segments fill the 16 words"
 
 
 def test_wait_done_takes_a_token() -> None:
@@ -134,7 +134,7 @@ def test_wait_done_takes_a_token() -> None:
 
     cycles = simulate(dut, feed, tokens, trace={"burst": dut.arvalid, "done": dut.done_token})
     _, second, third = when(cycles, "done")
-    assert when(cycles, "burst") == [3, second + 3, third + 3]
+    assert when(cycles, "burst") == [2, second + 2, third + 2]
 
 
 @pytest.mark.parametrize("instructions", [1, 7])

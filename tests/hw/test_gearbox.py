@@ -10,10 +10,14 @@ SIZES = [(32, 40, 8), (64, 64, 8), (64, 128, 8), (32, 45, 1), (64, 71, 1)]
 
 
 def random_lengths(rng, memory_bits: int, piece_bits: int, grain: int) -> list[int]:
-    """Pieces of any length of the grain; with whole bytes also strings of 1, 2 or 4 bits."""
+    """Pieces of any length of the grain; with whole bytes also strings of 1, 2 or 4 bits.
+
+    Here and there a piece of no bits, which takes a cycle and nothing from the bus.
+    """
     if grain == 8 and rng.randrange(2):
-        return [rng.choice([1, 2, 4])] * 200
-    return [rng.randrange(grain, piece_bits + 1, grain) for _ in range(60)]
+        short = rng.choice([1, 2, 4])
+        return [short * (rng.randrange(8) > 0) for _ in range(200)]
+    return [rng.randrange(0, piece_bits + 1, grain) for _ in range(60)]
 
 
 def cut(lengths: list[int], flushes: list[bool], memory_bits: int, rng):

@@ -86,7 +86,7 @@ class Job:
 
     async def host(self, ctx) -> None:
         await self.start(ctx)
-        await ctx.tick().until(self.dut.irq)
+        await ctx.tick("host").until(self.dut.irq)
 
     async def start(self, ctx) -> None:
         """Out of reset, the registers written, START."""
@@ -97,10 +97,10 @@ class Job:
             write = {"awaddr": OFFSETS[name], "wdata": value, "wstrb": 0xF}
             for channel, word in {**write, "awvalid": 1, "wvalid": 1}.items():
                 ctx.set(port[channel], word)
-            await ctx.tick().until(port["awready"])
+            await ctx.tick("host").until(port["awready"])
             for channel in ("awvalid", "wvalid"):
                 ctx.set(port[channel], 0)
-            await ctx.tick()
+            await ctx.tick("host")
 
     def run(self) -> list[dict]:
         parts = self.dut.module.submodules
@@ -176,10 +176,10 @@ def test_reset_in_the_middle_of_a_job(cycle: int) -> None:
 
     async def interrupted(ctx) -> None:
         await job.start(ctx)
-        await ctx.tick().repeat(cycle)
+        await ctx.tick("host").repeat(cycle)
         assert not ctx.get(dut.irq), "the job is over already"
         ctx.set(dut.aresetn, 0)
-        await ctx.tick()
+        await ctx.tick("host")
         for channel in ("arvalid", "awvalid", "wvalid"):
             assert not ctx.get(getattr(dut, f"m_axi_{channel}"))
         await Job.host(job, ctx)

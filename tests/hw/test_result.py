@@ -1,24 +1,33 @@
 """The result stage: accumulators in, requantized tensors at their place, in the promised cycles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from codegen.device_timing import tile_order
+from codegen.tiling import Order
+from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from hw.result import SELECT_TO_CODE, Result
-from ir.isa import PARAM, Stage, pack
+from ir.isa import ENTRY_BITS, PARAM, Stage, pack
 from tests.hw.layers import Case, grid, instruction
 from tests.hw.results import RingImage, expected_bytes
 from tests.hw.streams import gap, idle, pulse, put, simulate, when
 
 CONFIGS = [
-    BitSerial(dm=2, dk=8, dn=2, memory_bits=32, ring_depth=32, acc_bits=16),
-    BitSerial(dm=6, dk=8, dn=3, requant_lanes=3, ring_depth=16, acc_bits=20),
+    BitSerial(dm=2, dk=8, dn=2, memory_bits=32, ring_depth=64, acc_bits=16),
+    BitSerial(dm=6, dk=8, dn=3, requant_lanes=3, ring_depth=32, acc_bits=20),
+    BitSlice(dm=4, dk=8, dn=3, p=1, q=2, requant_lanes=2, ring_depth=32, acc_bits=20),
 ]
 CASES = [
     Case(channels=2, height=3, width=4, rows=5, out_bits=3),
     Case(channels=2, height=4, width=3, rows=7, out_bits=2, stride=2, w_bits=1),  # bipolar
     Case(channels=2, height=3, width=3, rows=4, out_bits=32, kernel=2, padding=0),
 ]
+
+ORDERS = [Order(), Order(block_first=3, block=2)]
 
 
 class Driver:
@@ -39,20 +48,27 @@ class Driver:
         self.offset = self.data.integers(-500, 500, shape.rows)
         self.settings = {"shift": 0 if elements else 14}
         self.fields = instruction(tiling, Stage.RESULT, **self.settings)
+        self.bipolar = tiling.shape.weights.bipolar
 
     def codes(self) -> np.ndarray:
         """What the tensor must hold: (M, H, W)."""
-        acc = 2 * self.acc - self.sums if self.fields["bipolar"] else self.acc
+        acc = 2 * self.acc - self.sums if self.bipolar else self.acc
         scaled = acc * self.multiplier[:, None, None] + self.offset[:, None, None]
         return np.clip(scaled >> self.fields["shift"], self.fields["lo"], self.fields["hi"])
 
     async def parameters(self, ctx) -> None:
-        lanes = self.config.requant_lanes
-        for row, (m, b) in enumerate(zip(self.multiplier, self.offset, strict=True)):
-            entry = pack(PARAM, {"multiplier": int(m), "offset": int(b)})
+        lanes, piece_lanes = self.config.requant_lanes, self.config.param_lanes
+        entries = [
+            pack(PARAM, {"multiplier": int(m), "offset": int(b)})
+            for m, b in zip(self.multiplier, self.offset, strict=True)
+        ]
+        for row in range(0, len(entries), lanes):
             address = self.fields["param_base"] + row // lanes
-            write = {"params": 1, "bank": row % lanes, "address": address, "piece": entry}
-            await pulse(ctx, self.dut.write, write)
+            for bank, first in enumerate(range(row, row + lanes, piece_lanes)):
+                last = min(first + piece_lanes, row + lanes)
+                piece = sum(e << ENTRY_BITS * i for i, e in enumerate(entries[first:last]))
+                write = {"params": 1, "bank": bank, "address": address, "piece": piece}
+                await pulse(ctx, self.dut.write, write)
 
     def show(self, ctx, row_tile: int, column: int) -> None:
         """The chain's end: the accumulators of one column of a tile."""
@@ -66,17 +82,17 @@ class Driver:
         """Let tiles go as execute does: when there is room, and one at a time."""
         dut, tiling = self.dut, self.tiling
         ctx.set(dut.ring_words, tiling.ring_words)
-        for tile in range(tiling.col_tiles):
-            for row in range(tiling.row_tiles):
-                if row == 0:
-                    while not ctx.get(dut.ring_room):
-                        await ctx.tick()
-                    await pulse(ctx, dut.ring_take)
-                await pulse(ctx, dut.load)
-                for n in range(tiling.columns):
-                    self.show(ctx, row, tile * self.config.dn + n)
-                    await ctx.tick().until(dut.advance)
-                await idle(ctx, gap(self.rng))
+        ctx.set(dut.bipolar, self.bipolar)
+        for tile, row, _, _ in tile_order(self.fields):
+            if row == 0:
+                while not ctx.get(dut.ring_room):
+                    await ctx.tick()
+                await pulse(ctx, dut.ring_take)
+            await pulse(ctx, dut.load)
+            for n in range(tiling.columns):
+                self.show(ctx, row, tile * self.config.dn + n)
+                await ctx.tick().until(dut.advance)
+            await idle(ctx, gap(self.rng))
 
     async def drive(self, ctx) -> None:
         await self.parameters(ctx)
@@ -103,8 +119,9 @@ class Driver:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"dm{c.dm}r{c.requant_lanes}")
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_layer_is_requantized_and_merged(rng, config: BitSerial, case: Case) -> None:
-    tiling = case.tiling(config)
+@pytest.mark.parametrize("order", ORDERS, ids=lambda o: f"{o.block_first}-{o.block}")
+def test_a_layer_is_requantized_and_merged(rng, config, case: Case, order: Order) -> None:
+    tiling = replace(case.tiling(config), order=order)
     driver = Driver(tiling, rng)
     cycles = driver.run()
     image = RingImage(config)
@@ -117,9 +134,10 @@ def test_a_layer_is_requantized_and_merged(rng, config: BitSerial, case: Case) -
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"dm{c.dm}r{c.requant_lanes}")
-def test_no_word_is_overwritten_before_it_left(rng, config: BitSerial) -> None:
+def test_no_word_is_overwritten_before_it_left(rng, config: OverlayConfig) -> None:
     """A slow writer and a tensor of several rings: every write stays within one ring of it."""
     case = Case(channels=2, height=6, width=6, rows=config.dm, out_bits=8)
+    config = replace(config, ring_depth=config.ring_depth // 2)
     tiling = case.tiling(config)
     assert tiling.output_bytes > config.ring_depth * config.bus_bytes
     driver = Driver(tiling, rng)
@@ -138,7 +156,7 @@ def test_no_word_is_overwritten_before_it_left(rng, config: BitSerial) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"dm{c.dm}r{c.requant_lanes}")
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_cycles_of_a_tile(rng, config: BitSerial, case: Case) -> None:
+def test_cycles_of_a_tile(rng, config: OverlayConfig, case: Case) -> None:
     """After `load` in c: column n leaves at c + (n + 1) * period."""
     tiling = case.tiling(config)
     cycles = Driver(tiling, rng).run()

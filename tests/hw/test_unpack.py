@@ -1,176 +1,217 @@
-"""The unpacker: every piece of a layer's images at its place in the buffers."""
+"""The unpacker: every piece of every kind at its place, and every token with its piece."""
 
-import numpy as np
+import random
+
 import pytest
+from amaranth.hdl import Module
 
-from codegen.memory import pack_activations, pack_params, pack_taps, pack_weights
-from hw.overlays.bit_serial import BitSerial
-from hw.unpack import Unpacker
-from ir.isa import INSTRUCTION_BITS, PARAM, TAP, Kind, Stage, encode, pack
-from tests.hw.layers import Case, bus_words, fetch, random_codes
+from hw.config import OverlayConfig
+from hw.rhs_port import RhsPort
+from hw.unpack import JOB_SLOTS, Unpacker
+from ir.isa import INSTRUCTION_BITS, Kind, Stage, encode
+from tests.hw.fetches import Digits, Fetch, Image, Write, table, weights
 from tests.hw.streams import Handshake, put, simulate, when
 
 CONFIGS = [
-    BitSerial(dm=2, dk=16, dn=3, requant_lanes=2),
-    BitSerial(dm=3, dk=5, dn=2, memory_bits=32),
-    BitSerial(dm=1, dk=64, dn=1, memory_bits=32),
+    Digits(dm=2, dk=16, dn=3, requant_lanes=2),
+    Digits(dm=3, dk=5, dn=2, memory_bits=32, rhs_ways=4, lhs_depth=16),
+    Digits(dm=5, dk=24, dn=1, rhs_ways=1, requant_lanes=5, memory_bits=128),
+    Digits(dm=1, dk=64, dn=4, memory_bits=32),
+    Digits(dm=4, dk=8, dn=2, weight_digit=2, activation_digit=4, rhs_ways=4),
 ]
-CASES = [
-    Case(channels=3, height=4, width=5, rows=5),
-    Case(channels=18, height=5, width=4, rows=2, stride=2, w_bits=1, a_bits=3),
-    Case(channels=1, height=7, width=7, rows=3, kernel=2, stride=3, padding=0, a_bits=1),
-]
-KINDS = {Kind.LHS: "lhs", Kind.RHS: "rhs", Kind.PARAMS: "params", Kind.TAPS: "taps"}
+BY_SIZE = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
 
 
-def run(config: BitSerial, jobs: list[tuple[dict[str, int], list[int]]], rng):
-    """Unpack (fetch, bus words) after each other; the trace."""
-    dut = Unpacker(config=config)
+class Opened(Unpacker):
+    """An unpacker with the activation banks' port behind it."""
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        super().__init__(config=config)
+        self.module = super().elaborate(None)
+        self.module.submodules.port = self.port = RhsPort(config=config)
+        self.module.d.comb += self.port.write.eq(self.write)
+        self.raster = self.module.submodules.raster
+
+    def elaborate(self, platform: object) -> Module:
+        return self.module
+
+
+def run(config: OverlayConfig, fetches: list[Fetch], rng: random.Random | None):
+    """Unpack fetches after each other; the trace."""
+    dut = Opened(config=config)
     bus = Handshake(payload=dut.rdata, valid=dut.rvalid, ready=dut.rready)
 
     async def feed_jobs(ctx) -> None:
-        for fields, _ in jobs:
-            await put(ctx, dut.job, fields, rng)
+        for fetch in fetches:
+            await put(ctx, dut.job, fetch.fields, rng)
 
     async def feed_words(ctx) -> None:
-        for _, words in jobs:
-            for word in words:
+        for fetch in fetches:
+            for word in fetch.words:
                 await put(ctx, bus, word, rng)
-        await ctx.tick().repeat(config.memory_bits + 8)  # the last word's pieces
+        await ctx.tick().repeat(config.memory_bits + 40)  # the last word's pieces
 
     trace = {n: getattr(dut, n) for n in ("write", "queue_write", "lhs_token", "rhs_token")}
-    return simulate(dut, feed_jobs, feed_words, trace=trace)
+    trace |= {"pixel": dut.raster.pixel, "bank": dut.port.bank, "enable": dut.port.enable}
+    trace |= {"address": dut.port.address, "data": dut.port.data}
+    return simulate(dut, feed_jobs, feed_words, trace=trace, limit=20000)
 
 
-def written(cycles, name: str) -> list[tuple[int, int, int]]:
-    """(bank, address, piece) of the writes to a buffer."""
-    writes = [cycle["write"] for cycle in cycles]
-    return [(w.bank, w.address, w.piece) for w in writes if getattr(w, name)]
+def lanes_written(cycles, name: str, *, banks: int, each: int, bits: int, word: int) -> list[Write]:
+    """What the banks `name` take of pieces of `each` words of `bits` bits."""
+    found = []
+    for write in (cycle["write"] for cycle in cycles):
+        if getattr(write, name):
+            for place in range(each):
+                if write.bank * each + place < banks:
+                    value = write.piece >> place * bits & (1 << word) - 1
+                    found.append((write.bank * each + place, write.address, value))
+    return found
 
 
-def word_of(digits) -> int:
-    return sum(int(digit) << lane for lane, digit in enumerate(digits))
+def activations_written(cycles, config: OverlayConfig) -> list[Write]:
+    """What the activation banks take, the words of a piece in order."""
+    ways, found = config.rhs_ways, []
+    for cycle in cycles:
+        parts = [way for way in range(ways) if cycle["enable"] >> way & 1]
+        words = [(cycle["address"][way] * ways + way, cycle["data"][way]) for way in parts]
+        found += [(cycle["bank"], address, word) for address, word in sorted(words)]
+    return found
 
 
-def weight_pieces(codes, tiling) -> list[tuple[int, int, int]]:
-    """Row tile, plane from the top, kernel position, word of channels, row: the last fastest."""
-    config, kernel, pieces = tiling.config, codes.shape[2:], []
-    planes = tiling.shape.weights.planes(codes)[::-1]
-    for tile in range(tiling.row_tiles):
-        for k in range(tiling.lhs_words):
-            plane, rest = divmod(k, tiling.k_words)
-            tap, chunk = divmod(rest, tiling.chunks)
-            for row in range(config.dm):
-                m = tile * config.dm + row
-                y, x = divmod(tap, kernel[1])
-                begin = chunk * config.dk
-                digits = planes[plane, m, :, y, x] if m < codes.shape[0] else []  # padding
-                word = word_of(digits[begin : begin + config.dk])
-                pieces.append((row, (tile * tiling.lhs_words + k) % config.lhs_depth, word))
-    return pieces
-
-
-def pixel_pieces(codes, tiling) -> list[tuple[int, int, int]]:
-    """Raster order, plane from the top, word of channels; banks by the index within the phase."""
-    config, shape, pieces = tiling.config, tiling.shape, []
-    planes = shape.activations.planes(codes)[::-1]
-    for pixel in range(tiling.input_pixels):
-        y, x = divmod(pixel, shape.width)
-        phase = y % shape.stride * shape.stride + x % shape.stride
-        flat = y // shape.stride * tiling.virtual_width + x // shape.stride
-        tile, bank = divmod(flat, config.dn)
-        place = phase * tiling.phase_words + tile * tiling.tile_stride
-        for index in range(tiling.tile_stride):
-            plane, chunk = divmod(index, tiling.chunks)
-            begin = chunk * config.dk
-            digits = planes[plane, :, y, x][begin : begin + config.dk]
-            pieces.append((bank, place + index, word_of(digits)))
-    return pieces
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_weights(rng, config: BitSerial, case: Case) -> None:
-    tiling = case.tiling(config)
-    shape = (case.rows, case.channels, case.kernel, case.kernel)
-    codes = random_codes(rng, tiling.shape.weights, shape)
-    words = bus_words(pack_weights(codes, tiling), config)
-    cycles = run(config, [(fetch(tiling, Kind.LHS), words)], rng)
-    assert written(cycles, "lhs") == weight_pieces(codes, tiling)
-    assert len(when(cycles, "lhs_token")) == tiling.row_tiles
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_activations_and_their_tokens(rng, config: BitSerial, case: Case) -> None:
-    tiling = case.tiling(config)
-    codes = random_codes(rng, tiling.shape.activations, (case.channels, case.height, case.width))
-    raw = pack_activations(
-        codes,
-        tiling.shape.activations,
-        channel_bits=tiling.channel_bits,
-        bus_bytes=config.bus_bytes,
-    )
-    job = (fetch(tiling, Kind.RHS), bus_words(raw, config)[: tiling.input_beats])
-    cycles = run(config, [job, job], rng)  # the second begins where the first did
-    pieces = pixel_pieces(codes, tiling)
-    assert written(cycles, "rhs") == pieces * 2
-    # a token with every Dn-th pixel and the last, one cycle before its last piece is written
-    ends = [*range(config.dn, tiling.input_pixels, config.dn), tiling.input_pixels]
-    writes = [n for n, cycle in enumerate(cycles) if cycle["write"].rhs]
-    last = [end * tiling.tile_stride - 1 for end in ends]
-    expected = [writes[index] - 1 for index in [*last, *(len(pieces) + i for i in last)]]
+def check_tokens(cycles, fetches: list[Fetch]) -> None:
+    """Each token comes in the cycle in which its position ends."""
+    ends, expected, before = when(cycles, "pixel"), [], 0
+    for fetch in fetches:
+        expected += [ends[before + position - 1] for position in fetch.tokens]
+        before += fetch.fields["units"]
+    assert len(ends) == before
     assert when(cycles, "rhs_token") == expected
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.dm}x{c.dk}x{c.dn}")
-def test_tables(rng, config: BitSerial) -> None:
-    tiling = CASES[0].tiling(config)
-    entries = [{n: rng.randint(*f.range) for n, f in PARAM.items()} for _ in range(5)]
-    multiplier, offset = (np.array([e[n] for e in entries]) for n in ("multiplier", "offset"))
-    params = pack_params(multiplier, offset, tiling)
-    jobs = [
-        (fetch(tiling, Kind.PARAMS) | {"base": 7}, bus_words(params, config)),
-        (fetch(tiling, Kind.TAPS) | {"base": 3}, bus_words(pack_taps(tiling), config)),
-    ]
-    cycles = run(config, jobs, rng)
-    padded = [pack(PARAM, entry) for entry in entries]
-    padded += [0] * (tiling.row_tiles * config.dm - len(padded))
-    lanes = config.requant_lanes
-    assert written(cycles, "params") == [
-        (index % lanes, 7 + index // lanes, entry) for index, entry in enumerate(padded)
-    ]
-    assert written(cycles, "taps") == [
-        (0, 3 + index, pack(TAP, {"offset": t.offset, "rotate": t.rotate, "dy": t.dy, "dx": t.dx}))
-        for index, t in enumerate(tiling.taps)
-    ]
+@BY_SIZE
+def test_weights(rng, config: OverlayConfig) -> None:
+    fetches = [weights(config, rng, tiles=rng.randint(1, 3), k_words=5) for _ in range(3)]
+    cycles = run(config, fetches, rng)
+    seen = lanes_written(
+        cycles,
+        "lhs",
+        banks=config.dm,
+        each=config.lhs_rows,
+        bits=config.lhs_word_bits,
+        word=config.lhs_bits,
+    )
+    expected, k = [], 0
+    for fetch in fetches:  # each goes on where the one before ended
+        expected += [(row, (k + at) % config.lhs_depth, w) for row, at, w in fetch.writes]
+        k += fetch.fields["units"] * 5
+    assert seen == expected
+    assert len(when(cycles, "lhs_token")) == sum(len(fetch.tokens) for fetch in fetches)
+
+
+@BY_SIZE
+def test_tables(rng, config: OverlayConfig) -> None:
+    fetches = [table(config, rng, kind, rows=4) for kind in (Kind.PARAMS, Kind.TAPS, Kind.ROWS)]
+    cycles = run(config, fetches, rng)
+    for fetch, name in zip(fetches, ("params", "taps", "rows"), strict=True):
+        params = name == "params"
+        seen = lanes_written(
+            cycles,
+            name,
+            banks=config.requant_lanes if params else 1,
+            each=config.param_lanes if params else 1,
+            bits=64,
+            word=64,
+        )
+        assert seen == fetch.writes
+
+
+def random_image(rng: random.Random, config: OverlayConfig) -> Image:
+    stride = rng.randint(1, 3)
+    return Image(
+        config=config,
+        height=rng.randint(1, 4),
+        width=rng.randint(1, 7),
+        channels=rng.choice([1, 2, 3, 8, rng.randint(1, 5 * config.dk)]),
+        planes=rng.randint(1, 3),
+        stride=stride,
+        virtual_width=rng.choice([0, 5]),
+        inner=rng.choice([0, rng.randrange(4)]),
+        others=rng.choice([0, rng.randrange(3)]),
+        silent=rng.randrange(4) == 0,
+    )
+
+
+def random_window(rng: random.Random, config: OverlayConfig) -> Image:
+    window = rng.randint(2, 5)
+    return Image(
+        config=config,
+        height=rng.randint(1, 4),
+        width=rng.randint(window, 8),
+        channels=rng.choice([1, 2, 3, 4] if config.dk < 24 else [1, 3, 4, 8, 12]),
+        planes=rng.randint(1, 4),
+        stride=rng.randint(1, 3),
+        virtual_width=rng.choice([0, 9]),
+        window=window,
+        padding=rng.randrange(window),
+    )
+
+
+def random_splits(rng: random.Random, image: Image) -> list[int]:
+    """Ends of one to three fetches of an image, which may end within a row."""
+    total = rng.randint(1, image.height * image.positions)
+    return sorted({total, *(rng.randint(1, total) for _ in range(rng.randrange(3)))})
+
+
+@BY_SIZE
+@pytest.mark.parametrize("make", [random_image, random_window])
+def test_activations_and_their_tokens(rng, config: OverlayConfig, make) -> None:
+    for _ in range(8):
+        fetches = []
+        for _ in range(3):  # each image begins its walk anew
+            image = make(rng, config)
+            fetches += image.fetches(rng, random_splits(rng, image))
+        cycles = run(config, fetches, rng)
+        assert activations_written(cycles, config) == [w for f in fetches for w in f.writes]
+        check_tokens(cycles, fetches)
 
 
 @pytest.mark.parametrize("memory_bits", [32, 256])
 def test_program_words_go_to_their_stage(rng, memory_bits: int) -> None:
-    config = BitSerial(dm=1, dk=8, dn=1, memory_bits=memory_bits)
+    config = Digits(dm=1, dk=8, dn=1, memory_bits=memory_bits)
     stages = [rng.choice(list(Stage)) for _ in range(9)]
     program = [
         encode(stage, {"address": 4 * i} if stage == 0 else {}) for i, stage in enumerate(stages)
     ]
-    raw = b"".join(word.to_bytes(INSTRUCTION_BITS // 8, "little") for word in program)
-    words = bus_words(raw, config)
-    job = {
+    beats, mask = INSTRUCTION_BITS // memory_bits, (1 << memory_bits) - 1
+    words = [word >> at * memory_bits & mask for word in program for at in range(beats)]
+    fields = {
         "kind": Kind.PROGRAM,
         "units": 1,
         "groups": len(words),
         "chunks": 1,
         "tail_bits": memory_bits,
     }
-    cycles = run(config, [(job, words)], rng)
+    cycles = run(config, [Fetch(fields=fields, words=words, writes=[])], rng)
     seen = [(c["queue_write"], c["write"].piece) for c in cycles if c["queue_write"]]
-    beats = INSTRUCTION_BITS // memory_bits
     assert seen == [(1 << stages[i // beats], word) for i, word in enumerate(words)]
 
 
-def test_one_piece_a_cycle_and_one_idle_cycle_between_instructions() -> None:
-    config = BitSerial(dm=1, dk=8, dn=1, memory_bits=64)
-    job = {"kind": Kind.PARAMS, "units": 1, "groups": 10, "chunks": 1, "tail_bits": 64}
-    cycles = run(config, [(job, list(range(10)))] * 2, None)
+def test_one_piece_a_cycle_across_instructions(rng) -> None:
+    config = Digits(dm=1, dk=8, dn=1, memory_bits=64)
+    fetches = [table(config, rng, Kind.PARAMS, rows=rows) for rows in (4, 3, 10, 4, 4)]
+    cycles = run(config, fetches, None)
     writes = [n for n, cycle in enumerate(cycles) if cycle["write"].params]
-    assert writes == [writes[0] + n + n // 10 for n in range(20)]
+    assert writes == [JOB_SLOTS + 2 + n for n in range(25)]
+
+
+def test_zeros_beyond_a_row_cost_a_cycle_a_plane_and_no_data(rng) -> None:
+    config = Digits(dm=1, dk=16, dn=1, memory_bits=32)
+    image = Image(
+        config=config, height=2, width=4, channels=4, planes=2, window=3, padding=2
+    )  # 6 positions
+    (fetch,) = image.fetches(rng, [12])
+    assert len(fetch.words) == 2, "a row of 4 pixels with two planes of 4 bits"
+    cycles = run(config, [fetch], None)
+    writes = [n for n, cycle in enumerate(cycles) if cycle["write"].rhs]
+    assert writes == [writes[0] + n for n in range(24)]

@@ -6,8 +6,9 @@ import pytest
 from ir.errors import ConfigError, EncodingError
 from ir.golden import FLOAT64_EXACT, convolve, exact_product, execute, requantize
 from ir.graph import IntegerGraph
-from ir.nodes import Conv, Requantize, accumulator_range
+from ir.nodes import Conv, MatMul, Requantize
 from ir.precision import Precision
+from ir.shapes import accumulator_range
 
 
 def naive_convolution(x: np.ndarray, w: np.ndarray, stride: int, padding: int) -> np.ndarray:
@@ -91,7 +92,7 @@ def test_execute_gives_every_tensor(classifier: IntegerGraph) -> None:
         name: tensor.shape for name, tensor in classifier.tensors.items()
     }
     conv, head = classifier.nodes[0], classifier.nodes[2]
-    assert isinstance(conv, Conv) and not isinstance(head, Requantize)
+    assert isinstance(conv, Conv) and isinstance(head, MatMul)
     assert np.array_equal(found["conv.sums"], naive_convolution(x, conv.weight, 2, 1))
     flat = found["conv.codes"].reshape(6, -1)  # (c, y, x) order
     assert np.array_equal(found["fc.sums"][:, :, 0, 0], flat @ head.weight.T)

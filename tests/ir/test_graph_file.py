@@ -11,6 +11,7 @@ from ir.errors import ConfigError, UnsupportedModelError
 from ir.golden import execute
 from ir.graph import IntegerGraph
 from ir.graph_file import graph_from_dict, graph_to_dict, load_graph, save_graph
+from tests.ir.residual import residual
 
 
 def plain(graph: IntegerGraph) -> dict[str, Any]:
@@ -24,6 +25,40 @@ def test_file_comes_back(classifier: IntegerGraph, tmp_path: Path) -> None:
     x = np.random.default_rng(3).integers(0, 32, (5, 2, 5, 4))
     for name, value in execute(classifier, x).items():
         assert np.array_equal(execute(found, x)[name], value)
+
+
+def test_a_file_of_every_kind_of_node_comes_back(tmp_path: Path) -> None:
+    graph = residual().verify()
+    save_graph(graph, tmp_path / "graph.json")
+    found = load_graph(tmp_path / "graph.json")
+    assert plain(found) == plain(graph)
+    assert [type(node) for node in found.nodes] == [type(node) for node in graph.nodes]
+    x = np.random.default_rng(4).integers(0, 16, (2, 2, 6, 4))
+    assert np.array_equal(execute(found, x)["i"], execute(graph, x)["i"])
+
+
+def test_a_file_from_before_groups_and_row_bits(classifier: IntegerGraph) -> None:
+    data = plain(classifier)
+    for name in ("dilation", "groups", "pad_value", "row_bits"):
+        del data["nodes"][0][name]
+    assert plain(graph_from_dict(data)) == plain(classifier)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("a", "padding", [1, 2]),
+        ("a", "row_bits", [4, "x", 2, 3]),
+        ("c", "inputs", "ab"),
+        ("d", "kernel", [2]),
+        ("g.rule", "sign", [0.5]),
+    ],
+)
+def test_forged_fields(name: str, key: str, value: object) -> None:
+    data = plain(residual())
+    next(node for node in data["nodes"] if node["name"] == name)[key] = value
+    with pytest.raises(ConfigError, match="a part of the graph is missing or wrong"):
+        graph_from_dict(data)
 
 
 def test_another_document(tmp_path: Path) -> None:

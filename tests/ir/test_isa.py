@@ -11,6 +11,7 @@ from ir.isa import (
     FORMATS,
     INSTRUCTION_BITS,
     PARAM,
+    ROW,
     TAP,
     Field,
     Kind,
@@ -25,7 +26,7 @@ from ir.isa import (
     words_of,
 )
 
-TABLES = {**{s.name: FORMATS[s] for s in Stage}, "tap": TAP, "param": PARAM}
+TABLES = {**{s.name: FORMATS[s] for s in Stage}, "tap": TAP, "row": ROW, "param": PARAM}
 
 
 def random_values(fields: dict[str, Field], rng: random.Random) -> dict[str, int]:

@@ -1,0 +1,82 @@
+"""Compile, predict, simulate, compare: what every bench does with a graph on an overlay."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from codegen.attribution import Attribution
+from codegen.cycles import Prediction, predict
+from codegen.emit import emit_verilog
+from codegen.lower import CompiledNetwork, lower
+from codegen.read_timing import MemoryTiming
+from codegen.shape import layer_shape
+from flows.bench_overlay import BenchOverlay
+from flows.execute import Execution, bench_of, expected_outputs, run_images
+from flows.harness import simulate
+from flows.simulator import DEFAULT_CACHE
+from hw.config import OverlayConfig
+from ir.graph import IntegerGraph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One image through a network. exact: every code of every layer equals the golden model."""
+
+    network: CompiledNetwork
+    predicted: Prediction
+    run: Execution
+    exact: bool
+
+    @property
+    def config(self) -> OverlayConfig:
+        """The overlay's."""
+        return self.network.config
+
+    @property
+    def measured(self) -> int:
+        """Cycles from START to irq."""
+        return self.run.measured[0]
+
+    @property
+    def ok(self) -> bool:
+        """Exact, and three counts of its cycles agree, layer by layer."""
+        return (
+            self.exact
+            and self.measured == self.predicted.cycles == self.run.counters["CYCLES"]
+            and self.run.layers == self.predicted.layers
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The keys that the answer of every bench has."""
+        attribution = Attribution.of(self.run.counters, self.measured)
+        return {
+            "measured": self.measured,
+            "predicted": self.predicted.cycles,
+            "limited_by": attribution.limited_by,
+            "attribution": asdict(attribution),
+            "bit_exact": self.exact,
+            "counters": self.run.counters,
+            "overlay": {"style": self.config.style} | asdict(self.config),
+            "seconds": self.run.result.seconds,
+            "cycles_per_second": self.run.result.cycles_per_second,
+            "build_seconds": self.run.result.build_seconds,
+            "ok": self.ok,
+        }
+
+
+def measure_graph(
+    graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
+) -> Measurement:
+    """Run one image (C, H, W) of codes through `graph` on `overlay`."""
+    config = overlay.config([layer_shape(graph, layer) for layer in graph.layers()])
+    network = lower(graph, config)
+    predicted = predict(network, MemoryTiming(latency=overlay.memory_latency))
+    bench = bench_of([network], emit_verilog(config), latency=overlay.memory_latency)
+    run = run_images(network, bench, [image], partial(simulate, cache=cache or DEFAULT_CACHE))
+    expected = expected_outputs(network, [image])
+    exact = all(np.array_equal(run.outputs[name], codes) for name, codes in expected.items())
+    return Measurement(network=network, predicted=predicted, run=run, exact=exact)

@@ -1,0 +1,82 @@
+"""The `bench` verb: its jobs, each with its options, what it measures and how it is described."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flows import bench_layer, bench_network, bench_table, console
+
+HELP = "cycles of a layer or network on an overlay"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """add: its options. measure: arguments -> answer, with `ok`. describe: answer -> text."""
+
+    help: str
+    add: Callable[[argparse.ArgumentParser], None]
+    measure: Callable[[argparse.Namespace], dict[str, Any]]
+    describe: Callable[[Mapping[str, Any]], str]
+
+
+def _measure_table(_: argparse.Namespace) -> dict[str, Any]:
+    return bench_table.measure_table(measure_line)
+
+
+JOBS = {
+    "matmul": Job(
+        help="weights M x K times activations K x N",
+        add=bench_layer.add_matmul,
+        measure=bench_layer.measure_arguments,
+        describe=bench_layer.describe,
+    ),
+    "conv": Job(
+        help="one convolution with zero padding",
+        add=bench_layer.add_conv,
+        measure=bench_layer.measure_arguments,
+        describe=bench_layer.describe,
+    ),
+    "network": Job(
+        help="a whole network with random weights, one image",
+        add=bench_network.add_network,
+        measure=bench_network.measure_arguments,
+        describe=bench_network.describe,
+    ),
+    "table": Job(
+        help="the figures of docs/results.md, one line each",
+        add=bench_table.add_table,
+        measure=_measure_table,
+        describe=bench_table.describe,
+    ),
+}
+
+
+def add_arguments(verbs: Any) -> None:
+    """The verb and its jobs."""
+    bench = verbs.add_parser("bench", help=HELP)
+    jobs = bench.add_subparsers(dest="job", required=True, metavar="|".join(JOBS))
+    for name, job in JOBS.items():
+        parser = jobs.add_parser(name, help=job.help)
+        job.add(parser)
+        parser.add_argument("--json", action="store_true", help="stdout is one JSON document")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exit code 1 when something is not bit-exact, or measured and predicted differ."""
+    job = JOBS[arguments.job]
+    with console.quiet_stdout(arguments.json):
+        result = job.measure(arguments)
+    result["arguments"] = {k: v for k, v in vars(arguments).items() if k not in ("verb", "json")}
+    console.print_result(result, job.describe, arguments.json)
+    return 0 if result["ok"] else 1
+
+
+def measure_line(line: str) -> dict[str, Any]:
+    """The answer to the words behind `bitwright bench`."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser.add_subparsers())
+    arguments = parser.parse_args(["bench", *line.split()])
+    return JOBS[arguments.job].measure(arguments)

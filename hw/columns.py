@@ -1,0 +1,94 @@
+"""Where the array's columns stand on the output grid, and which of them look at the image."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import OverlayConfig
+from ir.isa import FORMATS, TAP, Stage, layout
+
+POSITION_BITS = 16
+
+
+class Columns(wiring.Component):
+    """Positions of the Dn columns, in input pixels, and their mask at a kernel position.
+
+    A layer's output is walked on a grid of the virtual width, Dn places at a time. `setup` lays the
+    first Dn places out, one column a cycle.
+
+    Members
+    -------
+    now : In                     the execute instruction
+    restart : In(1)              it is new; the setup follows at once
+    setup : In                   Dn, Dn - 1, ... 1 while columns are laid out, else 0
+    advance, rewind, save : In(1)    after this cycle: Dn places on, or back to the block's begin;
+                                 `save` with `advance`: a new block begins there
+    tap : In(TAP)                the kernel position
+    valid : Out(Dn)              columns that lie inside the image at it, combinational
+    """
+
+    now: data.View
+    restart: Signal
+    setup: Signal
+    advance: Signal
+    rewind: Signal
+    save: Signal
+    tap: data.View
+    valid: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.columns = config.dn
+        super().__init__(
+            {
+                "now": In(layout(FORMATS[Stage.EXECUTE])),
+                "restart": In(1),
+                "setup": In(range(config.dn + 1)),
+                "advance": In(1),
+                "rewind": In(1),
+                "save": In(1),
+                "tap": In(layout(TAP)),
+                "valid": Out(config.dn),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        now = self.now
+        x, y = Signal(POSITION_BITS), Signal(POSITION_BITS)
+        with m.If(self.restart):
+            m.d.sync += [x.eq(0), y.eq(0)]
+        with m.If(self.setup != 0):
+            m.d.sync += x.eq(x + now.stride)
+            with m.If(x + now.stride == now.wrap_x):
+                m.d.sync += [x.eq(0), y.eq(y + now.stride)]
+        for n in range(self.columns):
+            self._column(m, n, self.setup == self.columns - n, x, y)
+        return m
+
+    def _column(self, m: Module, n: int, lay_out: Value, x: Signal, y: Signal) -> None:
+        """Column n: its position, that at the block's begin, and its bit of the mask."""
+        now = self.now
+        at_x, at_y, begin_x, begin_y, next_y, in_x, in_y = (
+            Signal(POSITION_BITS, name=f"{name}_{n}")
+            for name in ("x", "y", "begin_x", "begin_y", "next_y", "in_x", "in_y")
+        )
+        far_x, next_x = Signal(POSITION_BITS + 1, name=f"far_x_{n}"), Signal.like(x)
+        m.d.comb += [far_x.eq(at_x + now.step_x), next_x.eq(far_x), next_y.eq(at_y + now.step_y)]
+        with m.If(far_x >= now.wrap_x):
+            m.d.comb += [next_x.eq(far_x - now.wrap_x), next_y.eq(at_y + now.step_y + now.stride)]
+        with m.If(lay_out):
+            m.d.sync += [s.eq(x) for s in (at_x, begin_x)] + [s.eq(y) for s in (at_y, begin_y)]
+        with m.Elif(self.rewind):
+            m.d.sync += [at_x.eq(begin_x), at_y.eq(begin_y)]
+        with m.Elif(self.advance):
+            m.d.sync += [at_x.eq(next_x), at_y.eq(next_y)]
+            with m.If(self.save):
+                m.d.sync += [begin_x.eq(next_x), begin_y.eq(next_y)]
+        # a negative position wraps to a large one, so one comparison serves both edges
+        m.d.comb += [
+            in_x.eq(at_x + self.tap.dx),
+            in_y.eq(at_y + self.tap.dy),
+            self.valid[n].eq((in_x < now.in_width) & (in_y < now.in_height)),
+        ]

@@ -1,0 +1,260 @@
+"""Between the core and the memory port: nothing leaves the window, no answer goes unseen.
+
+Both halves pass everything through in the same cycle. They differ from wires in this only:
+
+- a burst is checked whole against the window before its VALID; one that would leave it is never
+  offered;
+- no more than MOST_BURSTS are under way in each direction, so that every answer has its address;
+- once the job stops, no burst begins. One that is offered stays offered, since AXI forbids taking
+  VALID back; read words are taken and thrown away, write words owed are sent without strobes.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.axi import PAGE_BYTES, RESPONSE_BITS
+from hw.bus.ledger import Ledger
+from hw.config import OverlayConfig
+from hw.csr import Code
+from hw.fault import FAULT, report
+from ir.isa import Stage
+
+PAGE_SHIFT = PAGE_BYTES.bit_length() - 1
+
+
+def _job_members() -> dict[str, wiring.Member]:
+    """What both halves hear of the job, and tell it."""
+    return {
+        "base": In(32),
+        "limit": In(32),
+        "active": In(1),
+        "stopping": In(1),
+        "fault": Out(FAULT),
+        "idle": Out(1),
+        "waits": Out(1),
+        "moves": Out(1),
+        "word": Out(32),
+    }
+
+
+def _address_members(name: str) -> dict[str, wiring.Member]:
+    """An address channel on both sides; the payload is the core's."""
+    return {
+        f"{name}addr": In(32),
+        f"{name}len": In(8),
+        f"core_{name}valid": In(1),
+        f"core_{name}ready": Out(1),
+        f"port_{name}valid": Out(1),
+        f"port_{name}ready": In(1),
+    }
+
+
+class _Half(wiring.Component):
+    """What the directions share: the address channel `name`, its window and its ledger.
+
+    Members
+    -------
+    base, limit : In(32)               the window, [base, limit)
+    active, stopping : In(1)           a job runs; it is being stopped
+    fault : Out(FAULT)                 a burst beyond the window, or an answer with an error
+    idle : Out(1)                      nothing offered, nothing under way
+    waits, moves : Out(1)              the memory owes an answer; it gave one in this cycle
+    word : Out(32)                     address of the bus word it owes
+    """
+
+    name: str
+    stage: Stage
+    base: Signal
+    limit: Signal
+    active: Signal
+    stopping: Signal
+    fault: data.View
+    idle: Signal
+    waits: Signal
+    moves: Signal
+    word: Signal
+
+    def __init__(self, *, config: OverlayConfig, others: dict[str, wiring.Member]) -> None:
+        self.config = config
+        self.shift = config.bus_bytes.bit_length() - 1
+        super().__init__({**_job_members(), **_address_members(self.name), **others})
+
+    def _inside(self, m: Module, address: Signal, length: Signal) -> Signal:
+        """Whether all words of the burst lie in the window; one that leaves its page does not."""
+        first = address[self.shift : PAGE_SHIFT]
+        last = Signal(len(first) + 1)
+        inside = Signal()
+        m.d.comb += [
+            last.eq(first + length),
+            inside.eq(
+                (address[: self.shift] == 0)
+                & (address >= self.base)
+                & (Cat(last[:-1], address[PAGE_SHIFT:]) < self.limit[self.shift :])
+                & ~last[-1]
+            ),
+        ]
+        return inside
+
+    def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
+        """The address channel: (ledger, VALID, READY) at the port."""
+        address, length = getattr(self, f"{self.name}addr"), getattr(self, f"{self.name}len")
+        core_valid = getattr(self, f"core_{self.name}valid")
+        valid = getattr(self, f"port_{self.name}valid")
+        ready = getattr(self, f"port_{self.name}ready")
+        m.submodules.ledger = ledger = Ledger(word_bits=32 - self.shift)
+        inside = self._inside(m, address, length)
+        held, may, wants = Signal(), Signal(), Signal()
+        m.d.comb += [
+            wants.eq(core_valid & self.active & ~self.stopping & ~held),
+            may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
+            valid.eq(core_valid & may),
+            getattr(self, f"core_{self.name}ready").eq(ready & may),
+            ledger.put.eq(valid & ready),
+            ledger.put_word.eq(address[self.shift :]),
+            ledger.put_length.eq(length),
+            self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
+        ]
+        m.d.sync += held.eq(valid & ~ready)
+        report(m, self.fault, when=wants & ~inside, code=code, stage=self.stage, address=address)
+        return ledger, valid, ready
+
+    def _answer(self, m: Module, ledger: Ledger, *, taken: Value, response: Signal) -> None:
+        """An answer with an error; SLVERR is 2 and DECERR 3 on both directions' wires."""
+        slave, decode = (
+            (Code.READ_SLVERR, Code.READ_DECERR)
+            if self.stage is Stage.FETCH
+            else (Code.WRITE_SLVERR, Code.WRITE_DECERR)
+        )
+        report(
+            m,
+            self.fault,
+            when=taken & response[1] & self.active & ~self.stopping,
+            code=Mux(response[0], decode, slave),
+            stage=self.stage,
+            address=ledger.word << self.shift,
+        )
+
+
+class ReadGuard(_Half):
+    """AR and R. Members beside those of both directions: the channels, core_* and port_*."""
+
+    name, stage = "ar", Stage.FETCH
+    core_rvalid: Signal
+    core_rready: Signal
+    port_rvalid: Signal
+    port_rready: Signal
+    rresp: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        others = {
+            "core_rvalid": Out(1),
+            "core_rready": In(1),
+            "port_rvalid": In(1),
+            "port_rready": Out(1),
+            "rresp": In(RESPONSE_BITS),
+        }
+        super().__init__(config=config, others=others)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ledger, valid, ready = self._addresses(m, Code.READ_WINDOW)
+        taken = Signal()
+        m.d.comb += [
+            self.core_rvalid.eq(self.port_rvalid & ~self.stopping),
+            self.port_rready.eq(self.core_rready | self.stopping),
+            taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
+            ledger.step.eq(taken),
+            ledger.take.eq(taken & ledger.last),
+            self.idle.eq(ledger.empty & ~valid),
+            # a word offered and not taken is the core's delay, not the memory's
+            self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
+            self.moves.eq((valid & ready) | taken),
+        ]
+        self._answer(m, ledger, taken=taken, response=self.rresp)
+        return m
+
+
+class WriteGuard(_Half):
+    """AW, W and B. Members beside those of both directions: the channels, core_* and port_*."""
+
+    name, stage = "aw", Stage.RESULT
+    wvalid: Signal
+    wready: Signal
+    wstrb: Signal
+    bvalid: Signal
+    bresp: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        others = {
+            "wvalid": In(1),
+            "wready": In(1),
+            "wstrb": Out(config.bus_bytes),
+            "bvalid": In(1),
+            "bresp": In(RESPONSE_BITS),
+        }
+        super().__init__(config=config, others=others)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ledger, valid, ready = self._addresses(m, Code.WRITE_WINDOW)
+        answered, held = Signal(), Signal()
+        m.d.comb += [
+            answered.eq(self.bvalid & ~ledger.empty),
+            ledger.take.eq(answered),
+            self.wstrb.eq((~self.stopping | held).replicate(self.config.bus_bytes)),
+            self.idle.eq(ledger.empty & ~valid),
+            self.waits.eq((valid & ~ready) | ~ledger.empty),
+            self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
+        ]
+        m.d.sync += held.eq(self.wvalid & ~self.wready)
+        self._answer(m, ledger, taken=answered, response=self.bresp)
+        return m
+
+
+class Patience(wiring.Component):
+    """Counts the cycles in which the memory owes an answer and gives none.
+
+    Members
+    -------
+    timeout : In(24)                  0: wait for ever
+    read_waits, write_waits, moves : In(1)
+    read_word, write_word : In(32)    what is waited for
+    fault : Out(FAULT)                valid in the cycle number `timeout`, stopped job or not
+    """
+
+    timeout: Signal
+    read_waits: Signal
+    write_waits: Signal
+    moves: Signal
+    read_word: Signal
+    write_word: Signal
+    fault: data.View
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "timeout": In(24),
+                "read_waits": In(1),
+                "write_waits": In(1),
+                "moves": In(1),
+                "read_word": In(32),
+                "write_word": In(32),
+                "fault": Out(FAULT),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        waited, waits = Signal(24), self.read_waits | self.write_waits
+        over = Signal()
+        m.d.sync += waited.eq(Mux(waits & ~self.moves & ~over, waited + 1, 0))
+        m.d.comb += over.eq(waits & ~self.moves & (waited + 1 == self.timeout))
+        for when, code, stage, word in (
+            (over, Code.READ_TIMEOUT, Stage.FETCH, self.read_word),
+            (over & self.write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
+        ):
+            report(m, self.fault, when=when, code=code, stage=stage, address=word)
+        return m

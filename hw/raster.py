@@ -1,0 +1,176 @@
+"""The walk of activations over the banks: where each piece of a tensor goes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import OverlayConfig
+from hw.fetch import FETCH
+
+
+class Raster(wiring.Component):
+    """Bank and address of a piece, for a tensor that arrives in raster order.
+
+    The words of a pixel lie in one bank, one plane `plane_words` after the other, this tensor's
+    from `inner` on. Pixels are spread over the Dn banks by their flat index on a grid of the
+    layer's virtual width, one such grid for each of the stride^2 phases, so that the Dn neighbours
+    which a column tile needs at any kernel position lie in Dn different banks.
+
+    With a window a row has `pushes` positions, those from `width` on beyond the tensor. Position
+    window_first and each stride-th after it hold a word, the next of the grid's row; the others
+    hold none. Phases are those of the rows alone: `phase_words` is 0.
+
+    Tokens count places of the grid: one for every Dn of them, whatever their phase, and one for the
+    rest at the end. A `silent` tensor counts nothing. After a tensor with `keep` the walk stands
+    still where it is, the count of places included; else it begins anew.
+
+    Parameters
+    ----------
+    config : the overlay
+
+    Members
+    -------
+    now : In(FETCH)                 the instruction
+    load : In(1), inner : In(16)    another instruction begins in the next cycle; its `inner`
+    piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
+                                    position, of the fetch
+    first : Out(1)                  position 0 of a row
+    beyond : Out(1)                 a position right of the tensor: zeros
+    hold : Out(1)                   the position has no word
+    bank, address : Out             of the piece's first word
+    token : Out(1)                  Dn places, or the last, with this piece
+    """
+
+    now: data.View
+    load: Signal
+    inner: Signal
+    piece: Signal
+    plane: Signal
+    pixel: Signal
+    end: Signal
+    first: Signal
+    beyond: Signal
+    hold: Signal
+    bank: Signal
+    address: Signal
+    token: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "now": In(FETCH),
+                "load": In(1),
+                "inner": In(16),
+                "piece": In(1),
+                "plane": In(1),
+                "pixel": In(1),
+                "end": In(1),
+                "first": Out(1),
+                "beyond": Out(1),
+                "hold": Out(1),
+                "bank": Out(range(config.dn)),
+                "address": Out(range(config.rhs_depth)),
+                "token": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        now, windowed = self.now, self.now.window != 0
+        x, px, started = Signal(16), Signal(4), Signal()
+        px_end, row_end = Signal(), Signal()
+        m.d.comb += [
+            started.eq(~windowed | (x >= now.window_first)),
+            self.first.eq(x == 0),
+            self.beyond.eq(windowed & (x >= now.width)),
+            self.hold.eq(windowed & ~(started & (px == 0))),
+            px_end.eq(px + 1 == now.stride),
+            row_end.eq(x + 1 == Mux(windowed, now.pushes, now.width)),
+        ]
+        with m.If(self.pixel):
+            m.d.sync += x.eq(Mux(row_end, 0, x + 1))
+            with m.If(started):
+                m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
+        restart = Signal()
+        m.d.comb += restart.eq(self.end & ~now.keep)
+        with m.If(restart):
+            m.d.sync += [x.eq(0), px.eq(0)]
+        steps = Mux(windowed, ~self.hold, px_end)
+        place = self._grid(m, px_end, steps, row_end, restart)
+        self._words(m, place)
+        self._tokens(m, restart)
+        return m
+
+    def _grid(
+        self, m: Module, px_end: Signal, steps: Value, row_end: Signal, restart: Signal
+    ) -> Signal:
+        """Drives `bank`; returns the address of the position's words in it."""
+        now, columns, depth = self.now, self.config.dn, range(self.config.rhs_depth)
+        words, row_bank, row_words = Signal(depth), Signal.like(self.bank), Signal(depth)
+        phase, phase_row, py = Signal(depth), Signal(depth), Signal(4)
+        bank = Signal.like(self.bank)
+        m.d.comb += self.bank.eq(bank)
+        with m.If(self.pixel):
+            m.d.sync += phase.eq(Mux(px_end, phase_row, phase + now.phase_words))
+            with m.If(steps):
+                m.d.sync += bank.eq(bank + 1)
+                with m.If(bank == columns - 1):
+                    m.d.sync += [bank.eq(0), words.eq(words + now.tile_stride)]
+        next_bank, next_words, next_phase = (Signal.like(s) for s in (bank, words, phase))
+        py_end, wraps = Signal(), Signal()
+        total = Signal(range(2 * columns + 256))
+        m.d.comb += [
+            py_end.eq(py + 1 == now.stride),
+            total.eq(row_bank + now.pitch_banks),
+            wraps.eq(total >= columns),
+            next_bank.eq(row_bank),
+            next_words.eq(row_words),
+            next_phase.eq(Mux(py_end, 0, phase_row + now.phase_row_words)),
+        ]
+        with m.If(py_end):  # a step of the virtual width
+            m.d.comb += [
+                next_bank.eq(Mux(wraps, total - columns, total)),
+                next_words.eq(row_words + now.pitch_words + Mux(wraps, now.tile_stride, 0)),
+            ]
+        with m.If(self.pixel & row_end):
+            m.d.sync += py.eq(Mux(py_end, 0, py + 1))
+            m.d.sync += [s.eq(next_bank) for s in (bank, row_bank)]
+            m.d.sync += [s.eq(next_words) for s in (words, row_words)]
+            m.d.sync += [s.eq(next_phase) for s in (phase, phase_row)]
+        with m.If(restart):
+            m.d.sync += [s.eq(0) for s in (bank, words, row_bank, row_words, phase, phase_row, py)]
+        place = Signal(depth)
+        m.d.comb += place.eq(phase + words)
+        return place
+
+    def _words(self, m: Module, place: Signal) -> None:
+        """Words within a position: pieces of a plane, planes."""
+        now = self.now
+        plane, word = Signal.like(place), Signal.like(place)
+        with m.If(self.piece):
+            m.d.sync += word.eq(word + self.config.rhs_ways)
+        with m.If(self.plane):
+            m.d.sync += [s.eq(plane + now.plane_words) for s in (plane, word)]
+        with m.If(self.pixel):
+            m.d.sync += [s.eq(now.inner) for s in (plane, word)]
+        with m.If(self.load):
+            m.d.sync += [s.eq(self.inner) for s in (plane, word)]
+        m.d.comb += self.address.eq(place + word)
+
+    def _tokens(self, m: Module, restart: Signal) -> None:
+        """Places of the grid since the last token."""
+        columns = self.config.dn
+        count = Signal(range(columns))
+        full, rest = Signal(), Signal()
+        m.d.comb += [
+            full.eq(self.pixel & ~self.hold & (count == columns - 1)),
+            rest.eq(restart & (~self.hold | (count != 0))),
+            self.token.eq(~self.now.silent & (full | rest)),
+        ]
+        with m.If(self.token):
+            m.d.sync += count.eq(0)
+        with m.Elif(self.pixel & ~self.hold & ~self.now.silent):
+            m.d.sync += count.eq(count + 1)

@@ -1,0 +1,97 @@
+"""The activation banks' write port: neighbours packed into a word, words spread over the parts."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import OverlayConfig
+from hw.unpack import PLANE_BITS, SLOT_BITS, write_layout
+
+
+class RhsPort(wiring.Component):
+    """A piece of activations, one cycle after `write`, as every bank's parts want it.
+
+    Word i of a piece goes to part (address + i) mod rhs_ways: a rotation by the address's low bits;
+    parts that the rotation wraps to are written one word further.
+
+    Packing: a piece with a slot enters its plane's history, which is the word that is written:
+
+        history[plane] = ((0 if first else history[plane]) << slot) | piece
+
+    cut to the window's pixels. So the newest pixel has the lowest slot, with its left neighbours
+    above it, and zeros left of the row's first.
+
+    Members
+    -------
+    write : In(write_layout)
+    bank : Out(8)
+    enable, address, data : Out     of each part
+    """
+
+    write: data.View
+    bank: Signal
+    enable: Signal
+    address: data.View
+    data: data.View
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.config = config
+        ways, rows = config.rhs_ways, range(config.rhs_depth // config.rhs_ways)
+        super().__init__(
+            {
+                "write": In(write_layout(config)),
+                "bank": Out(8),
+                "enable": Out(ways),
+                "address": Out(data.ArrayLayout(unsigned((len(rows) - 1).bit_length()), ways)),
+                "data": Out(data.ArrayLayout(unsigned(config.rhs_bits), ways)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        ways, bits, write = self.config.rhs_ways, self.config.rhs_bits, self.write
+        low = ways.bit_length() - 1
+        packed = self._pack(m)
+        words = [write.piece.word_select(index, bits) for index in range(ways)]
+        words[0] = Mux(write.slot.any(), packed, words[0])
+        m.d.sync += [self.bank.eq(write.bank), self.enable.eq(0)]
+        turn, row = write.address[:low], write.address[low:]
+        with m.Switch(turn):
+            for first in range(ways):
+                with m.Case(first) if low else m.Default():
+                    for way in range(ways):
+                        index = (way - first) % ways
+                        m.d.sync += [
+                            self.enable[way].eq(write.rhs & write.words[index]),
+                            self.data[way].eq(words[index]),
+                            self.address[way].eq(row + 1 if way < first else row),
+                        ]
+        return m
+
+    def _pack(self, m: Module) -> Value:
+        """The packed word of the piece that stands at the port, entered into the history."""
+        bits, write = self.config.rhs_bits, self.write
+        m.submodules.history = history = memory.Memory(shape=bits, depth=1 << PLANE_BITS, init=[])
+        before, after = history.read_port(domain="comb"), history.write_port()
+        old, packed = Signal(bits), Signal(bits)
+        moved: Value = write.piece[: min(bits, max(SLOT_BITS))]
+        for index, slot in enumerate(SLOT_BITS):
+            if slot < bits:
+                moved = moved | Mux(write.slot[index], Cat(Const(0, slot), old)[:bits], 0)
+        m.d.comb += [
+            before.addr.eq(write.plane),
+            old.eq(Mux(write.first, 0, before.data)),
+            packed.eq(moved & self._span()),
+            after.addr.eq(write.plane),
+            after.data.eq(packed),
+            after.en.eq(write.slot.any()),
+        ]
+        return packed
+
+    def _span(self) -> Value:
+        """Ones where a packed word has pixels: sums over all lanes must see zeros elsewhere."""
+        grain = SLOT_BITS[0]
+        places = range(-(-self.config.rhs_bits // grain))
+        return Cat((self.write.span > place).replicate(grain) for place in places)

@@ -1,0 +1,89 @@
+"""Where the operands of each tile lie on the chip."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.blocks import BlockLoop, connect_loops
+from hw.config import OverlayConfig
+from ir.isa import FORMATS, Stage, layout
+
+
+class TileWalk(wiring.Component):
+    """BlockLoop's tiles with their addresses.
+
+    Weights stay until the last block has used them, or (`lhs_stream`) come anew for each block.
+
+    Members
+    -------
+    now : In                     the execute instruction
+    step : In(1)                 the tile's last word is issued
+    tile_words : In(24)          with `step`: words of its weights in a bank
+    lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
+    takes : Out(1)               it takes a row tile of weights that arrived
+    frees : Out(1)               with `step`: its weights are not needed any more
+
+    loop                         the BlockLoop: which tile it is, and which comes next
+    """
+
+    now: data.View
+    step: Signal
+    tile_words: Signal
+    lhs: Signal
+    rhs: Signal
+    takes: Signal
+    frees: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.loop = BlockLoop()
+        super().__init__(
+            {
+                "now": In(layout(FORMATS[Stage.EXECUTE])),
+                "step": In(1),
+                "tile_words": In(24),
+                "lhs": Out(range(config.lhs_depth)),
+                "rhs": Out(range(config.rhs_depth)),
+                "takes": Out(1),
+                "frees": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.loop = loop = self.loop
+        connect_loops(m, loop, self.now)
+        stream = self.now.lhs_stream
+        m.d.comb += [
+            loop.step.eq(self.step),
+            self.takes.eq(loop.first_column & (stream | loop.first_block)),
+            self.frees.eq(self.step & loop.row_change & (stream | loop.column_last)),
+        ]
+        self._activations(m, loop)
+        self._weights(m, loop)
+        return m
+
+    def _activations(self, m: Module, loop: BlockLoop) -> None:
+        """The column tile's pixels; back to the block's first for each row tile."""
+        begin, following = Signal.like(self.rhs), Signal.like(self.rhs)
+        m.d.comb += following.eq(self.rhs + self.now.tile_stride)
+        with m.If(loop.rewinds):
+            m.d.comb += following.eq(begin)
+        with m.If(loop.layer_end):
+            m.d.comb += following.eq(0)
+        with m.If(self.step):
+            m.d.sync += self.rhs.eq(following)
+            with m.If(loop.block_end):
+                m.d.sync += begin.eq(following)
+
+    def _weights(self, m: Module, loop: BlockLoop) -> None:
+        """A row tile's weights follow those of the one before; addresses wrap with the bank."""
+        layer, after = Signal.like(self.lhs), Signal.like(self.lhs)
+        m.d.comb += after.eq(self.lhs + self.tile_words)
+        with m.If(self.step & loop.row_change):
+            m.d.sync += self.lhs.eq(after)
+            with m.If(loop.layer_end):
+                m.d.sync += layer.eq(after)
+            with m.Elif(loop.block_end & ~self.now.lhs_stream):
+                m.d.sync += self.lhs.eq(layer)

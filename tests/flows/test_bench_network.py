@@ -1,0 +1,55 @@
+"""`bitwright bench network`: whole networks with random weights in the harness."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from flows.cli import main
+
+
+def bench(capsys: pytest.CaptureFixture[str], words: str) -> dict:
+    """The JSON document of a bench that passes."""
+    assert main(["bench", "network", *words.split(), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", ["small_cnn --bits 2x2", "small_cnn --bits 1x3 --signed 1x1", "mlp --bits 3x2"]
+)
+def test_small_networks_are_exact(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    result = bench(capsys, f"{words} --array 2x16x2")
+    assert result["bit_exact"] is True
+    assert result["measured"] == result["predicted"] >= result["lower_bound"]
+    assert sum(layer["measured"] for layer in result["layers"]) == result["measured"]
+    assert 0 < result["utilization"] < 1
+    for layer in result["layers"]:
+        assert layer["measured"] == layer["predicted"] >= layer["lower_bound"]
+        assert layer["limited_by"] in ("exec", "read", "write", "requantize")
+    assert result["cycles_per_second"] > 0
+
+
+@pytest.mark.slow
+def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "network", "mlp", "--array", "2x16x2", "--bits", "2x2"]) == 0
+    text = capsys.readouterr().out
+    assert "linear3" in text
+    assert "bit-exact" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("resnet --array 2x16x2 --bits 2x2", "unknown network 'resnet'"),
+        ("mlp --array 2x16x2 --bits 2", "--bits must have the form NxN, not '2'"),
+        ("mlp --array 2x16x2 --bits 2x2 --ring-depth 100", "ring_depth must be a power of two"),
+        ("mlp --array 2x16x2 --bits 2x2 --rhs-depth 16", "needs rhs_depth"),
+    ],
+)
+def test_a_wrong_argument_says_so(
+    capsys: pytest.CaptureFixture[str], words: str, message: str
+) -> None:
+    assert main(["bench", "network", *words.split()]) == 2
+    assert message in capsys.readouterr().err
