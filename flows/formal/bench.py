@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import (
     Assert,
     Assume,
     ClockDomain,
+    ClockSignal,
     Const,
     Elaboratable,
     Fragment,
@@ -36,10 +38,13 @@ class Bench(Elaboratable):
 
     def __init__(self) -> None:
         self.module = Module()
-        self.module.domains.sync = sync = ClockDomain(reset_less=True)
-        self.inputs: list[Value] = [sync.clk]
+        # the control side's own domain is the same clock, with a reset of its own
+        self.module.domains += [ClockDomain(name, reset_less=True) for name in ("sync", "host")]
+        clock = Signal(name="clk")
+        self.module.d.comb += [ClockSignal().eq(clock), ClockSignal("host").eq(clock)]
+        self.inputs: list[Value] = [clock]
         self.claims = 0
-        self._fragments: dict[str, Fragment] = {}
+        self._fragments: dict[str, Any] = {}
         self._names = 0
         self._age = Signal(AGE_BITS)
         self.module.d.sync += self._age.eq(Mux(self._age.all(), self._age, self._age + 1))
@@ -59,7 +64,7 @@ class Bench(Elaboratable):
     def adopt(
         self,
         component: wiring.Component,
-        fragment: Fragment,
+        fragment: Any,
         *,
         name: str = "dut",
         driven: tuple[str, ...] = (),
@@ -106,13 +111,13 @@ class Bench(Elaboratable):
 
     def assume(self, condition: Value) -> None:
         """The environment keeps it in every cycle."""
-        self.module.d.comb += Assume(condition, src_loc_at=1)
+        self.module.d.comb += Assume(condition, None, src_loc_at=1)
 
     def claim(self, condition: Value, *, when: Value | None = None) -> None:
         """To be proved for every cycle (in which `when` holds)."""
         self.claims += 1
         guard = Const(1) if when is None else when
-        self.module.d.comb += Assert(~guard.bool() | condition, src_loc_at=1)
+        self.module.d.comb += Assert(~guard.bool() | condition, None, src_loc_at=1)
 
     def inner(self, path: str, *, name: str = "dut") -> Signal:
         """A component's own signal, "counter" or "submodule.counter". ConfigError: none, or two."""
@@ -141,7 +146,7 @@ class Bench(Elaboratable):
         return rtlil.convert(self, name=TOP, ports=self.inputs)
 
 
-def _driven(fragment: Fragment) -> Iterator[Signal]:
+def _driven(fragment: Any) -> Iterator[Signal]:
     """Signals assigned in the fragment itself."""
     seen = set()
     for statements in fragment.statements.values():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from flows.formal.bench import Bench
 from flows.formal.environment import environment_of
@@ -15,6 +15,7 @@ from hw.bus.axi import PAGE_BYTES
 from hw.config import OverlayConfig
 from hw.fetch import FETCH, ReadIssuer
 from hw.gearbox import Gearbox
+from hw.guard import ReadGuard, WriteGuard
 from hw.queue import QUEUE_INSTRUCTIONS, InstructionQueue
 from hw.ring import Ring, most_units, units_per_word
 from hw.writer import Writer
@@ -56,6 +57,15 @@ def proofs(config: OverlayConfig) -> list[Proof]:
                 quick=grain == 1,
             )
             for grain in (1, 8)
+        ),
+        *(
+            Proof(
+                name=f"window.{kind.__name__.removesuffix('Guard').lower()}",
+                claim="no byte of a burst is offered outside [MEM_BASE, MEM_LIMIT)",
+                build=partial(window_bench, kind, config),
+                depth=3,
+            )
+            for kind in (ReadGuard, WriteGuard)
         ),
         _axi("read", partial(issuer_bench, config)),
         _axi("write", partial(writer_bench, config)),
@@ -195,7 +205,7 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     remaining, burst = bench.inner("remaining"), bench.inner("burst")
     bench.claim(_aligned(bench.inner("address"), config))
     bench.claim(_aligned(now.address, config) & (idle | (now.segment_beats != 0)))
-    bench.claim((remaining != 0), when=bench.in_state("SPLIT"))
+    bench.claim(idle | (remaining != 0))
     bench.claim((burst != 0) & (burst <= remaining), when=bench.in_state("OFFER"))
     _claim_burst(bench, config, valid=unit.arvalid, address=unit.araddr, length=unit.arlen)
     return bench
@@ -213,6 +223,25 @@ def writer_bench(config: OverlayConfig) -> Bench:
     return bench
 
 
+def window_bench(kind: type[ReadGuard] | type[WriteGuard], config: OverlayConfig) -> Bench:
+    """Whatever the core asks for, and whenever the job is stopped; the window stays (R4)."""
+    bench = Bench()
+    guard = kind(config=config)
+    bench.add(guard)
+    environment_of(bench, guard)
+    for bound in (guard.base, guard.limit):
+        bench.assume(bench.first() | (bound == bench.past(bound)))
+    name = guard.name
+    address, length = getattr(guard, f"{name}addr"), getattr(guard, f"{name}len")
+    valid, core_valid = (getattr(guard, f"{side}_{name}valid") for side in ("port", "core"))
+    waits = bench.past(core_valid & ~getattr(guard, f"core_{name}ready"))
+    asked = Cat(address, length, core_valid)
+    bench.assume(~waits | (asked == bench.past(asked)))  # the core keeps its stream's contract
+    end = address + (length + 1) * config.bus_bytes
+    bench.claim((address >= guard.base) & (end <= guard.limit), when=valid)
+    return bench
+
+
 def _aligned(address: Value, config: OverlayConfig) -> Value:
     return address[: config.bus_bytes.bit_length() - 1] == 0
 
@@ -223,4 +252,3 @@ def _claim_burst(
     """A legal AXI burst: aligned, and its last byte is in the page of its first."""
     end = address[:12] + (length + 1) * config.bus_bytes
     bench.claim(_aligned(address, config) & (end <= PAGE_BYTES), when=valid)
-

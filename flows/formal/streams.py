@@ -1,8 +1,8 @@
 """The stream contract on every stream port of the design.
 
 A stream is found, not listed: the overlay is elaborated, and each component in it is asked for its
-ports. A port is a stream when its signature is `stream.Signature`, or when it is an AXI channel:
-members <channel>valid and <channel>ready.
+ports. A port is a stream when its signature is `stream.Signature`, or when there are members
+<channel>valid and <channel>ready of opposite directions: AXI, and what looks like it.
 
 The contract: once valid, it stays valid with the same payload until ready. Each component's outputs
 are proved to keep it while its inputs keep it, which together is all streams of the design.
@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from amaranth.hdl import Cat, Fragment, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import Flow, In, Out
 
 from flows.formal.bench import Bench
-from flows.formal.environment import environment_of
+from flows.formal.environment import environment_of, excuse
 from flows.formal.proof import Proof
 from hw.config import OverlayConfig
 
-CHANNELS = ("aw", "w", "b", "ar", "r")
 CHANNEL_FIELDS = (
     *("addr", "prot", "len", "size", "burst", "lock", "cache", "id"),
     *("data", "strb", "last", "resp"),
@@ -37,7 +37,7 @@ class Part:
 
     path: str
     component: wiring.Component
-    fragment: Fragment
+    fragment: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def parts(config: OverlayConfig) -> list[Part]:
     return list(_walk(Fragment.get(config.build(), None), ""))
 
 
-def _walk(fragment: Fragment, path: str) -> Iterator[Part]:
+def _walk(fragment: Any, path: str) -> Iterator[Part]:
     for inner, name, *_ in fragment.subfragments:
         place = f"{path}.{name}".lstrip(".")
         for origin in inner.origins or ():
@@ -85,19 +85,19 @@ def _streams(component: wiring.Component) -> Iterator[Port]:
 
 def _channels(component: wiring.Component) -> Iterator[Port]:
     members = component.signature.members
-    for channel in CHANNELS:
-        valid, ready = f"{channel}valid", f"{channel}ready"
-        if valid in members and ready in members:
+    for valid, member in members.items():
+        channel = valid.removesuffix("valid")
+        ready = f"{channel}ready"
+        if channel != valid and ready in members and members[ready].flow is not member.flow:
             names = [f"{channel}{field}" for field in CHANNEL_FIELDS]
-            flow = members[valid].flow
             payload = [
                 Value.cast(getattr(component, name))
                 for name in names
-                if name in members and members[name].flow is flow
+                if name in members and members[name].flow is member.flow
             ]
             yield Port(
-                name=channel,
-                flow=flow,
+                name=channel.removesuffix("_"),
+                flow=member.flow,
                 valid=getattr(component, valid),
                 ready=getattr(component, ready),
                 payload=Cat(payload),
@@ -122,7 +122,7 @@ def bench_of(config: OverlayConfig, path: str, port: str) -> Bench:
         if other.flow is In:
             bench.assume(keeps(bench, other))
         elif other.name == port:
-            bench.claim(keeps(bench, other))
+            bench.claim(keeps(bench, other) | excuse(part.component, port))
     environment_of(bench, part.component)
     return bench
 
@@ -140,4 +140,3 @@ def proofs(config: OverlayConfig) -> list[Proof]:
         for port in ports(part.component)
         if port.flow is Out
     ]
-
