@@ -109,7 +109,7 @@ class RandomNetwork:
         precision, widths = self._precision(row_bits)
         height, width = _pair(kernel)
         shape = (rows, max(channels // groups, 1), height, width)
-        same = dilation * (height // 2), dilation * (width // 2)
+        same_y, same_x = dilation * (height // 2), dilation * (width // 2)
         node = Conv(
             name,
             source,
@@ -117,7 +117,7 @@ class RandomNetwork:
             self._codes(shape, precision, widths),
             precision,
             stride,
-            same * 2 if padding is None else padding,
+            (same_y, same_x, same_y, same_x) if padding is None else padding,
             dilation,
             groups,
             (-1 if bipolar else 0) if pad_value is None else pad_value,

@@ -39,10 +39,10 @@ class _GraphDraw:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        channels = self.one_of(CHANNELS)
+        channels, (height, width) = self.one_of(CHANNELS), rng.integers(1, MOST_SIDE + 1, 2)
         self.network = RandomNetwork(
             "random",
-            image=(channels, *(int(n) for n in rng.integers(1, MOST_SIDE + 1, 2))),
+            image=(channels, int(height), int(width)),
             weights=weight_precision(1),
             activations=random_activations(rng),
             seed=int(rng.integers(1 << 30)),
