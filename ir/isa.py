@@ -114,7 +114,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "w_signed": _f(1, "the weights' top digit is signed"),
         "a_signed": _f(1, "the activations' top digit is signed"),
         "w_bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
-        "pad_ones": _f(1, "outside the image all digits are ones instead of zeros"),
+        "pad_ones": _f(1, "outside the image all digits are one instead of zero"),
         "turns": _f(8, "times a tile is computed, each with further kernel positions"),
         "taps": _f(16, "kernel positions of a turn"),
         "tap_table": _f(1, "the tap table is used; else there is one tap, all zeros"),
