@@ -166,7 +166,7 @@ def test_a_padded_maximum_of_signed_codes_is_refused_by_name() -> None:
         Tensor("x", (3, 4, 4), Precision(3, True)),
         Tensor("p", (3, 4, 4), Precision(3, True)),
     ]
-    nodes = [MaxPool("p", "x", "p", (3, 3), 1, 1)]
+    nodes: list[Node] = [MaxPool("p", "x", "p", (3, 3), 1, 1)]
     with pytest.raises(UnsupportedModelError, match="layer 'p': places outside .* are zeros"):
         lower(graph_of(tensors, nodes, "p"), CONFIG)
 
