@@ -52,7 +52,7 @@ class _GraphDraw:
 
     def more(self) -> None:
         """One more layer, or a concatenation."""
-        kinds = [self.conv, self.conv, self.grouped, self.add, self.average, self.concat]
+        kinds = [self.conv, self.conv, self.grouped, self.add, self.pool, self.concat]
         self.codes.append(kinds[self.rng.integers(len(kinds))](random_activations(self.rng)))
 
     def last(self) -> tuple[IntegerGraph, np.ndarray]:
@@ -147,18 +147,19 @@ class _GraphDraw:
         widths = self.weights(rows)
         return self.network.linear(self.pick(), self.name("linear"), rows, output=output, **widths)
 
-    def average(self, output: Precision) -> str:
+    def pool(self, output: Precision) -> str:
+        """The average of each window, or its maximum, whose codes are those of its input."""
         source = self.pick()
         most = (min(3, size) for size in self.network.tensor(source).shape[1:])
         height, width = (int(self.rng.integers(1, size + 1)) for size in most)
-        return self.network.average(
-            source,
-            self.name("average"),
-            kernel=(height, width),
-            stride=self.one_of(STRIDES),
-            padding=0 if self.bipolar(source) else int(self.rng.integers(min(height, width))),
-            output=output,
-        )
+        window: dict[str, Any] = {"kernel": (height, width), "stride": self.one_of(STRIDES)}
+        padding = int(self.rng.integers(min(height, width)))
+        if self.rng.integers(2):
+            signed = self.network.tensor(source).precision.signed and not self.bipolar(source)
+            window["padding"] = 0 if signed else padding
+            return self.network.maximum(source, self.name("maximum"), **window)
+        window["padding"] = 0 if self.bipolar(source) else padding
+        return self.network.average(source, self.name("average"), output=output, **window)
 
     def global_average(self, output: Precision) -> str:
         return self.network.global_average(self.pick(), self.name("global"), output=output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ir.golden import execute
-from ir.graph import INT32, Add, AveragePool, Concat, Conv, GlobalAveragePool, MatMul
+from ir.graph import INT32, Add, AveragePool, Concat, Conv, GlobalAveragePool, MatMul, MaxPool
 from ir.nodes import Threshold
 from sim_tests.random_graphs import random_graph
 
@@ -16,7 +16,7 @@ def test_every_kind_of_layer_is_drawn() -> None:
     graphs = [random_graph(np.random.default_rng(seed))[0] for seed in range(DRAWS)]
     nodes = [node for graph in graphs for node in graph.nodes]
     kinds = {type(node) for node in nodes}
-    assert kinds >= {Add, AveragePool, Concat, Conv, GlobalAveragePool, MatMul, Threshold}
+    assert kinds >= {Add, AveragePool, Concat, Conv, GlobalAveragePool, MatMul, MaxPool, Threshold}
     convolutions = [node for node in nodes if isinstance(node, Conv)]
     for odd in (
         [node.groups > 1 for node in convolutions],
