@@ -42,6 +42,9 @@ class Bench:
         self.events: list[tuple[int, int]] = []  # of the job that runs
         self.all_events: list[tuple[int, int]] = []
         self.limit = 0
+        self.started = 0
+        self.watching = False
+        self.remembered = b""
         reset = {"reset": dut.aresetn, "reset_active_level": False}
         self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.aclk, **reset)
         self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.aclk, mem=self.memory, **reset)
@@ -68,12 +71,27 @@ class Bench:
         for number, channel in enumerate((*channels, read.ar_channel, read.r_channel)):
             channel.set_pause_generator(pauses(f"{seed}/{number}"))
 
-    async def do_reset(self) -> None:
+    async def do_hazards(self, allowed: int) -> None:
+        self.dut.hazards.value = allowed
+
+    async def do_fault(self, read: int, write: int, response: int, hung: int, after: int) -> None:
+        dut = self.dut
+        dut.fault_read.value, dut.fault_write.value = read, write
+        dut.fault_response.value = response
+        dut.fault_hung.value, dut.fault_after.value = hung, after
+        dut.fault_arm.value = 1
+        await ClockCycles(dut.aclk, 1)
+        dut.fault_arm.value = 0
+        await ClockCycles(dut.aclk, 1)
+
+    async def do_reset(self, cycles: int = RESET_CYCLES) -> None:
         self.dut.aresetn.value = 0
-        await ClockCycles(self.dut.aclk, RESET_CYCLES)
+        await ClockCycles(self.dut.aclk, cycles)
         self.dut.aresetn.value = 1
         await ClockCycles(self.dut.aclk, 2)
-        cocotb.start_soon(self.watch_writes())
+        if not self.watching:
+            self.watching = True
+            cocotb.start_soon(self.watch_writes())
 
     async def do_load(self, address: int, offset: int, size: int) -> None:
         self.memory[address : address + size] = self.blob[offset : offset + size]
@@ -108,15 +126,31 @@ class Bench:
             raise Finding(f"silent {offset} {CONTROL_CYCLES}")
         return access.result()
 
+    async def do_until(self, offset: int, mask: int, value: int) -> None:
+        for _ in range(self.limit):
+            if await self.value(offset) & mask == value:
+                return
+        raise Finding(f"hang {self.limit}")
+
     async def do_run(self, offset: int, value: int) -> None:
+        await self.do_start(offset, value)
+        await self.do_irq()
+
+    async def do_start(self, offset: int, value: int) -> None:
         self.events.clear()
         await self.do_write(offset, value)
-        started = int(self.dut.csr_edge.value)
+        self.started = int(self.dut.csr_edge.value)
+
+    async def do_wait(self, cycles: int) -> None:
+        if cycles:
+            await ClockCycles(self.dut.aclk, cycles)
+
+    async def do_irq(self) -> None:
         if not await self.irq_becomes(1, self.limit):
             raise Finding(f"hang {self.limit}")
-        measured = int(self.dut.irq_edge.value) - started
+        measured = int(self.dut.irq_edge.value) - self.started
         self.answers.append(f"run {measured} {len(self.events)}")
-        self.all_events += [(edge - started, address) for edge, address in self.events]
+        self.all_events += [(edge - self.started, address) for edge, address in self.events]
 
     async def do_clear(self, offset: int, value: int) -> None:
         await self.do_write(offset, value)
@@ -150,9 +184,22 @@ class Bench:
         self.dumped += self.memory[address : address + size]
 
     async def do_expect(self, address: int, offset: int, size: int) -> None:
-        found, wanted = self.memory[address : address + size], self.blob[offset : offset + size]
+        self.compare(address, self.blob[offset : offset + size])
+
+    async def do_remember(self) -> None:
+        self.remembered = bytes(self.memory)
+
+    async def do_untouched(self, *regions: int) -> None:
+        wanted = bytearray(self.remembered)
+        for address, size in zip(regions[::2], regions[1::2], strict=True):
+            wanted[address : address + size] = self.memory[address : address + size]
+        self.compare(0, wanted)
+
+    def compare(self, address: int, wanted: memoryview | bytearray) -> None:
+        """Finding with the first byte of the memory that is another."""
+        found = self.memory[address : address + len(wanted)]
         if found != wanted:
-            at = next(i for i in range(size) if found[i] != wanted[i])
+            at = next(i for i, byte in enumerate(found) if byte != wanted[i])
             raise Finding(f"expect {address + at} {found[at]} {wanted[at]}")
 
     def save(self, folder: Path, last: str) -> None:
