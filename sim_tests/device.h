@@ -104,14 +104,15 @@ class Device {
         return access.value;
     }
 
-  private:
-    std::unique_ptr<Vtop> top_ = std::make_unique<Vtop>();
-    uint32_t seen_ = 0;
-
+    // After a change of inputs: what depends on them, before the edge.
     void settle() {
         top_->aclk = 0;
         top_->eval();
     }
+
+  private:
+    std::unique_ptr<Vtop> top_ = std::make_unique<Vtop>();
+    uint32_t seen_ = 0;
 
     void clock() {
         top_->aclk = 1;

@@ -54,6 +54,7 @@ class Bench {
             {"memory", &Bench::memory_size}, {"latency", &Bench::latency},
             {"limit", &Bench::limit},        {"stall", &Bench::stall},
             {"hazards", &Bench::hazards},    {"fault", &Bench::fault},
+            {"powerup", &Bench::done_before},
             {"reset", &Bench::reset},        {"load", &Bench::load},
             {"write", &Bench::write},        {"read", &Bench::read},
             {"put", &Bench::put},            {"get", &Bench::get},
@@ -74,6 +75,7 @@ class Bench {
         memory().assign(command.at(0), 0);
         device_.top().memory_end = command.at(0);
     }
+    void done_before(const Command&) {}
     void latency(const Command& command) { device_.top().latency = command.at(0); }
     void limit(const Command& command) { limit_ = command.at(0); }
     void hazards(const Command& command) { device_.top().hazards = command.at(0); }
@@ -86,10 +88,11 @@ class Bench {
         top.fault_read = command.at(0), top.fault_write = command.at(1);
         top.fault_response = command.at(2);
         top.fault_hung = command.at(3), top.fault_after = command.at(4);
-        top.fault_arm = 1;
-        device_.tick();
-        top.fault_arm = 0;
-        device_.tick();
+        for (const bool arm : {true, false}) {
+            top.fault_arm = arm;
+            device_.settle();
+            device_.tick();
+        }
     }
     void reset(const Command& command) {
         if (command.arguments.empty())
@@ -202,7 +205,13 @@ class Bench {
 
 static int run_folder(const std::string& folder) {
     try {
-        Bench(folder).run(read_script(folder + "/script.txt"));
+        const std::vector<Command> script = read_script(folder + "/script.txt");
+        for (const Command& command : script)  // holds for the model that Bench makes
+            if (command.verb == "powerup") {
+                Verilated::threadContextp()->randReset(2);
+                Verilated::threadContextp()->randSeed(command.at(0));
+            }
+        Bench(folder).run(script);
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s: %s\n", folder.c_str(), error.what());

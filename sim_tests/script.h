@@ -2,6 +2,7 @@
 // flows/bench_script.py writes it and reads the answers; sim_tests/bench.py understands the same.
 //
 //   memory BYTES | latency L | limit CYCLES | stall SEED     settings, before reset
+//   powerup SEED                            what flip-flops hold at first (design start: unique)
 //   hazards ALLOWED                         1: reads may meet writes of the same word
 //   fault READ WRITE RESPONSE CHANNEL AFTER what the memory does wrong from now on: faults.sv
 //   reset [CYCLES]                          aresetn low, then high
