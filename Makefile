@@ -9,6 +9,7 @@ BOARD ?=
 SEED ?=
 WAVES ?=
 JOBS ?=
+PROOFS ?=
 PYTHON ?= python3
 
 VENV := .venv
@@ -22,7 +23,7 @@ WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: help setup doctor demo verilog sim codesign bench report docs format lint types floors check \
-        characterize test nightly nightly-hw nightly-quant nightly-synth clean
+        formal characterize test nightly nightly-hw nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -62,6 +63,9 @@ report: $(STAMP) ## build the report of CONFIG's newest run again
 
 bench: $(STAMP) ## cycles and utilisation of single jobs on an 8x64x8 overlay
 	$(BITWRIGHT) bench table
+
+formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
+	$(BIN)/python -m flows.formal $(PROOFS)
 
 characterize: $(STAMP) ## fit the resource model to synthesized overlays; goes on where it stopped
 	$(BIN)/python -m flows.characterize

@@ -54,12 +54,12 @@ def _first(tiling: Tiling) -> tuple[Tiling, Plan]:
         for cut in sorted(cuts):
             for ahead in (0, 1):
                 plan = Plan(ahead=ahead, cut=cut)
-                tried.append((_cycles(ordered, plan), len(tried), ordered, plan))
+                tried.append((cycles_alone(ordered, plan), len(tried), ordered, plan))
     _, _, ordered, plan = min(tried)
     return ordered, plan
 
 
-def _cycles(tiling: Tiling, plan: Plan) -> int:
+def cycles_alone(tiling: Tiling, plan: Plan) -> int:
     """The layer as a program of its own, its data one after the other in memory."""
     size = tiling.config.memory_bits
     weights = tiling.lhs_words_total * tiling.config.dm * tiling.config.lhs_word_bits // 8

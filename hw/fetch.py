@@ -70,7 +70,8 @@ class ReadIssuer(wiring.Component):
         m = Module()
         now = Signal(FETCH)
         first, segment, passes = Signal(), Signal(16), Signal(24)
-        address, remaining = Signal(32), Signal(24)
+        address = Signal(32)
+        remaining = Signal(24)
         beats = burst_beats(
             m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
         )

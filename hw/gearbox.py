@@ -70,7 +70,8 @@ class Gearbox(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.memory_bits + self.piece_bits
-        held, have = Signal(width), Signal(range(width + 1))
+        held = Signal(width)
+        have = Signal(range(width + 1))
         enough = Signal()
         m.d.comb += [enough.eq(have >= self.length), self.word_ready.eq(self.enable & ~enough)]
         take = Signal()

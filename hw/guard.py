@@ -200,16 +200,17 @@ class WriteGuard(_Half):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         ledger, valid, ready = self._addresses(m, Code.WRITE_WINDOW)
-        answered, held = Signal(), Signal()
+        answered, held, counts, counted = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             answered.eq(self.bvalid & ~ledger.empty),
             ledger.take.eq(answered),
-            self.wstrb.eq((~self.stopping | held).replicate(self.config.bus_bytes)),
+            counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
+            self.wstrb.eq(counts.replicate(self.config.bus_bytes)),
             self.idle.eq(ledger.empty & ~valid),
             self.waits.eq((valid & ~ready) | ~ledger.empty),
             self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
         ]
-        m.d.sync += held.eq(self.wvalid & ~self.wready)
+        m.d.sync += [held.eq(self.wvalid & ~self.wready), counted.eq(counts)]
         self._answer(m, ledger, taken=answered, response=self.bresp)
         return m
 

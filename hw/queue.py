@@ -71,7 +71,8 @@ class InstructionQueue(wiring.Component):
         m = Module()
         depth = QUEUE_INSTRUCTIONS * self.beats
         m.submodules.words = words = SharedRam(width=self.memory_bits, depth=depth)
-        written, taken = Signal(range(depth)), Signal(range(depth))
+        written = Signal(range(depth))
+        taken = Signal(range(depth))
         m.d.comb += [
             words.write_address.eq(written),
             words.write_data.eq(self.word),
@@ -84,8 +85,8 @@ class InstructionQueue(wiring.Component):
 
         assembled = Signal(INSTRUCTION_BITS)
         requested = Signal(range(self.beats + 1))
-        arriving, arrived = Signal(), Signal(range(self.beats + 1))
-        request = Signal()
+        arrived = Signal(range(self.beats + 1))
+        request, arriving = Signal(), Signal(name="arriving")
         m.d.comb += request.eq((requested != self.beats) & (taken != written))
         m.d.sync += arriving.eq(request)
         with m.If(request):

@@ -61,7 +61,8 @@ class Requantizer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         acc = Signal(signed(self.acc_bits + 2))
-        param_1, offset = Signal(PARAM_LAYOUT), Signal(signed(48))
+        param_1 = Signal(PARAM_LAYOUT)
+        offset = Signal(signed(48))
         product = Signal(signed(self.acc_bits + 2 + 16))
         total = Signal(signed(max(len(product), 48) + 1))
         moved = Signal.like(total)

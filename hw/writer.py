@@ -74,7 +74,8 @@ class Writer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         waiting = Signal(range(self.config.ring_depth))
-        address, left, pending = Signal(32), Signal(9), Signal(16)
+        address = Signal(32)
+        left, pending = Signal(9), Signal(16)
         m.d.comb += waiting.eq(self.limit - self.position)
         beats = burst_beats(
             m, address=address, remaining=waiting, memory_bits=self.config.memory_bits

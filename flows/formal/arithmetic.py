@@ -1,0 +1,207 @@
+"""Counting, dot products and requantization equal the formulas in their docstrings."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from amaranth.hdl import Cat, Const, Mux, Value, signed
+
+from flows.formal.bench import Bench
+from flows.formal.proof import Proof
+from hw.dpu import DPU, STEP_DELAY
+from hw.lanes import Lanes, lane_stages, tree_stages
+from hw.popcount import Popcount, stages
+from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
+
+POPCOUNT_LANES = (1, 2, 3, 5, 7, 8, 13, 16)
+LANES = {
+    (1, 1): 16,
+    (1, 2): 8,
+    (2, 1): 8,
+    (2, 2): 4,
+    (1, 4): 4,
+    (4, 1): 4,
+    (2, 4): 2,
+    (4, 2): 2,
+    (4, 4): 1,
+}
+"""{digits: lanes}: every pair that an overlay can have, as many lanes as are proved in seconds."""
+ACC_BITS = 12
+REQUANTIZER_STAGES = {
+    "acc": "acc' == (bipolar ? 2 * acc - column_sum : acc), 32 bits",
+    "product": "product' == acc * M, full width",
+    "total": "total' == product + B, full width",
+    "code": "code == clip(total >> shift, lo, hi), full width",
+}
+
+
+def proofs() -> list[Proof]:
+    """Of every size that is small enough to be proved outright."""
+    return [
+        *(_popcount_proof(lanes) for lanes in POPCOUNT_LANES),
+        *(_lanes_proof(p, q, lanes) for (p, q), lanes in LANES.items()),
+        *(_parallel_proof(*signs) for signs in ((0, 0), (0, 1), (1, 0), (1, 1))),
+        *(_dpu_proof(p, q) for p, q in (*LANES, (8, 8))),
+        *(_requantizer_proof(stage) for stage in REQUANTIZER_STAGES),
+    ]
+
+
+def ones(bits: Value) -> Value:
+    """Number of ones, as one sum."""
+    total = bits[0]
+    for index in range(1, len(bits)):
+        total = total + bits[index]
+    return total
+
+
+def _popcount_proof(lanes: int) -> Proof:
+    return Proof(
+        name=f"popcount.{lanes}",
+        claim=f"count == number of ones in {lanes} bits",
+        build=lambda: popcount_bench(Popcount(lanes=lanes)),
+        depth=stages(lanes) + 1,
+        quick=lanes in (3, 16),
+    )
+
+
+def popcount_bench(unit: Popcount) -> Bench:
+    """The count is that of the bits `stages` cycles ago."""
+    bench = Bench()
+    bench.add(unit)
+    then = bench.past(ones(unit.bits), stages(unit.lanes))
+    bench.claim(unit.count == then, when=bench.since(stages(unit.lanes)))
+    return bench
+
+
+def _parallel_proof(lhs_signed: int, rhs_signed: int) -> Proof:
+    """8x8, one lane. Nothing in it feeds back, so its first result stands for all."""
+    return Proof(
+        name=f"lanes.8x8.1.{'us'[lhs_signed]}{'us'[rhs_signed]}",
+        claim="addend == lhs digit * rhs digit, first result (there is no feedback)",
+        build=partial(lanes_bench, 1, 8, 8, signs=(lhs_signed, rhs_signed)),
+        depth=lane_stages(1, 8, 8) + 1,
+        bounded=True,
+    )
+
+
+def _lanes_proof(p: int, q: int, lanes: int) -> Proof:
+    return Proof(
+        name=f"lanes.{p}x{q}.{lanes}",
+        claim="addend + carry == sum of lhs digit * rhs digit, signed or not",
+        build=partial(lanes_bench, lanes, p, q),
+        depth=lane_stages(lanes, p, q) + 1,
+        quick=(p, q) == (2, 2),
+    )
+
+
+def lanes_bench(lanes: int, p: int, q: int, *, signs: tuple[int, int] | None = None) -> Bench:
+    """The sum of the products of the operands some cycles ago; `signs`: of these operands alone."""
+    bench = Bench()
+    unit = Lanes(lanes=lanes, p=p, q=q)
+    bench.add(unit, driven=("wide_signed", "lhs_signed", "rhs_signed"))
+    lhs_signed, rhs_signed = bench.free(1, "lhs_is_signed"), bench.free(1, "rhs_is_signed")
+    if signs is not None:
+        bench.assume((lhs_signed == signs[0]) & (rhs_signed == signs[1]))
+    ahead = tree_stages(lanes) if p * q > 1 else lane_stages(lanes, p, q)
+    bench.module.d.comb += [
+        unit.wide_signed.eq(rhs_signed if p <= q else lhs_signed),
+        unit.lhs_signed.eq(bench.past(lhs_signed, ahead)),
+        unit.rhs_signed.eq(bench.past(rhs_signed, ahead)),
+    ]
+    delay = lane_stages(lanes, p, q)
+    exact = bench.past(products(unit.lhs, unit.rhs, p, q, lhs_signed, rhs_signed), delay)
+    bench.claim((unit.addend + unit.carry) == exact, when=bench.since(delay))
+    return bench
+
+
+def products(lhs: Value, rhs: Value, p: int, q: int, lhs_signed: Value, rhs_signed: Value) -> Value:
+    """The sum over lanes of digit * digit, as one chain."""
+    total: Value = Const(0, signed(2))
+    for lane in range(len(lhs) // p):
+        left = _digit(lhs.word_select(lane, p), lhs_signed)
+        total = total + _product(left, rhs.word_select(lane, q), rhs_signed)
+    return total
+
+
+def _digit(bits: Value, is_signed: Value) -> Value:
+    """The digit's value: its top bit is negative when it is signed."""
+    return Cat(bits, bits[-1] & is_signed).as_signed()
+
+
+def _product(left: Value, bits: Value, is_signed: Value) -> Value:
+    """Multiplication as it is taught: a shifted row for each bit, the top one's negative if signed.
+
+    A solver is lost between two multipliers, but not between two sums of the same rows.
+    """
+    rows = [Mux(bit, left << place, 0) for place, bit in enumerate(bits)]
+    total: Value = Const(0, signed(2))
+    for row in rows[:-1]:
+        total = total + row
+    return Mux(is_signed, total - rows[-1], total + rows[-1])
+
+
+def _dpu_proof(p: int, q: int) -> Proof:
+    return Proof(
+        name=f"dpu.{p}x{q}",
+        claim="acc' == (clear ? 0 : acc << narrow * shift) + addend + carry, mod 2^acc_bits",
+        build=partial(dpu_bench, p, q),
+        depth=2,
+        quick=(p, q) == (2, 4),
+    )
+
+
+def dpu_bench(p: int, q: int) -> Bench:
+    """One step of the accumulator, whatever it held before and whatever its lanes give."""
+    bench = Bench()
+    unit = DPU(lanes=3, p=p, q=q, acc_bits=ACC_BITS)
+    bench.add(unit)
+    step = unit.steps[STEP_DELAY(unit.lanes, p, q)]
+    narrow, wide = sorted((p, q))
+    bench.assume(step.shift <= wide // narrow)
+    base = Mux(step.clear, 0, unit.acc << narrow * step.shift)
+    carry = bench.inner("lanes.carry") if p * q == 1 else 0
+    added = base + bench.inner("lanes.addend") + carry
+    after = Mux(step.valid, added, unit.acc)[:ACC_BITS]
+    bench.claim(unit.acc.as_unsigned() == bench.past(after), when=bench.since(1))
+    return bench
+
+
+def _requantizer_proof(stage: str) -> Proof:
+    return Proof(
+        name=f"requantizer.{stage}",
+        claim=REQUANTIZER_STAGES[stage],
+        build=partial(requantizer_bench, stage),
+        depth=REQUANTIZE_LATENCY + 1,
+        quick=stage == "product",
+    )
+
+
+def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
+    """One stage from the registers before it; all of them together are the docstring's formula.
+
+    A solver does not see through two multipliers, so the second works on the same registers as the
+    first: to it they are one.
+    """
+    bench = Bench()
+    unit = Requantizer(acc_bits=acc_bits)
+    bench.add(unit)
+    acc, product, total = (bench.inner(name) for name in ("acc", "product", "total"))
+    if stage == "acc":
+        doubled = Mux(unit.bipolar, unit.acc * 2 - unit.column_sum, unit.acc)
+        bench.claim(acc == bench.past(doubled), when=bench.since(1))
+    elif stage == "product":
+        param = bench.inner("param_1")
+        bench.claim(param == bench.past(Value.cast(unit.param)), when=bench.since(1))
+        factor = PARAM_LAYOUT(param).multiplier
+        bench.claim(product == bench.past(acc * factor), when=bench.since(1))
+    elif stage == "total":
+        offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 3)
+        bench.claim(total == bench.past(product) + offset, when=bench.since(3))
+    else:
+        for port in (unit.shift, unit.lo, unit.hi):
+            bench.assume(bench.first() | (port == bench.past(port)))
+        bench.assume(unit.lo <= unit.hi)
+        moved = bench.past(total, 2) >> unit.shift
+        clipped = Mux(moved < unit.lo, unit.lo, Mux(moved > unit.hi, unit.hi, moved))
+        bench.claim(unit.code == clipped, when=bench.since(REQUANTIZE_LATENCY))
+    return bench
