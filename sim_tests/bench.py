@@ -18,6 +18,11 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer, ValueChange
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
+from cocotbext.axi.axil_channels import (
+    AxiLiteARTransaction,
+    AxiLiteAWTransaction,
+    AxiLiteWTransaction,
+)
 
 CLOCK_NS = 10
 RESET_CYCLES = 4
@@ -111,6 +116,25 @@ class Bench:
         if found != value:
             words = [str(await self.value(other)) for other in others]
             raise Finding(" ".join(["status", str(found), *words]))
+
+    async def do_put(self, offset: int, value: int, strobes: int) -> None:
+        write = self.host.write_if
+        await write.aw_channel.send(AxiLiteAWTransaction(awaddr=offset, awprot=0))
+        await write.w_channel.send(AxiLiteWTransaction(wdata=value, wstrb=strobes))
+        answer, cycles = await self.timed(write.b_channel.recv(), offset)
+        self.answers.append(f"put {int(answer.bresp)} {cycles}")
+
+    async def do_get(self, offset: int) -> None:
+        read = self.host.read_if
+        await read.ar_channel.send(AxiLiteARTransaction(araddr=offset, arprot=0))
+        answer, cycles = await self.timed(read.r_channel.recv(), offset)
+        self.answers.append(f"get {int(answer.rresp)} {cycles} {int(answer.rdata)}")
+
+    async def timed(self, answer: Any, offset: int) -> tuple[Any, int]:
+        """An access that may be refused, and the cycles it took; misaligned ones included."""
+        begun = int(self.dut.now.value)
+        result = await self.control(cocotb.start_soon(answer), offset)
+        return result, int(self.dut.now.value) - begun
 
     async def value(self, offset: int) -> int:
         """What a register holds."""

@@ -199,7 +199,7 @@ def test_r3_reserved_bits_and_queues_that_overflow() -> None:
 def test_r3_no_program_hangs_the_device(bench, count) -> None:
     """Random words, changed fields, missing and doubled instructions; nothing leaves the window."""
     rig = rig_of(layers=2 if bench == "harness" else 1, most=1500 if bench == "harness" else 250)
-    rig.registers(CYCLE_LIMIT=3 * rig.cycles)
+    rig.registers(CYCLE_LIMIT=max(2000, 3 * rig.cycles))
     rig.script.add("hazards", 1)
     for seed in range(count):
         rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
