@@ -41,21 +41,22 @@ class Bound:
         return max(LIMITS, key=lambda name: getattr(self, name))
 
 
-def _touched(size: int, out: int, kernel: int, stride: int, padding: int) -> int:
-    """How many of `size` rows (or columns) any window covers."""
-    rows = (np.arange(out)[:, None] * stride + np.arange(kernel) - padding).reshape(-1)
+def _touched(shape: LayerShape, axis: int, size: int, out: int) -> int:
+    """How many of `size` rows (axis 0) or columns (axis 1) any window covers."""
+    window = np.arange(shape.kernel[axis]) * shape.dilation - shape.padding[axis]
+    rows = (np.arange(out)[:, None] * shape.stride + window).reshape(-1)
     return len(np.unique(rows[(rows >= 0) & (rows < size)]))
 
 
 def layer_bound(shape: LayerShape, config: OverlayConfig) -> Bound:
     """The bound of one layer as a job of its own."""
-    height = _touched(shape.height, shape.out_height, shape.kernel[0], shape.stride, shape.padding)
-    width = _touched(shape.width, shape.out_width, shape.kernel[1], shape.stride, shape.padding)
+    height = _touched(shape, 0, shape.height, shape.out_height)
+    width = _touched(shape, 1, shape.width, shape.out_width)
     row_digits, a_digits = _digits(shape, config)
     rows_of = np.minimum(shape.rows - config.dm * np.arange(len(row_digits)), config.dm)
     read = (
         int(row_digits @ rows_of) * config.p * shape.depth
-        + a_digits * config.q * shape.channels * height * width
+        + a_digits * config.q * sum(shape.parts) * height * width
     )
     out_bits = 32 if shape.elements else ceil_div(shape.out_bits, config.q) * config.q
     col_tiles = ceil_div(shape.pixels, config.dn)
@@ -98,7 +99,7 @@ def utilization(
     bound = layer_bound(shape, config)
     row_digits, a_digits = _digits(shape, config)
     products = shape.rows * shape.depth * shape.pixels
-    bits = shape.weights.bits * shape.activations.bits
+    bits = shape.weight_bits / shape.rows * shape.activations.bits
     lanes = config.dm * config.dk * config.dn
     digits = config.p * row_digits.mean() * config.q * a_digits
     words = len(row_digits) * ceil_div(shape.depth, config.dk) * ceil_div(shape.pixels, config.dn)

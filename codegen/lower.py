@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from codegen.assemble import assemble, program_bytes
+from codegen.device_layer import DeviceLayer, device_layers
+from codegen.lanes import weight_lanes
 from codegen.memory import (
     Regions,
     pack_activations,
@@ -19,20 +22,22 @@ from codegen.memory import (
 )
 from codegen.overlap import choose
 from codegen.schedule import Addresses, layer_instructions
-from codegen.shape import layer_shape
-from codegen.tiling import Tiling
+from codegen.tensors import device_precisions
+from codegen.tiling import Tiling, device_channels
 from hw.config import OverlayConfig
-from ir.errors import CapacityError, UnsupportedModelError
-from ir.graph import IntegerGraph, Layer, Linear, MatMul, Requantize, accumulator_range
+from ir.errors import CapacityError
+from ir.graph import IntegerGraph, Layer, accumulator_range
+from ir.precision import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledLayer:
-    """A layer, its tiling and where its data lies."""
+    """A layer, its tiling and where its data lies. order: (M,) the output channel of each row."""
 
     layer: Layer
     tiling: Tiling
     addresses: Addresses
+    order: np.ndarray
 
     @property
     def name(self) -> str:
@@ -44,21 +49,25 @@ class CompiledLayer:
         return self.addresses.output, self.tiling.output_bytes
 
     def unpack_output(self, raw: bytes) -> np.ndarray:
-        """The bytes of its output region -> (M, H, W) int64 codes."""
-        shape = self.tiling.shape
+        """The bytes of its output region -> (M, H, W) int64 codes in the graph's order."""
+        shape, q = self.tiling.shape, self.tiling.config.q
         size = (shape.rows, shape.out_height, shape.out_width)
         if shape.elements:
-            return unpack_elements(raw, size)
-        return unpack_activations(
-            raw, shape.output, size, q=self.tiling.config.q, channel_bits=self.tiling.row_bits
-        )
+            codes = unpack_elements(raw, size)
+        else:
+            bits = self.tiling.row_bits
+            codes = unpack_activations(raw, shape.output, size, q=q, channel_bits=bits)
+        found = np.empty_like(codes)
+        found[self.order] = codes
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledNetwork:
     """All that a driver needs: images by address, the program's begin, and how to pack an input.
 
-    segments: {address: bytes} to load once. The input's bytes go to `input_address`.
+    segments: {address: bytes} to load once. The input's bytes go to `input_address`, as codes of
+    `input_precision` with `input_bits` bits for a pixel's plane.
     """
 
     config: OverlayConfig
@@ -68,18 +77,19 @@ class CompiledNetwork:
     program: bytes
     program_words: int
     input_address: int
+    input_precision: Precision
+    input_bits: int
     memory_bytes: int
     segments: dict[int, bytes] = field(repr=False)
 
     def pack_input(self, codes: np.ndarray) -> bytes:
         """One image's codes (C, H, W) -> the bytes of the input region."""
-        tiling = self.layers[0].tiling
         tensor = self.graph.tensors[self.graph.input]
         return pack_activations(
             codes.reshape(tensor.shape),
-            tensor.precision,
+            self.input_precision,
             q=self.config.q,
-            channel_bits=tiling.channel_bits,
+            channel_bits=self.input_bits,
             bus_bytes=self.config.bus_bytes,
         )
 
@@ -94,64 +104,62 @@ class CompiledNetwork:
         }
 
 
-def _weights(layer: Layer, graph: IntegerGraph) -> np.ndarray:
-    """(M, C, kh, kw): a linear layer is the convolution whose window is the whole input."""
-    node = layer.linear
-    assert isinstance(node, Linear)  # layer_shape refuses the others
-    if isinstance(node, MatMul):
-        return node.weight.reshape(-1, *graph.tensors[node.input].shape)
-    return node.weight
+def check_accumulator(layer: DeviceLayer, tiling: Tiling) -> None:
+    """CapacityError unless the exact bound of every sum fits.
 
-
-def _check_chain(graph: IntegerGraph) -> list[Layer]:
-    layers = graph.layers()
-    source = graph.input
-    for layer in layers:
-        if layer.input != source:
-            raise UnsupportedModelError(
-                f"layer {layer.name!r} reads {layer.input!r}, not the output of the layer before "
-                f"it ({source!r}); the overlay runs chains of layers"
-            )
-        source = layer.output
-    return layers
-
-
-def _check_accumulator(tiling: Tiling, weights: np.ndarray) -> None:
-    """The exact bound must fit; one-bit digits add up {0,1} for bipolar weights."""
-    shape, bits = tiling.shape, tiling.config.acc_bits
-    low, high = accumulator_range(weights, shape.activations)
-    if any(tiling.row_bipolar):
-        low, high = accumulator_range((np.ones_like(weights)), shape.activations)
+    Bipolar activations are the bits 0 and 1 on the device, and so are rows of bipolar weights,
+    which are corrected behind the accumulators.
+    """
+    shape, dm = tiling.shape, tiling.config.dm
+    codes = Precision(1, signed=False) if shape.activations.bipolar else shape.activations
+    as_bits = np.repeat(tiling.row_bipolar, dm)[: shape.rows]
+    weights = layer.weights.reshape(shape.rows, -1)
+    low, high = accumulator_range(np.where(as_bits[:, np.newaxis], 1, weights), codes)
     needs = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
-    if needs > bits:
+    if needs > tiling.config.acc_bits:
         raise CapacityError(
-            f"layer {shape.name!r} needs acc_bits = {needs}, the overlay has {bits}"
+            f"layer {shape.name!r} needs acc_bits = {needs}, the overlay has "
+            f"{tiling.config.acc_bits}"
         )
 
 
-def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
-    """Compile a verified graph. Raises CapacityError when a buffer of the overlay is too small."""
-    layers = _check_chain(graph)
+def host_packed(graph: IntegerGraph, layers: list[DeviceLayer]) -> list[bool]:
+    """Whether each layer reads the network's input as the driver packs it for that layer alone."""
+    readers = Counter(name for layer in layers for name in layer.inputs)
+    return [layer.inputs == (graph.input,) and readers[graph.input] == 1 for layer in layers]
+
+
+def lower(graph: IntegerGraph, config: OverlayConfig, *, sort: bool = True) -> CompiledNetwork:
+    """Compile a verified graph.
+
+    sort: output channels lie in order of their weights' bits. Raises CapacityError when a buffer of
+    the overlay is too small, UnsupportedModelError for what it cannot compute.
+    """
+    layers = device_layers(graph, dm=config.dm, digit=config.p, sort=sort)
+    packed = host_packed(graph, layers)
     tilings = [
-        Tiling(shape=layer_shape(graph, layer), config=config, from_host=i == 0).check()
-        for i, layer in enumerate(layers)
+        Tiling(shape=layer.shape, config=config, from_host=own).check()
+        for layer, own in zip(layers, packed, strict=True)
     ]
     regions, segments, compiled, parts = Regions(config), {}, [], []
-    input_address = source = regions.take(_tensor_bytes(tilings[0]))
+    precision, bits = _input_format(graph, config, tilings, packed)
+    _, height, width = graph.tensors[graph.input].shape
+    pixel_bits = -(-precision.bits // config.q) * bits
+    size = -(-height * width * pixel_bits // config.memory_bits) * config.bus_bytes
+    places = {graph.input: regions.take(size)}
     for index, (layer, (tiling, plan)) in enumerate(zip(layers, choose(tilings), strict=True)):
-        weights = _weights(layer, graph)
-        _check_accumulator(tiling, weights)
-        node = layer.requantize
-        assert isinstance(node, Requantize)  # layer_shape refuses thresholds
+        check_accumulator(layer, tiling)
         images = {
-            "weights": pack_weights(weights, tiling),
-            "params": pack_params(node.multiplier, node.offset, tiling),
+            "weights": pack_weights(layer.weights, tiling, weight_lanes(tiling)),
+            "params": pack_params(layer.rule.multiplier, layer.rule.offset, tiling),
             "taps": pack_taps(tiling),
             "rows": pack_rows(tiling),
         }
-        places = {name: regions.take(len(image)) for name, image in images.items()}
-        segments |= {places[name]: image for name, image in images.items()}
-        at = Addresses(input=source, output=regions.take(tiling.output_bytes), **places)
+        own = {name: regions.take(len(image)) for name, image in images.items()}
+        segments |= {own[name]: image for name, image in images.items()}
+        places[layer.layer.output] = regions.take(tiling.output_bytes)
+        first, *others = (places[name] for name in layer.inputs)
+        at = Addresses(input=first, others=tuple(others), output=places[layer.layer.output], **own)
         parts.append(
             layer_instructions(
                 tiling,
@@ -159,11 +167,12 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
                 index=index,
                 last=layer is layers[-1],
                 plan=plan,
-                requantize={"shift": node.shift, "lo": node.lo, "hi": node.hi},
+                requantize=layer.rule.fields,
             )
         )
-        compiled.append(CompiledLayer(layer=layer, tiling=tiling, addresses=at))
-        source = at.output
+        compiled.append(
+            CompiledLayer(layer=layer.layer, tiling=tiling, addresses=at, order=layer.order)
+        )
     program_address = regions.take(program_bytes(parts))
     program, first = assemble(parts, address=program_address, config=config)
     return CompiledNetwork(
@@ -173,14 +182,19 @@ def lower(graph: IntegerGraph, config: OverlayConfig) -> CompiledNetwork:
         program_address=program_address,
         program=program,
         program_words=first,
-        input_address=input_address,
+        input_address=places[graph.input],
+        input_precision=precision,
+        input_bits=bits,
         memory_bytes=regions.size,
         segments={program_address: program} | segments,
     )
 
 
-def _tensor_bytes(tiling: Tiling) -> int:
-    """Bytes of the input tensor, to the end of its last bus word."""
-    shape = tiling.shape
-    bits = shape.height * shape.width * tiling.pixel_input_bits
-    return -(-bits // tiling.config.memory_bits) * tiling.config.bus_bytes
+def _input_format(
+    graph: IntegerGraph, config: OverlayConfig, tilings: list[Tiling], packed: list[bool]
+) -> tuple[Precision, int]:
+    """(precision, bits of a pixel's plane) of the network's input on the device."""
+    precision = device_precisions(graph)[graph.input]
+    own = [tiling.channel_bits for tiling, alone in zip(tilings, packed, strict=True) if alone]
+    channels = graph.tensors[graph.input].shape[0]
+    return precision, own[0] if own else device_channels(channels * config.q)

@@ -157,11 +157,11 @@ def pack_taps(tiling: Tiling) -> bytes:
 
 
 def pack_rows(tiling: Tiling, offsets: Sequence[int] | None = None) -> bytes:
-    """The row table. offsets: rhs words that each row tile adds (default: none)."""
+    """The row table. offsets: rhs words that each row tile adds (default: the tiling's)."""
     rows = zip(
         tiling.row_digits,
         tiling.row_bipolar,
-        [0] * tiling.row_tiles if offsets is None else offsets,
+        tiling.row_reads[0] if offsets is None else offsets,
         strict=True,
     )
     return _entries(

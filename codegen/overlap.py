@@ -75,9 +75,14 @@ def cycles_alone(tiling: Tiling, plan: Plan) -> int:
     for name, length in sizes.items():
         places[name] = place
         place += ceil_div(length, 64) * 64
-    requantize = {"shift": 0, "lo": 0, "hi": 0}
+    others = (places["input"],) * (len(tiling.shape.parts) - 1)
     part = layer_instructions(
-        tiling, Addresses(**places), index=0, requantize=requantize, last=True, plan=plan
+        tiling,
+        Addresses(**places, others=others),
+        index=0,
+        requantize={"shift": 0, "lo": 0, "hi": 0},
+        last=True,
+        plan=plan,
     )
     program, words = assemble([part], address=place, config=tiling.config)
     segments = {place: program, places["rows"]: pack_rows(tiling)}
@@ -111,4 +116,5 @@ def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, P
 
 def _array_cycles(tiling: Tiling) -> int:
     """Cycles that the array works on a layer."""
-    return sum(tiling.row_digits) * tiling.k_words * tiling.a_digits * tiling.col_tiles
+    words = sum(tiling.row_digits) * tiling.k_words * tiling.a_digits
+    return words * tiling.turns * tiling.col_tiles

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from codegen.tiling import Tiling, ceil_div
 from ir.isa import ENTRY_BITS, FORMATS, Kind, Stage
@@ -16,7 +17,7 @@ EVERYWHERE = (1 << FORMATS[Stage.EXECUTE]["in_width"].width) - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where a layer's data lies, in bytes."""
+    """Where a layer's data lies, in bytes. others: the further tensors that are fetched."""
 
     weights: int
     params: int
@@ -24,6 +25,7 @@ class Addresses:
     rows: int
     input: int
     output: int
+    others: tuple[int, ...] = ()
 
 
 def table_base(tiling: Tiling, index: int) -> int:
@@ -120,15 +122,15 @@ def weight_fetches(
     return fetches * repeats
 
 
-def _pixel_pieces(tiling: Tiling) -> dict[str, int]:
-    """How the planes of a pixel are cut into pieces of up to rhs_ways words.
+def _pixel_pieces(tiling: Tiling, part: int) -> dict[str, int]:
+    """How a tensor's planes of a pixel are cut into pieces of up to rhs_ways words.
 
     Planes that fill their words follow one another on the chip as they do in memory: then a pixel
     is one string, and a piece may cross from plane to plane.
     """
     config = tiling.config
-    planes, words, bits = tiling.a_digits, tiling.chunks, tiling.channel_bits
-    if bits == words * config.rhs_bits:
+    planes, words, bits = tiling.a_digits, tiling.part_words[part], tiling.part_bits[part]
+    if bits == words * config.rhs_bits and words == tiling.chunks:
         planes, words, bits = 1, words * planes, bits * planes
     pieces, piece = ceil_div(words, config.rhs_ways), config.rhs_ways * config.rhs_bits
     return {
@@ -140,11 +142,31 @@ def _pixel_pieces(tiling: Tiling) -> dict[str, int]:
     }
 
 
-def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> list[Instruction]:
-    """The input, as a whole or in two parts that meet at pixel `cut`."""
+def input_fetches(
+    tiling: Tiling, addresses: Sequence[int], *, wait: bool, cut: int = 0
+) -> tuple[list[Instruction], list[Instruction]]:
+    """The tensors of a layer, in two parts that meet at pixel `cut`: (one, the other)."""
+    fields = [_input_fields(tiling, part) for part in range(len(addresses))]
+    if 0 < cut < tiling.input_pixels and len(addresses) == 1:
+        return (
+            [_pixels_fetch(tiling, addresses[0], (0, cut), fields[0] | {"wait_done": int(wait)})],
+            [_pixels_fetch(tiling, addresses[0], (cut, tiling.input_pixels), fields[0])],
+        )
+    fields[0] |= {"wait_done": int(wait)}
+    fetches = [
+        _pixels_fetch(tiling, address, (0, tiling.input_pixels), values)
+        for address, values in zip(addresses, fields, strict=True)
+    ]
+    return fetches, []
+
+
+def _input_fields(tiling: Tiling, part: int) -> dict[str, int]:
+    """Fields of the fetch of tensor `part`, but for which pixels: all but the last are silent."""
     config, shape = tiling.config, tiling.shape
     pitch_tiles, pitch_banks = divmod(tiling.virtual_width, config.dn)
-    common = _pixel_pieces(tiling) | {
+    common = _pixel_pieces(tiling, part) | {
+        "inner": sum(tiling.part_words[:part]),
+        "silent": int(part + 1 < len(tiling.part_words)),
         "width": shape.width,
         "stride": shape.stride,
         "phase_words": 0 if tiling.window else tiling.phase_words,
@@ -158,39 +180,32 @@ def input_fetches(tiling: Tiling, address: int, *, wait: bool, cut: int = 0) -> 
         common |= {
             "window": tiling.window,
             "slot_bits": tiling.channel_bits,
-            "window_first": tiling.window - 1 - shape.padding,
+            "window_first": tiling.window - 1 - shape.padding[1],
             "pushes": tiling.pushes,
         }
-    places = [0, cut, tiling.input_pixels] if 0 < cut < tiling.input_pixels else [0, -1]
-    if len(places) == 2:
-        places[1] = tiling.input_pixels
-    fetches = []
-    for begin, end in pairwise(places):
-        word = begin * tiling.pixel_input_bits // config.memory_bits
-        beats = ceil_div(end * tiling.pixel_input_bits, config.memory_bits) - word
-        fetches.append(
-            _fetch(
-                Kind.RHS,
-                address + word * config.bus_bytes,
-                beats,
-                **common
-                | {
-                    # a row's zeros are positions too
-                    "units": (end - begin) // shape.width * tiling.pushes
-                    if tiling.window
-                    else end - begin,
-                    "wait_done": int(wait and begin == 0),
-                    "keep": int(end < tiling.input_pixels),
-                },
-            )
-        )
-    return fetches
+    return common
+
+
+def _pixels_fetch(
+    tiling: Tiling, address: int, pixels: tuple[int, int], fields: dict[str, int]
+) -> Instruction:
+    """The fetch of `pixels` (begin, end) of the tensor at `address`."""
+    config, (begin, end) = tiling.config, pixels
+    pixel_bits = fields["groups"] * (
+        (fields["chunks"] - 1) * fields["piece_bits"] + fields["tail_bits"]
+    )
+    word = begin * pixel_bits // config.memory_bits
+    beats = ceil_div(end * pixel_bits, config.memory_bits) - word
+    units = end - begin
+    if tiling.window:  # a row's zeros are positions too
+        units = units // tiling.shape.width * tiling.pushes
+    place = {"units": units, "keep": int(end < tiling.input_pixels)}
+    return _fetch(Kind.RHS, address + word * config.bus_bytes, beats, **fields, **place)
 
 
 def _execute(tiling: Tiling, base: int) -> Instruction:
     shape, config, width = tiling.shape, tiling.config, tiling.virtual_width
     first, step, total = tiling.rhs_tokens
-    signed_weights = shape.weights.signed and not (shape.weights.bipolar and config.p == 1)
     return (
         Stage.EXECUTE,
         {
@@ -202,13 +217,15 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "row_base": base,
             "w_digits": max(tiling.row_digits),
             "a_digits": tiling.a_digits,
-            "w_signed": int(signed_weights),
-            "a_signed": int(shape.activations.signed),
-            "w_bipolar": int(shape.weights.bipolar and config.p == 1),
-            "taps": len(tiling.taps),
+            "w_signed": int(shape.weights.signed),
+            "a_signed": int(shape.activations.signed and not shape.activations.bipolar),
+            "w_bipolar": int(all(tiling.row_bipolar)),
+            "turns": tiling.turns,
+            "taps": len(tiling.taps) // tiling.turns,
             "tap_table": int(tiling.tap_table),
             "tap_base": base,
-            "chunks": tiling.chunks,
+            "pad_ones": int(shape.pad_ones),
+            "chunks": tiling.row_reads[1],
             "k_words": tiling.k_words,
             "lhs_stream": int(not tiling.order.resident),
             "tile_stride": tiling.tile_stride,
@@ -242,6 +259,7 @@ def _result(
             "col_tiles": tiling.col_tiles,
             "block_first": min(tiling.order.block_first, tiling.col_tiles),
             "block": min(tiling.order.block, tiling.col_tiles),
+            "turns": tiling.turns,
             "columns": tiling.columns,
             "period": tiling.period,
             "elements": int(shape.elements),
@@ -295,12 +313,12 @@ def layer_instructions(
         *_table_fetches(tiling, at, base),
         *weight_fetches(tiling, at.weights, 0, plan.ahead),
     ]
-    inputs = input_fetches(tiling, at.input, wait=not first, cut=plan.cut)
+    inputs, later = input_fetches(tiling, (at.input, *at.others), wait=not first, cut=plan.cut)
     blocks = 1 + ceil_div(max(tiling.col_tiles - tiling.order.block_first, 0), tiling.order.block)
     rest = weight_fetches(tiling, at.weights, plan.ahead)
     if not tiling.order.resident:
         rest += weight_fetches(tiling, at.weights, repeats=blocks - 1) if blocks > 1 else []
-    operands = [inputs[0], *rest, *inputs[1:]]
+    operands = [*inputs, *rest, *later]
     if first:
         return [*fetches, *stages], operands
     return [*stages, *fetches], operands

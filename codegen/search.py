@@ -12,10 +12,11 @@ from typing import Any
 from codegen.buffers import fit_buffers, worst_case_acc_bits
 from codegen.candidates import Candidate, candidates
 from codegen.cycles import predict
+from codegen.device_layer import layer_shapes
 from codegen.lower import lower
 from codegen.read_timing import MemoryTiming
 from codegen.resources import Resources, load_coefficients, predict_resources
-from codegen.shape import LayerShape, layer_shape
+from codegen.shape import LayerShape
 from hw.config import OverlayConfig
 from ir.graph import IntegerGraph
 
@@ -115,7 +116,7 @@ class Search:
     @cached_property
     def shapes(self) -> list[LayerShape]:
         """The layers of the graph."""
-        return _shapes(self.graph)
+        return layer_shapes(self.graph)
 
     @cached_property
     def _fitted(self) -> list[Fitted]:
@@ -156,7 +157,7 @@ class Search:
 
     @cached_property
     def _other_shapes(self) -> list[list[LayerShape]]:
-        return [_shapes(graph) for graph in self.must_run]
+        return [layer_shapes(graph) for graph in self.must_run]
 
     @cached_property
     def _acc_bits(self) -> int:
@@ -189,7 +190,3 @@ class Search:
 
 def _reason(what: str, used: int, has: int, needs: int) -> str:
     return f"{what}: {used:,} of {has:,}; the next faster size needs {needs:,}"
-
-
-def _shapes(graph: IntegerGraph) -> list[LayerShape]:
-    return [layer_shape(graph, layer) for layer in graph.layers()]

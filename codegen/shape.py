@@ -1,21 +1,28 @@
-"""What a layer is, whatever overlay runs it."""
+"""What a layer is on the device, whatever overlay runs it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ir.errors import UnsupportedModelError
-from ir.graph import IntegerGraph, Layer, Linear, MatMul, Threshold, output_shape
-from ir.nodes import sides
 from ir.precision import MAX_OPERAND_BITS, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerShape:
-    """A convolution (a linear layer is one whose window is the whole input) and its requantization.
+    """A convolution of one or several operands, and its requantization.
 
-    channels, height, width   of the input          rows   output channels, M
-    kernel (kh, kw), stride, padding in pixels      out_height, out_width
+    Every layer is one: a linear layer is a convolution whose window is the whole input, a pool one
+    of ones in which each row reads its own channel, an addition such a one with two operands.
+
+    channels, height, width   of each operand       rows   output channels, M
+    kernel (kh, kw), stride, dilation in pixels     padding: (top, left); the rest follows from
+    out_height, out_width                           the output's size
+    groups      row r reads the channels / groups channels of group r // (rows / groups)
+    operands    the operands, each a row of tensors by their channels (a concatenation); default:
+                one operand of one tensor
+    row_bits    widths of the rows' weights when they differ; `weights` is that of the widest
+    largest     the largest code of the kernel positions is written, not that of their sum
+    pad_ones    codes outside the image are +1 (a bipolar input) instead of zero digits
     weights, activations, output                    precisions; `output.bits` > 8 means 32-bit sums
     """
 
@@ -26,12 +33,27 @@ class LayerShape:
     rows: int
     kernel: tuple[int, int]
     stride: int
-    padding: int
+    padding: tuple[int, int]
     out_height: int
     out_width: int
     weights: Precision
     activations: Precision
     output: Precision
+    dilation: int = 1
+    groups: int = 1
+    operands: tuple[tuple[int, ...], ...] = ()
+    row_bits: tuple[int, ...] | None = None
+    pad_ones: bool = False
+    largest: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.operands:
+            object.__setattr__(self, "operands", ((self.channels,),))
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Channels of each tensor that is fetched, operand after operand."""
+        return tuple(part for operand in self.operands for part in operand)
 
     @property
     def elements(self) -> bool:
@@ -46,56 +68,15 @@ class LayerShape:
     @property
     def depth(self) -> int:
         """K: products in a result."""
-        return self.channels * self.kernel[0] * self.kernel[1]
+        channels = len(self.operands) * (self.channels // self.groups)
+        return channels * self.kernel[0] * self.kernel[1]  # a maximum reads as much as a sum
 
     @property
     def pixels(self) -> int:
         """N: pixels of the output."""
         return self.out_height * self.out_width
 
-
-def layer_shape(graph: IntegerGraph, layer: Layer) -> LayerShape:
-    """The shape of a layer. Raises UnsupportedModelError for what the device cannot compute."""
-    node, tensor = _lowered(layer), graph.tensors[layer.input]
-    channels, height, width = tensor.shape
-    rows, out_height, out_width = output_shape(node, tensor.shape)
-    full = isinstance(node, MatMul)
-    output = graph.tensors[layer.output].precision
-    if MAX_OPERAND_BITS < output.bits != 32:
-        raise UnsupportedModelError(
-            f"layer {layer.name!r}: the overlay writes outputs of 1 to 8 bits or 32-bit sums, not "
-            f"{output.bits} bits; quantize its output to 8 bits or fewer"
-        )
-    return LayerShape(
-        name=layer.name,
-        channels=channels,
-        height=height,
-        width=width,
-        rows=rows,
-        kernel=(height, width) if full else node.kernel,
-        stride=1 if full else node.stride,
-        padding=0 if full else sides(node.padding)[0],
-        out_height=out_height,
-        out_width=out_width,
-        weights=node.precision,
-        activations=tensor.precision,
-        output=output,
-    )
-
-
-def _lowered(layer: Layer) -> Linear:
-    """The layer's node, if the compiler knows how to put it on the device."""
-    node = layer.linear
-    if not isinstance(node, Linear):
-        raise UnsupportedModelError(
-            f"layer {layer.name!r}: {type(node).__name__} is not lowered yet; use a convolution"
-        )
-    plain = isinstance(node, MatMul) or (
-        node.groups == node.dilation == 1 and len(set(sides(node.padding))) == 1
-    )
-    if not plain or node.row_bits is not None or isinstance(layer.requantize, Threshold):
-        raise UnsupportedModelError(
-            f"layer {layer.name!r}: groups, dilation, uneven padding, widths per channel and "
-            "thresholds are not lowered yet; use a plain convolution and a requantizer"
-        )
-    return node
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the weights of one product of every row together."""
+        return sum(self.row_bits) if self.row_bits else self.rows * self.weights.bits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +23,15 @@ def ceil_div(a: int, b: int) -> int:
 def device_channels(channels: int) -> int:
     """Bits of a pixel's plane in a tensor that the overlay writes: whole bytes."""
     return 8 * ceil_div(channels, 8)
+
+
+def channel_words(parts: Sequence[int], dk: int) -> np.ndarray:
+    """(channels,): the word in which each channel of tensors side by side lies."""
+    places, first = [], 0
+    for part in parts:
+        places.append(first + np.arange(part) // dk)
+        first += ceil_div(part, dk)
+    return np.concatenate(places)
 
 
 SLOT_BITS = (4, 8, 16, 32)
@@ -66,15 +76,57 @@ class Tiling:
         """Tm."""
         return ceil_div(self.shape.rows, self.config.dm)
 
+    @cached_property
+    def part_words(self) -> tuple[int, ...]:
+        """Words of Dk channels that each tensor takes in a plane of a pixel."""
+        return tuple(ceil_div(part, self.config.dk) for part in self.shape.parts)
+
     @property
     def chunks(self) -> int:
-        """Words of Dk channels at a kernel position."""
-        return ceil_div(self.shape.channels, self.config.dk)
+        """Words of a plane of a pixel: every tensor's, one after the other."""
+        return sum(self.part_words)
+
+    @cached_property
+    def operand_words(self) -> tuple[tuple[int, int], ...]:
+        """(first, count) of each operand's words in a plane of a pixel."""
+        found, part, first = [], 0, 0
+        for operand in self.shape.operands:
+            count = sum(self.part_words[part : part + len(operand)])
+            found.append((first, count))
+            part, first = part + len(operand), first + count
+        return tuple(found)
+
+    @cached_property
+    def row_reads(self) -> tuple[tuple[int, ...], int]:
+        """(first word of each row tile, words that any reads), in each operand.
+
+        A row tile of a layer in groups reads the words in which its groups' channels lie.
+        """
+        shape, dm = self.shape, self.config.dm
+        if shape.groups == 1:
+            return (0,) * self.row_tiles, self.operand_words[0][1]
+        rows, channels = shape.rows // shape.groups, shape.channels // shape.groups
+        places = [channel_words(operand, self.config.dk) for operand in shape.operands]
+        firsts, ends = [], []
+        for begin in range(0, shape.rows, dm):
+            end = min(begin + dm, shape.rows)
+            first = begin // rows * channels
+            last = ((end - 1) // rows + 1) * channels - 1
+            firsts.append(min(int(place[first]) for place in places))
+            ends.append(max(int(place[last]) for place in places) + 1)
+        span = max(end - first for first, end in zip(firsts, ends, strict=True))
+        most = min(count for _, count in self.operand_words) - span
+        return tuple(min(first, max(most, 0)) for first in firsts), span
 
     @property
     def k_words(self) -> int:
         """Tk: words of a digit pair."""
-        return self.chunks * len(self.taps)
+        return self.row_reads[1] * len(self.taps) // self.turns
+
+    @property
+    def turns(self) -> int:
+        """Times that a tile is computed: a maximum takes one for each kernel position."""
+        return len(self.taps) if self.shape.largest else 1
 
     @property
     def virtual_pixels(self) -> int:
@@ -95,12 +147,35 @@ class Tiling:
     @cached_property
     def row_digits(self) -> tuple[int, ...]:
         """Digit-planes of each row tile's weights: those of its widest row."""
-        return (ceil_div(self.shape.weights.bits, self.config.p),) * self.row_tiles
+        return tuple(ceil_div(bits, self.config.p) for bits in self._tile_bits)
 
     @cached_property
     def row_bipolar(self) -> tuple[bool, ...]:
-        """Whether each row tile's weights are bits that mean {-1, +1}: wider digits hold -1."""
-        return (self.shape.weights.bipolar and self.config.p == 1,) * self.row_tiles
+        """Whether each row tile's weights are bits that mean {-1, +1}."""
+        return tuple(self._bipolar_rows and bits == 1 for bits in self._tile_bits)
+
+    @property
+    def _bipolar_rows(self) -> bool:
+        """Whether rows of one signed bit are coded as bits: wider digits hold -1.
+
+        There is no bit for a zero: such rows take all that is in the words they read. The channels
+        of other groups, and ones beyond the last channel, are none of theirs; then they get 2 bits.
+        """
+        shape = self.shape
+        whole = shape.groups == 1 and not (
+            shape.pad_ones and any(part % self.config.dk for part in shape.parts)
+        )
+        bipolar = shape.weights.bipolar or (shape.row_bits is not None and shape.weights.signed)
+        return bipolar and whole and self.config.p == 1
+
+    @cached_property
+    def _tile_bits(self) -> tuple[int, ...]:
+        """Bits of the widest row of each row tile."""
+        shape, dm = self.shape, self.config.dm
+        bits = shape.row_bits or (shape.weights.bits,) * shape.rows
+        if (shape.weights.bipolar or shape.row_bits) and shape.weights.signed:
+            bits = tuple(max(count, 1 if self._bipolar_rows else 2) for count in bits)
+        return tuple(max(bits[i : i + dm]) for i in range(0, len(bits), dm))
 
     @property
     def a_digits(self) -> int:
@@ -128,14 +203,21 @@ class Tiling:
         weights see the sum of all lanes, so their words hold nothing beyond the kernel.
         """
         shape, config = self.shape, self.config
-        if shape.kernel[1] == 1 or self.channel_bits not in SLOT_BITS:
+        if not self._may_pack or self.channel_bits not in SLOT_BITS:
             return 0
         most = min(config.rhs_bits // self.channel_bits, shape.kernel[1])
         while any(self.row_bipolar) and most and shape.kernel[1] % most:
             most -= 1
-        if most < 2 or shape.padding >= most or (shape.stride > 1 and most < shape.kernel[1]):
+        if most < 2 or shape.padding[1] >= most or (shape.stride > 1 and most < shape.kernel[1]):
             return 0
         return most
+
+    @property
+    def _may_pack(self) -> bool:
+        """Whether every row reads all neighbours of one tensor, with zeros around it."""
+        shape = self.shape
+        whole = len(shape.parts) == shape.groups == shape.dilation == 1
+        return whole and shape.kernel[1] > 1 and not shape.pad_ones and not shape.largest
 
     @property
     def words_per_row(self) -> int:
@@ -154,7 +236,7 @@ class Tiling:
         """Pixels that pass the packer in a row, zeros on its right included."""
         if not self.window:
             return 0
-        last = (self.stream_width - 1) * self.shape.stride + self.window - self.shape.padding
+        last = (self.stream_width - 1) * self.shape.stride + self.window - self.shape.padding[1]
         return max(self.shape.width, last)
 
     @property
@@ -187,11 +269,19 @@ class Tiling:
 
     @cached_property
     def taps(self) -> list[Tap]:
-        """The tap table, in the order of the weights: kernel rows, then columns or their groups."""
+        """The tap table, in the order of the weights.
+
+        Operands; in each kernel rows, then columns or their groups.
+        """
+        return [tap for first, _ in self.operand_words for tap in self._taps(first)]
+
+    def _taps(self, first: int) -> list[Tap]:
+        """Those of an operand whose words begin at `first`."""
         shape, taps = self.shape, []
         for ky in range(shape.kernel[0]):
             for place in range(self.words_per_row):
-                dy, dx = ky - shape.padding, place - shape.padding
+                dy = ky * shape.dilation - shape.padding[0]
+                dx = place * shape.dilation - shape.padding[1]
                 phase = dy % shape.stride * self.phases_per_row
                 if self.window:  # the grid begins with the padding, and zeros are in its words
                     pixel, dx = dy // shape.stride * self.virtual_width + place * self.window, 0
@@ -201,7 +291,7 @@ class Tiling:
                 tiles, rotate = divmod(pixel, self.config.dn)
                 taps.append(
                     Tap(
-                        offset=phase * self.phase_words + tiles * self.tile_stride,
+                        offset=phase * self.phase_words + tiles * self.tile_stride + first,
                         rotate=rotate,
                         dy=dy,
                         dx=dx,
@@ -216,8 +306,9 @@ class Tiling:
         place = np.arange(self.col_tiles * self.config.dn)
         y = np.minimum(place // self.virtual_width, shape.out_height - 1)
         x = np.minimum(place % self.virtual_width, shape.out_width - 1)
-        low_y = y * shape.stride + shape.kernel[0] - 1 - shape.padding
-        low_x = x * shape.stride + shape.kernel[1] - 1 - shape.padding
+        reach_y, reach_x = ((size - 1) * shape.dilation for size in shape.kernel)
+        low_y = y * shape.stride + reach_y - shape.padding[0]
+        low_x = x * shape.stride + reach_x - shape.padding[1]
         if self.window:
             low_x = x + (self.words_per_row - 1) * self.window
         last = np.clip(low_y, 0, shape.height - 1) * self.stream_width + np.clip(
@@ -247,7 +338,7 @@ class Tiling:
 
         A cut lies on a bus word that begins a pixel (and, with packed neighbours, a row).
         """
-        if tiles >= self.col_tiles:
+        if tiles >= self.col_tiles or len(self.shape.parts) > 1:
             return self.input_pixels
         first, step, total = self.rhs_tokens
         needed = min(first + step * (tiles - 1), total) * self.config.dn
@@ -273,23 +364,35 @@ class Tiling:
 
     @property
     def channel_bits(self) -> int:
-        """Bits of a pixel's plane in the input tensor."""
-        bits = self.shape.channels * self.config.q
-        if not self.from_host:
-            return device_channels(bits)
-        packs = self.shape.kernel[1] > 1 and 2 * bits <= self.config.rhs_bits
+        """Bits of a pixel's plane in the first tensor that is fetched."""
+        return self.part_bits[0]
+
+    @cached_property
+    def part_bits(self) -> tuple[int, ...]:
+        """Bits of a pixel's plane in each tensor that is fetched."""
+        bits = [part * self.config.q for part in self.shape.parts]
+        if self.from_host and len(bits) == 1:
+            return (self._host_bits(bits[0]),)
+        return tuple(device_channels(count) for count in bits)
+
+    def _host_bits(self, bits: int) -> int:
+        """The same, for a plane of `bits` in a tensor that the driver packs."""
+        packs = self._may_pack and 2 * bits <= self.config.rhs_bits
         slot = next((slot for slot in SLOT_BITS if slot >= bits), 0)
         return slot if packs and slot else padded_bits(bits)
 
     @property
     def pixel_input_bits(self) -> int:
-        """Bits of a pixel of the input."""
+        """Bits of a pixel of the first tensor that is fetched."""
         return self.a_digits * self.channel_bits
 
     @property
     def input_beats(self) -> int:
-        """Bus words of the input that are fetched."""
-        return ceil_div(self.input_pixels * self.pixel_input_bits, self.config.memory_bits)
+        """Bus words of the tensors that are fetched."""
+        return sum(
+            ceil_div(self.input_pixels * self.a_digits * bits, self.config.memory_bits)
+            for bits in self.part_bits
+        )
 
     @property
     def param_rows(self) -> int:
@@ -311,7 +414,7 @@ class Tiling:
     @property
     def row_table(self) -> bool:
         """Whether row tiles differ, so that the row table says how."""
-        return len(set(self.row_digits)) > 1
+        return len({*zip(self.row_digits, self.row_bipolar, self.row_reads[0], strict=True)}) > 1
 
     # results
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from codegen.attribution import Attribution
 from codegen.cycles import Prediction, predict
+from codegen.device_layer import layer_shapes
 from codegen.emit import emit_verilog
 from codegen.lower import CompiledNetwork, lower
 from codegen.read_timing import MemoryTiming
-from codegen.shape import layer_shape
 from flows.bench_overlay import BenchOverlay
 from flows.execute import Execution, bench_of, expected_outputs, run_images
 from flows.harness import simulate
@@ -72,7 +72,7 @@ def measure_graph(
     graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
 ) -> Measurement:
     """Run one image (C, H, W) of codes through `graph` on `overlay`."""
-    config = overlay.config([layer_shape(graph, layer) for layer in graph.layers()])
+    config = overlay.config(layer_shapes(graph))
     network = lower(graph, config)
     predicted = predict(network, MemoryTiming(latency=overlay.memory_latency))
     bench = bench_of([network], emit_verilog(config), latency=overlay.memory_latency)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     lhs     word of every weight bank
     rhs     word of the activation banks from `rotate` on; those below read one tile further
     valid   columns whose pixel lies inside the image
-    ones    the others see ones, not zeros
+    ones    the others see digits of one, not of zero
     """
     return data.StructLayout(
         {
@@ -127,7 +127,7 @@ class Operands(wiring.Component):
         columns = self.config.dn
         rotate, valid, ones = Signal.like(read.rotate), Signal(columns), Signal()
         m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid), ones.eq(read.ones)]
-        outside = ones.replicate(self.config.rhs_bits)
+        outside = Cat(ones, Const(0, self.config.q - 1)).replicate(self.config.dk)
         with m.Switch(rotate):
             for first in range(columns):
                 with m.Case(first):

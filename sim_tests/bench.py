@@ -119,6 +119,7 @@ class Bench:
 
     async def do_put(self, offset: int, value: int, strobes: int) -> None:
         write = self.host.write_if
+        assert write is not None
         await write.aw_channel.send(AxiLiteAWTransaction(awaddr=offset, awprot=0))
         await write.w_channel.send(AxiLiteWTransaction(wdata=value, wstrb=strobes))
         answer, cycles = await self.timed(write.b_channel.recv(), offset)
@@ -126,6 +127,7 @@ class Bench:
 
     async def do_get(self, offset: int) -> None:
         read = self.host.read_if
+        assert read is not None
         await read.ar_channel.send(AxiLiteARTransaction(araddr=offset, arprot=0))
         answer, cycles = await self.timed(read.r_channel.recv(), offset)
         self.answers.append(f"get {int(answer.rresp)} {cycles} {int(answer.rdata)}")

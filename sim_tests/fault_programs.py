@@ -1,4 +1,4 @@
-"""Programs that are wrong: random words, valid programs with a changed field, words out of order."""
+"""Programs that are wrong: random words, changed fields, missing and doubled instructions."""
 
 from __future__ import annotations
 

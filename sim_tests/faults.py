@@ -155,7 +155,7 @@ class Rig:
             self.script.add("dump", *layer.output_region)
 
     def play(self, kind: Kind = "harness", *, start: Start = "fast") -> list[Ending]:
-        """Run the script: every job's ending. AssertionError: a finding, or a clean job is wrong."""
+        """Run the script: every job's ending. AssertionError: a finding, or a wrong clean job."""
         config = self.network.config
         design = overlay_design(
             emit_verilog(config), memory_bits=config.memory_bits, kind=kind, start=start

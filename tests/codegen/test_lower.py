@@ -138,16 +138,6 @@ def test_regions_are_disjoint_and_inside(graph: IntegerGraph) -> None:
     }
 
 
-def test_a_branch_is_refused() -> None:
-    graph = chain(2)
-    second = graph.nodes[2]
-    branch = replace(graph, nodes=[*graph.nodes[:2], replace(second, input="x0"), graph.nodes[3]])
-    with pytest.raises(
-        UnsupportedModelError, match="layer 'conv1' reads 'x0', not the output of .* \\('x1'\\)"
-    ):
-        lower(branch, CONFIG)
-
-
 def test_an_output_the_device_cannot_write_is_refused() -> None:
     graph = chain(1)
     tensors = graph.tensors | {"x1": Tensor("x1", (2, 2, 2), Precision(12, True))}

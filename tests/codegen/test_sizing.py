@@ -10,11 +10,11 @@ import pytest
 from codegen.buffers import fit_buffers, worst_case_acc_bits
 from codegen.candidates import candidates, column_choices, lane_choices, row_choices
 from codegen.cycles import predict
+from codegen.device_layer import layer_shapes
 from codegen.lower import lower
 from codegen.placeholder import with_bits
 from codegen.read_timing import MemoryTiming
 from codegen.resources import predict_resources
-from codegen.shape import layer_shape
 from codegen.sizing import Sizing, size
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
@@ -49,7 +49,7 @@ def test_the_answer_keeps_the_budget_and_its_cycles_are_the_models(graph: Intege
 def test_nothing_faster_fits():
     """The search leaves most arrays out: trying all of them finds no better one."""
     found = sized(MLP, 8000)
-    shapes = [layer_shape(MLP, layer) for layer in MLP.layers()]
+    shapes = layer_shapes(MLP)
     fastest = None
     for dm, dk, lanes in itertools.product(range(1, 33), (1, 2, 4, 8, 16, 24, 32), (1, 2, 4)):
         if dm % lanes:
@@ -67,7 +67,7 @@ def test_nothing_faster_fits():
 
 
 def test_a_bound_is_never_above_the_exact_model():
-    shapes = [layer_shape(D4, layer) for layer in D4.layers()]
+    shapes = layer_shapes(D4)
     acc_bits = worst_case_acc_bits(shapes)
     for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[::40]:
         sizes = asdict(candidate)
@@ -77,7 +77,7 @@ def test_a_bound_is_never_above_the_exact_model():
 
 
 def test_choices_leave_out_sizes_that_cut_nothing_finer():
-    shapes = [layer_shape(D4, layer) for layer in D4.layers()]  # rows 8, 16, 16, 10
+    shapes = layer_shapes(D4)  # rows 8, 16, 16, 10
     assert lane_choices(BitSerial, shapes, 64) == [
         1,
         2,
@@ -161,7 +161,7 @@ def test_other_graphs_run_on_it_as_well():
 def test_the_accumulator_does_not_change_with_training():
     quiet = replace(D4, nodes=[_silenced(node) for node in D4.nodes]).verify()
     assert sized(quiet, 9000).config == sized(D4, 9000).config
-    shapes = [layer_shape(D4, layer) for layer in D4.layers()]
+    shapes = layer_shapes(D4)
     assert sized(D4, 9000).config.acc_bits == worst_case_acc_bits(shapes) == 16
 
 

@@ -79,8 +79,8 @@ def banks(tiling: Tiling) -> np.ndarray:
 def position_of(tiling: Tiling, tap: int, y: int, x: int) -> tuple[int, int] | None:
     """(row, position) that an output pixel reads at tap number `tap`; None: outside the image."""
     shape, (ky, group) = tiling.shape, divmod(tap, tiling.words_per_row)
-    in_y = y * shape.stride + ky - shape.padding
-    in_x = x * shape.stride + group - shape.padding
+    in_y = y * shape.stride + ky - shape.padding[0]
+    in_x = x * shape.stride + group - shape.padding[1]
     if tiling.window:
         in_x = x + group * tiling.window
     inside = 0 <= in_y < shape.height and 0 <= in_x < tiling.stream_width
@@ -95,7 +95,7 @@ def test_rotating_banks_is_im2col(seed: int) -> None:
     for (tile, column), (y, x) in output_pixels(tiling).items():
         for number, tap in enumerate(tiling.taps):
             place = position_of(tiling, number, y, x)
-            assert tap.dy == number // tiling.words_per_row - tiling.shape.padding
+            assert tap.dy == number // tiling.words_per_row - tiling.shape.padding[0]
             if place is None:
                 continue  # masked
             bank = (column + tap.rotate) % dn
@@ -118,7 +118,7 @@ def test_packed_words_hold_every_kernel_column() -> None:
         assert window * tiling.channel_bits <= tiling.config.rhs_bits
         assert tiling.words_per_row * window >= shape.kernel[1]
         assert shape.stride == 1 or tiling.words_per_row == 1
-        last = (tiling.stream_width - 1) * shape.stride - shape.padding + window - 1
+        last = (tiling.stream_width - 1) * shape.stride - shape.padding[1] + window - 1
         assert tiling.pushes == max(shape.width, last + 1)
     assert seen > 5
 
@@ -135,7 +135,7 @@ def test_positions_needed_is_the_last_one_any_window_meets(seed: int) -> None:
                 needed[tile] = max(needed[tile], last + 1)
     needed = np.maximum.accumulate(needed)
     assert (tiling.positions_needed >= needed).all(), "a tile would read what has not arrived"
-    if shape.padding < shape.kernel[0]:  # every window meets the image
+    if shape.padding[0] < shape.kernel[0]:  # every window meets the image
         assert np.array_equal(tiling.positions_needed, needed)
     assert tiling.input_pixels <= shape.height * shape.width
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from codegen.buffers import fit_buffers, power_of_two, worst_case_acc_bits
-from codegen.shape import layer_shape
+from codegen.device_layer import layer_shapes
 from codegen.tiling import Tiling
 from codegen.workload import Workload, output_precision
 from flows.cli import main
@@ -126,7 +126,7 @@ def test_buffers_are_the_smallest_that_run_the_layer() -> None:
         activations=Precision(2, False),
         output=Precision(4, False),
     ).build()
-    shapes = [layer_shape(graph, layer) for layer in graph.layers()]
+    shapes = layer_shapes(graph)
     config = fit_buffers(BitSerial(dm=4, dk=16, dn=4), shapes)
     # 3 row tiles * 3 planes * 9 taps * 3 chunks = 243; 8 input tiles * 2 planes * 3 chunks = 48
     assert (config.lhs_depth, config.rhs_depth) == (256, 64)

@@ -54,7 +54,7 @@ class Case:
             rows=self.rows,
             kernel=(self.kernel, self.kernel),
             stride=self.stride,
-            padding=self.padding,
+            padding=(self.padding, self.padding),
             out_height=out_height,
             out_width=out_width,
             weights=precision,

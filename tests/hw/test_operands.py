@@ -75,7 +75,8 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
         """Bank (n + rotate) mod Dn; the banks below `rotate` read one tile further."""
         bank = (n + read["rotate"]) % config.dn
         address = read["rhs"] + (read["carry"] if bank < read["rotate"] else 0)
-        outside = (1 << config.rhs_bits) - 1 if read["ones"] else 0
+        ones = sum(1 << config.q * lane for lane in range(config.dk))
+        outside = ones if read["ones"] else 0
         return rhs[bank][address] if read["valid"] >> n & 1 else outside
 
     async def drive(ctx) -> None:

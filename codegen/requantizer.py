@@ -1,0 +1,98 @@
+"""Rules as the device's requantizer computes them, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ir.errors import UnsupportedModelError
+from ir.graph import Layer, Requantize, Threshold
+from ir.nodes import MULTIPLIER, OFFSET
+from ir.precision import Precision
+
+SIGN_SHIFT = 40
+"""Shifts a sum and its threshold out, so that only which of them is larger remains."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DeviceRule:
+    """y = clip((acc * M + B) >> shift, lo, hi). multiplier, offset: (M,) int64."""
+
+    multiplier: np.ndarray
+    offset: np.ndarray
+    shift: int
+    lo: int
+    hi: int
+
+    def ordered(self, order: np.ndarray) -> DeviceRule:
+        """Row i is channel order[i]'s."""
+        return replace(self, multiplier=self.multiplier[order], offset=self.offset[order])
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Those of the result instruction."""
+        return {"shift": self.shift, "lo": self.lo, "hi": self.hi}
+
+
+def code_rule(rows: int, codes: Precision) -> DeviceRule:
+    """The rule that keeps codes as they are; bipolar ones are bits on the device."""
+    lo, hi = (0, 1) if codes.bipolar else (codes.min, codes.max)
+    ones = np.ones(rows, np.int64)
+    return DeviceRule(multiplier=ones, offset=0 * ones, shift=0, lo=lo, hi=hi)
+
+
+def device_rule(
+    layer: Layer, sums: Precision, taken: np.ndarray, activations: Precision
+) -> DeviceRule:
+    """The rule of a layer, channels in the graph's order.
+
+    sums: precision of the layer's sums; taken: (M,) sum of each channel's weights; activations: of
+    its input on the device. UnsupportedModelError when the requantizer cannot compute it.
+    """
+    node = layer.requantize
+    rule = _comparison(node, sums) if isinstance(node, Threshold) else _requantizer(node)
+    return _folded(layer.name, rule, taken) if activations.bipolar else rule
+
+
+def _requantizer(node: Requantize) -> DeviceRule:
+    return DeviceRule(
+        multiplier=node.multiplier, offset=node.offset, shift=node.shift, lo=node.lo, hi=node.hi
+    )
+
+
+def _comparison(node: Threshold, sums: Precision) -> DeviceRule:
+    """One threshold t: base where s * acc - t is negative, the next code elsewhere.
+
+    (s * acc - t) >> n is -1 or 0 as long as both ends lie within 2^n. A bipolar output is the bit
+    of its sign.
+    """
+    if node.thresholds.shape[1] > 1:
+        raise UnsupportedModelError(
+            f"{node.name}: {node.thresholds.shape[1]} thresholds a channel; this overlay compares "
+            "with one, requantize instead"
+        )
+    low = 0 if node.step == 2 else node.base
+    reach = max(-sums.min, sums.max) + 1
+    limits = np.clip(node.thresholds[:, 0], -reach, reach)
+    offset = ((low + 1) << SIGN_SHIFT) - limits
+    return DeviceRule(multiplier=node.sign, offset=offset, shift=SIGN_SHIFT, lo=low, hi=low + 1)
+
+
+def _folded(name: str, rule: DeviceRule, taken: np.ndarray) -> DeviceRule:
+    """The rule of 2 * S - taken, for sums S of the bits of bipolar activations.
+
+    floor((2 S M + B) / 2^n) = floor((S M + floor(B / 2)) / 2^(n - 1)).
+    """
+    offset = rule.offset - taken * rule.multiplier
+    if rule.shift:
+        folded = replace(rule, offset=offset >> 1, shift=rule.shift - 1)
+    else:
+        folded = replace(rule, offset=offset, multiplier=2 * rule.multiplier)
+    fits = MULTIPLIER.contains(folded.multiplier) & OFFSET.contains(folded.offset)
+    if not fits.all():
+        raise UnsupportedModelError(
+            f"layer {name!r}: its requantizer does not fit the sums of bipolar activations; use a "
+            "shift of 1 or more, and smaller multipliers"
+        )
+    return folded

@@ -1,0 +1,80 @@
+"""Rules on the device equal golden, on every sum."""
+
+import numpy as np
+import pytest
+
+from codegen.requantizer import DeviceRule, device_rule
+from ir.errors import UnsupportedModelError
+from ir.golden import requantize, threshold
+from ir.graph import Conv, Layer, Requantize, Rule, Threshold
+from ir.precision import Precision, weight_precision
+
+SUMS = Precision(20, True)
+BIPOLAR, CODES = weight_precision(1), Precision(3, False)
+CHANNELS = 5
+
+
+def layer(rule: Rule) -> Layer:
+    return Layer(Conv("c", "x", "s", np.ones((1, 1, 1, 1), np.int64), CODES), rule)
+
+
+def on_the_device(rule: DeviceRule, acc: np.ndarray) -> np.ndarray:
+    node = Requantize("r", "s", "y", rule.multiplier, rule.offset, rule.shift, rule.lo, rule.hi)
+    return requantize(acc, node)
+
+
+@pytest.mark.parametrize("shift", [1, 2, 9, 30])
+def test_sums_of_bipolar_codes(shift: int) -> None:
+    rng = np.random.default_rng(shift)
+    node = Requantize(
+        "r",
+        "s",
+        "y",
+        rng.integers(-(1 << 15), 1 << 15, CHANNELS),
+        rng.integers(-(1 << 40), 1 << 40, CHANNELS),
+        shift,
+        -100,
+        100,
+    )
+    taken = rng.integers(-500, 500, CHANNELS)
+    bits = rng.integers(-300, 300, (4, CHANNELS, 3, 3))
+    found = on_the_device(device_rule(layer(node), SUMS, taken, BIPOLAR), bits)
+    acc = 2 * bits - taken.reshape(-1, 1, 1)
+    assert np.array_equal(found, requantize(acc, node))
+    plain = device_rule(layer(node), SUMS, taken, CODES)
+    assert np.array_equal(on_the_device(plain, acc), requantize(acc, node))
+
+
+def test_raw_sums_of_bipolar_codes() -> None:
+    ones, taken = np.ones(2, np.int64), np.array([3, -4])
+    node = Requantize("r", "s", "y", ones, 5 * ones, 0, -(1 << 31), (1 << 31) - 1)
+    bits = np.arange(-8, 8).reshape(4, 2, 2, 1)
+    rule = device_rule(layer(node), SUMS, taken, BIPOLAR)
+    assert np.array_equal(on_the_device(rule, bits), 2 * bits - taken.reshape(2, 1, 1) + 5)
+    steep = Requantize("r", "s", "y", (1 << 14) * ones, ones, 0, 0, 7)
+    with pytest.raises(
+        UnsupportedModelError, match="'c': its requantizer does not fit the sums of"
+    ):
+        device_rule(layer(steep), SUMS, taken, BIPOLAR)
+
+
+@pytest.mark.parametrize("bipolar", [False, True])
+@pytest.mark.parametrize(("base", "step"), [(-1, 2), (0, 1), (-1, 1), (-8, 1), (6, 1)])
+def test_one_threshold(base: int, step: int, bipolar: bool) -> None:
+    rng = np.random.default_rng(base + 10)
+    limits = rng.integers(-40, 40, (CHANNELS, 1))
+    limits[0], limits[1] = (1 << 47) - 1, -(1 << 47)  # never reached, always reached
+    sign = np.array([1, 1, -1, 1, -1])
+    node = Threshold("t", "s", "y", limits, sign, base, step)
+    taken = rng.integers(-20, 20, CHANNELS)
+    sums = rng.integers(-60, 60, (6, CHANNELS, 5, 5))
+    acc = 2 * sums - taken.reshape(-1, 1, 1) if bipolar else sums
+    rule = device_rule(layer(node), SUMS, taken, BIPOLAR if bipolar else CODES)
+    found = on_the_device(rule, sums)
+    assert np.array_equal(2 * found - 1 if step == 2 else found, threshold(acc, node))
+
+
+def test_several_thresholds() -> None:
+    node = Threshold("t", "s", "y", np.zeros((2, 3), np.int64), np.ones(2, np.int64))
+    with pytest.raises(UnsupportedModelError, match="t: 3 thresholds a channel; .* requantize ins"):
+        device_rule(layer(node), SUMS, np.zeros(2, np.int64), CODES)
