@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 
@@ -53,7 +52,9 @@ def random_graph_job(overlay: str, seed: int) -> RandomJob:
         except (CapacityError, UnsupportedModelError):  # drawn too large: draw again
             continue
         if predict(network, MemoryTiming()).cycles <= MOST_CYCLES:
-            return RandomJob(overlay=overlay, seed=seed, network=network, image=image)
+            return RandomJob(
+                overlay=overlay, seed=seed, network=network, image=image, maker="random_graphs"
+            )
 
 
 class GraphBuilder:
@@ -237,5 +238,5 @@ if __name__ == "__main__":
     print(again)
     print(predict(again.network, MemoryTiming()))
     run_jobs([again])
-    run_jobs([replace(again)], stall_seed=1)
+    run_jobs([again], stall_seed=1)
     print("bit-exact, predicted cycles equal measured ones")

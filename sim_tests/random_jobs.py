@@ -52,12 +52,13 @@ OVERLAYS: dict[str, OverlayConfig] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RandomJob:
-    """A compiled network, its input, and the number it was made from."""
+    """A compiled network, its input, and the number it was made from. maker: the module."""
 
     overlay: str
     seed: int
     network: CompiledNetwork
     image: np.ndarray
+    maker: str = "random_jobs"
 
     def __str__(self) -> str:
         layers = ", ".join(
@@ -65,7 +66,7 @@ class RandomJob:
             f"stride {s.stride} padding {s.padding} {s.weights} * {s.activations} -> {s.output}"
             for s in (layer.tiling.shape for layer in self.network.layers)
         )
-        return f"python -m sim_tests.random_jobs {self.overlay} {self.seed}  # {layers}"
+        return f"python -m sim_tests.{self.maker} {self.overlay} {self.seed}  # {layers}"
 
 
 def random_job(overlay: str, seed: int) -> RandomJob:
