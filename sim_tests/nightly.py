@@ -11,17 +11,11 @@ from pathlib import Path
 
 from codegen.emit import emit_verilog
 from ir.files import read_json, write_json
-from sim_tests.random_graphs import random_graph_job
-from sim_tests.random_jobs import OVERLAYS, RandomJob, random_job, run_jobs
+from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
 FIRST_SEED = 1_000_000
 BATCH = 50
 STATE = Path("build") / "nightly-hw.json"
-
-
-def _job(overlay: str, seed: int) -> RandomJob:
-    """A chain of convolutions, or, every third time, a network with branches."""
-    return (random_job if seed % 3 else random_graph_job)(overlay, seed)
 
 
 def main() -> int:
@@ -36,7 +30,7 @@ def main() -> int:
         while done < jobs:
             seeds = range(FIRST_SEED + done, FIRST_SEED + min(done + BATCH, jobs))
             try:
-                run_jobs([_job(overlay, seed) for seed in seeds])
+                run_jobs([random_job(overlay, seed) for seed in seeds])
             except AssertionError as error:
                 print(error)
                 return 1
