@@ -130,6 +130,7 @@ def _device_layer(
         operands=tuple(tuple(tensors[n].shape[0] for n in names) for names in operands),
         row_bits=None if row_bits is None else tuple(row_bits[i] for i in order),
         largest=isinstance(node, MaxPool),
+        thresholds=rule.passes,
         pad_ones=isinstance(node, Conv) and precision.bipolar and node.pad_value == 1,
         **_window(graph, node),
     )

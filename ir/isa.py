@@ -145,6 +145,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "turns": _f(8, "turns of a tile, of whose codes the largest is kept"),
         "columns": _f(8, "array columns drained of each tile"),
         "period": _f(8, "cycles a column"),
+        "selects": _f(8, "row groups requantized in a column: Dm / R for each threshold"),
         "elements": _f(1, "write 32-bit elements instead of digit-planes"),
         "steps": _f(8, "ring writes a column: planes, or rows when elements"),
         "step_bits": _f(24, "distance of two writes: bits of a pixel's plane, or 32"),
