@@ -7,7 +7,7 @@ addition                the same, with two operands side by side in each pixel
 pools of maxima         one weight of one, and a turn for each kernel position
 concatenation           the operand is a row of tensors
 bipolar activations     bits b for 2 b - 1: sums are 2 S - sum(w), folded into the requantizer
-thresholds of one step  a requantizer that shifts all but the sign out
+thresholds              a requantizer for each that shifts all but the sign out, added up
 """
 
 from __future__ import annotations
