@@ -4,6 +4,7 @@ convolution, linear     as they are; a linear layer's window is the whole input
 depthwise, groups       each row reads its group's channels
 pools that average      each row reads its own channel, with weights of one
 addition                the same, with two operands side by side in each pixel
+pools of maxima         one weight of one, and a turn for each kernel position
 concatenation           the operand is a row of tensors
 bipolar activations     bits b for 2 b - 1: sums are 2 S - sum(w), folded into the requantizer
 thresholds of one step  a requantizer that shifts all but the sign out
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from codegen.order import channel_orders
-from codegen.requantizer import DeviceRule, device_rule
+from codegen.requantizer import DeviceRule, code_rule, device_rule
 from codegen.shape import LayerShape
 from codegen.tensors import device_precisions, parts_of
 from ir.errors import UnsupportedModelError
@@ -80,11 +81,14 @@ def layer_shapes(graph: IntegerGraph) -> list[LayerShape]:
 
 def _check_supported(graph: IntegerGraph) -> None:
     for node in graph.nodes:
-        if isinstance(node, MaxPool):
-            raise UnsupportedModelError(
-                f"layer {node.name!r}: this overlay has no maximum; use an average pool or a "
-                "convolution of stride 2"
-            )
+        if isinstance(node, MaxPool) and any(sides(node.padding)):
+            precision = graph.tensors[node.input].precision
+            if precision.signed and not precision.bipolar:
+                raise UnsupportedModelError(
+                    f"layer {node.name!r}: places outside the image are zeros on the overlay, "
+                    "which would win against negative codes; pool unsigned codes (after a ReLU), "
+                    "or without padding"
+                )
     if len(parts_of(graph, graph.output)) > 1:
         raise UnsupportedModelError(
             f"graph {graph.name!r}: its output {graph.output!r} is a concatenation, which lies "
@@ -105,6 +109,8 @@ def _device_layer(
     weights = _weights(graph, node)
     taken = weights.reshape(len(weights), -1).sum(axis=1)
     rule = device_rule(layer, tensors[node.output].precision, taken, precision)
+    if isinstance(node, MaxPool):
+        rule = code_rule(len(weights), precision)
     whole = isinstance(node, Conv | MatMul) and groups == 1
     channels = orders[layer.input] if whole else slice(None)  # the others share an order
     operands = [parts_of(graph, name) for name in layer.inputs]
@@ -123,6 +129,7 @@ def _device_layer(
         groups=groups,
         operands=tuple(tuple(tensors[n].shape[0] for n in names) for names in operands),
         row_bits=None if row_bits is None else tuple(row_bits[i] for i in order),
+        largest=isinstance(node, MaxPool),
         pad_ones=isinstance(node, Conv) and precision.bipolar and node.pad_value == 1,
         **_window(graph, node),
     )
@@ -136,13 +143,13 @@ def _device_layer(
     )
 
 
-def _groups(node: Sums, channels: int) -> int:
+def _groups(node: Sums | MaxPool, channels: int) -> int:
     if isinstance(node, Conv):
         return node.groups
     return 1 if isinstance(node, MatMul) else channels
 
 
-def _weights(graph: IntegerGraph, node: Sums) -> np.ndarray:
+def _weights(graph: IntegerGraph, node: Sums | MaxPool) -> np.ndarray:
     """(M, operands * C / groups, kh, kw), channels in the graph's order."""
     shape = graph.tensors[node.inputs[0]].shape
     match node:
@@ -152,18 +159,20 @@ def _weights(graph: IntegerGraph, node: Sums) -> np.ndarray:
             return node.weight.reshape(-1, *shape)
         case Add():
             return np.ones((shape[0], 2, 1, 1), np.int64)
+        case MaxPool():
+            return np.ones((shape[0], 1, 1, 1), np.int64)
         case AveragePool():
             return np.ones((shape[0], 1, *node.kernel), np.int64)
         case GlobalAveragePool():
             return np.ones((shape[0], 1, *shape[1:]), np.int64)
 
 
-def _window(graph: IntegerGraph, node: Sums) -> dict:
+def _window(graph: IntegerGraph, node: Sums | MaxPool) -> dict:
     """kernel, stride, padding, dilation."""
     shape = graph.tensors[node.inputs[0]].shape
     plain = {"stride": 1, "padding": (0, 0)}
     match node:
-        case Conv() | AveragePool():
+        case Conv() | AveragePool() | MaxPool():
             dilation = node.dilation if isinstance(node, Conv) else 1
             return {
                 "kernel": tuple(node.kernel),

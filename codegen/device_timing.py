@@ -118,25 +118,25 @@ class Device:
         begins: int | None = None
         keeps, words = not execute["lhs_stream"], self._tile_words(execute)
         for column, row, first, last in tile_order(execute):
-            place = max(free, self.last_issue + 1)
-            start = place
-            if first and not (keeps and column):
-                start = max(start, self.reads.lhs_token(self._lhs_used) + 1)
-                self._lhs_used += 1
-            stalls["EXEC_WAIT_LHS"] += start - place
-            if row == 0:
-                need = execute["rhs_first"] + execute["rhs_step"] * column
-                arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"])) + 1
-                stalls["EXEC_WAIT_RHS"] += max(arrived - start, 0)
-                start = max(start, arrived)
-            end = start + words[row] * execute["a_digits"] - 1
-            issued = max(end, self.drain_free)
-            if row == 0:
-                issued = ring.room(max(issued, ring_free))
-            stalls["EXEC_WAIT_RESULT"] += issued - end
-            begins = start if begins is None else begins
-            self.last_issue = issued
-            self.drain_free = issued + execute["tile_cycles"]
+            for turn in range(execute["turns"]):
+                place = start = max(free, self.last_issue + 1)
+                if turn == 0 and first and not (keeps and column):
+                    start = max(start, self.reads.lhs_token(self._lhs_used) + 1)
+                    self._lhs_used += 1
+                stalls["EXEC_WAIT_LHS"] += start - place
+                if turn == 0 and row == 0:
+                    need = execute["rhs_first"] + execute["rhs_step"] * column
+                    arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"])) + 1
+                    stalls["EXEC_WAIT_RHS"] += max(arrived - start, 0)
+                    start = max(start, arrived)
+                begins = start if begins is None else begins
+                end = start + words[row] * execute["a_digits"] - 1
+                issued = max(end, self.drain_free)
+                if row == 0 and turn + 1 == execute["turns"]:
+                    issued = ring.room(max(issued, ring_free))
+                stalls["EXEC_WAIT_RESULT"] += issued - end
+                self.last_issue = issued
+                self.drain_free = issued + execute["tile_cycles"]
             if last and not (keeps and column + 1 != execute["col_tiles"]):
                 self._freed_words.append((issued, self._freed_words[-1][1] + words[row]))
             if row + 1 == execute["row_tiles"]:

@@ -14,7 +14,7 @@ def weight_lanes(tiling: Tiling) -> np.ndarray:
     A filter is (operands * channels / groups, kh, kw), operand after operand.
     """
     shape = tiling.shape
-    if shape.groups == 1 and len(shape.parts) == 1:
+    if shape.groups == 1 and len(shape.parts) == 1 and tiling.turns == 1:
         return lane_map(tiling)
     maps = [_tile_lanes(tiling, tile) for tile in range(tiling.row_tiles)]
     if shape.groups == 1:
@@ -25,7 +25,8 @@ def weight_lanes(tiling: Tiling) -> np.ndarray:
 def _tile_lanes(tiling: Tiling, tile: int) -> np.ndarray:
     """(rows of the tile, k_words, Dk), or one row when all are equal."""
     shape, dm = tiling.shape, tiling.config.dm
-    channels, taps = shape.channels // shape.groups, shape.kernel[0] * shape.kernel[1]
+    channels = shape.channels // shape.groups
+    taps = 1 if shape.largest else shape.kernel[0] * shape.kernel[1]  # a turn's
     rows = np.arange(tile * dm, tile * dm + (dm if shape.groups > 1 else 1))
     firsts = rows // (shape.rows // shape.groups) * channels
     found = []

@@ -116,4 +116,5 @@ def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, P
 
 def _array_cycles(tiling: Tiling) -> int:
     """Cycles that the array works on a layer."""
-    return sum(tiling.row_digits) * tiling.k_words * tiling.a_digits * tiling.col_tiles
+    words = sum(tiling.row_digits) * tiling.k_words * tiling.a_digits
+    return words * tiling.turns * tiling.col_tiles

@@ -35,6 +35,13 @@ class DeviceRule:
         return {"shift": self.shift, "lo": self.lo, "hi": self.hi}
 
 
+def code_rule(rows: int, codes: Precision) -> DeviceRule:
+    """The rule that keeps codes as they are; bipolar ones are bits on the device."""
+    lo, hi = (0, 1) if codes.bipolar else (codes.min, codes.max)
+    ones = np.ones(rows, np.int64)
+    return DeviceRule(multiplier=ones, offset=0 * ones, shift=0, lo=lo, hi=hi)
+
+
 def device_rule(
     layer: Layer, sums: Precision, taken: np.ndarray, activations: Precision
 ) -> DeviceRule:

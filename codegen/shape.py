@@ -21,6 +21,7 @@ class LayerShape:
     operands    the operands, each a row of tensors by their channels (a concatenation); default:
                 one operand of one tensor
     row_bits    widths of the rows' weights when they differ; `weights` is that of the widest
+    largest     the largest code of the kernel positions is written, not that of their sum
     pad_ones    codes outside the image are +1 (a bipolar input) instead of zero digits
     weights, activations, output                    precisions; `output.bits` > 8 means 32-bit sums
     """
@@ -43,6 +44,7 @@ class LayerShape:
     operands: tuple[tuple[int, ...], ...] = ()
     row_bits: tuple[int, ...] | None = None
     pad_ones: bool = False
+    largest: bool = False
 
     def __post_init__(self) -> None:
         if not self.operands:
@@ -67,7 +69,7 @@ class LayerShape:
     def depth(self) -> int:
         """K: products in a result."""
         channels = len(self.operands) * (self.channels // self.groups)
-        return channels * self.kernel[0] * self.kernel[1]
+        return channels * self.kernel[0] * self.kernel[1]  # a maximum reads as much as a sum
 
     @property
     def pixels(self) -> int:

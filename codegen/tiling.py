@@ -121,7 +121,12 @@ class Tiling:
     @property
     def k_words(self) -> int:
         """Tk: words of a digit pair."""
-        return self.row_reads[1] * len(self.taps)
+        return self.row_reads[1] * len(self.taps) // self.turns
+
+    @property
+    def turns(self) -> int:
+        """Times that a tile is computed: a maximum takes one for each kernel position."""
+        return len(self.taps) if self.shape.largest else 1
 
     @property
     def virtual_pixels(self) -> int:
@@ -212,7 +217,7 @@ class Tiling:
         """Whether every row reads all neighbours of one tensor, with zeros around it."""
         shape = self.shape
         whole = len(shape.parts) == shape.groups == shape.dilation == 1
-        return whole and shape.kernel[1] > 1 and not shape.pad_ones
+        return whole and shape.kernel[1] > 1 and not shape.pad_ones and not shape.largest
 
     @property
     def words_per_row(self) -> int:

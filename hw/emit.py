@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
@@ -20,6 +20,9 @@ class Emitter(wiring.Component):
     significant first), in a plane channel after channel, q bits of each. A block's pixels fill up
     row tile by row tile; with the last one its pixels are complete, and so are the ring's words
     below `limit`.
+
+    Where a tile has several turns, the largest code of them is kept and written with the last: a
+    maximum over kernel positions is a layer with a turn for each.
 
     The first write of a column is in the cycle after its last group of codes was valid
     (`column_ready`).
@@ -70,14 +73,15 @@ class Emitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        column = self._collect(m)
+        turn_last = Signal()
+        column = self._collect(m, turn_last)
         left, last_column = Signal(8), Signal()
         step = Signal(8)
         writing, column_end = Signal(), Signal()
         m.d.comb += [writing.eq(left != 0), column_end.eq(left == 1)]
         with m.If(writing):
             m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
-        with m.If(self.column_ready):
+        with m.If(self.column_ready & turn_last):
             m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
         m.submodules.loop = loop = BlockLoop()
         connect_loops(m, loop, self.now)
@@ -97,7 +101,7 @@ class Emitter(wiring.Component):
         self._select(m, column, step, left, writing & valid, loop.row_last)
         return m
 
-    def _collect(self, m: Module) -> data.View:
+    def _collect(self, m: Module, turn_last: Signal) -> data.View:
         """The column being written: complete from the cycle after `column_ready` on."""
         config = self.config
         collected = Signal(data.ArrayLayout(unsigned(ELEMENT_BITS), config.dm))
@@ -111,10 +115,40 @@ class Emitter(wiring.Component):
                         for lane in range(config.requant_lanes)
                     ]
         m.d.sync += collected.eq(arriving)
+        largest = self._largest(m, arriving, turn_last)
         column = Signal.like(collected)
         with m.If(self.column_ready):
-            m.d.sync += column.eq(arriving)
+            m.d.sync += column.eq(largest)
         return column
+
+    def _largest(self, m: Module, arriving: data.View, turn_last: Signal) -> data.View:
+        """With the column's last group: the largest codes of the turns so far.
+
+        The codes of a tile's columns wait for the next turn in a small memory, a sign and 8 bits
+        each: 32-bit elements have one turn alone.
+        """
+        config, bits = self.config, MAX_OPERAND_BITS + 1
+        turn, place = Signal(8), Signal(range(config.dn))
+        m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
+        read, write = kept.read_port(domain="comb"), kept.write_port()
+        largest = Signal.like(arriving)
+        m.d.comb += [
+            turn_last.eq(turn + 1 == self.now.turns),
+            read.addr.eq(place),
+            write.addr.eq(place),
+            write.en.eq(self.column_ready),
+            write.data.eq(Cat(largest[row][:bits] for row in range(config.dm))),
+            largest.eq(arriving),
+        ]
+        for row in range(config.dm):
+            before = read.data.word_select(row, bits).as_signed()
+            with m.If((turn != 0) & (before > arriving[row][:bits].as_signed())):
+                m.d.comb += largest[row].eq(before)
+        with m.If(self.column_ready):
+            m.d.sync += place.eq(Mux(self.last_column, 0, place + 1))
+            with m.If(self.last_column):
+                m.d.sync += turn.eq(Mux(turn_last, 0, turn + 1))
+        return largest
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
         """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,6 +26,15 @@ ISSUE_TO_READ = 1
 """Cycles from issuing a word to `read` asking the buffers for it: the tap table's."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Turns:
+    """first, last: of a tile's turns. tap: the turn's first kernel position."""
+
+    first: Value
+    last: Value
+    tap: Signal
+
+
 class Execute(wiring.Component):
     """Issues the words of all tiles of a layer: BlockLoop's order of tiles, PairWalk's within one.
 
@@ -33,6 +44,9 @@ class Execute(wiring.Component):
     - the last word of a tile waits for the drain chain (it would arrive before the tile ahead has
       left), or, in the first row tile, for room in the result ring. Past that point nothing can
       hold a tile, so nothing need stop the array.
+
+    A tile may take several turns, each with the kernel positions behind those of the turn before;
+    they share its weights and its place, and the result stage keeps the largest code.
 
     An instruction is taken in cycle c and issues from c + 1 + Dn on: the columns' positions are set
     up meanwhile.
@@ -111,22 +125,36 @@ class Execute(wiring.Component):
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         wants_lhs = Signal()
         entry = self._row_entry(m, now, running, wants_lhs, tiles)
+        turn_end = Signal()
+        turns = self._turns(m, now, turn_end)
         tile_words = pairs.lhs + pairs.k + 1
         m.d.comb += [
             pairs.now.eq(now),
             pairs.digits.eq(entry.digits),
             pairs.issue.eq(issue),
             tiles.now.eq(now),
-            tiles.step.eq(issue & pairs.tile_end),
+            turn_end.eq(issue & pairs.tile_end),
+            tiles.step.eq(turn_end & turns.last),
             tiles.tile_words.eq(tile_words),
             self.lhs_freed.eq(Mux(tiles.frees, tile_words, 0)),
         ]
         with m.If(tiles.step & tiles.loop.layer_end):
             m.d.sync += running.eq(0)
-        self._gates(m, now, begin, running, issue, wants_lhs, pairs, tiles)
-        self._address(m, now, issue, pairs, tiles, entry)
+        self._gates(m, now, begin, running, issue, wants_lhs, pairs, tiles, turns)
+        self._address(m, now, issue, pairs, tiles, entry, turns)
         self._columns(m, now, begin, setup, tiles)
         return m
+
+    def _turns(self, m: Module, now: data.View, turn_end: Signal) -> _Turns:
+        """Which turn of its tile is under way, and the kernel position it begins with."""
+        turn, tap = Signal(8), Signal(16)
+        first, last = turn == 0, turn + 1 == now.turns
+        with m.If(turn_end):
+            m.d.sync += [
+                turn.eq(Mux(last, 0, turn + 1)),
+                tap.eq(Mux(last, 0, tap + now.taps)),
+            ]
+        return _Turns(first=first, last=last, tap=tap)
 
     def _row_entry(
         self, m: Module, now: data.View, running: Signal, wants_lhs: Signal, tiles: TileWalk
@@ -171,6 +199,7 @@ class Execute(wiring.Component):
         wants_lhs: Signal,
         pairs: PairWalk,
         tiles: TileWalk,
+        turns: _Turns,
     ) -> None:
         """Tokens: when a tile may begin, and when its last word may go."""
         lhs_tokens, rhs_tokens, need = Signal(24), Signal(24), Signal(24)
@@ -182,11 +211,11 @@ class Execute(wiring.Component):
         capped = Mux(need > now.rhs_total, now.rhs_total, need)
         first_row = tiles.loop.row == 0
         m.d.comb += [
-            takes.eq(pairs.clear & tiles.takes),
+            takes.eq(pairs.clear & tiles.takes & turns.first),
             wants_lhs.eq(takes & (lhs_tokens == 0)),
-            wants_rhs.eq(pairs.clear & first_row & (rhs_tokens < capped)),
+            wants_rhs.eq(pairs.clear & first_row & turns.first & (rhs_tokens < capped)),
             wants_drain.eq(pairs.tile_end & (draining > self.drain_latency)),
-            wants_ring.eq(pairs.tile_end & first_row & ~self.ring_room),
+            wants_ring.eq(pairs.tile_end & first_row & turns.last & ~self.ring_room),
             issue.eq(running & ~(wants_lhs | wants_rhs | wants_drain | wants_ring)),
             self.waits_lhs.eq(running & wants_lhs),
             self.waits_rhs.eq(running & wants_rhs & ~wants_lhs),
@@ -200,7 +229,7 @@ class Execute(wiring.Component):
             m.d.sync += need.eq(need + now.rhs_step)
         done = tiles.step & tiles.loop.layer_end
         m.d.sync += rhs_tokens.eq(Mux(done, 0, rhs_tokens) + self.rhs_token)
-        with m.If(tiles.step):
+        with m.If(issue & pairs.tile_end):
             m.d.sync += draining.eq(self.drain_latency - 1 + now.tile_cycles)
         with m.Elif(draining != 0):
             m.d.sync += draining.eq(draining - 1)
@@ -213,6 +242,7 @@ class Execute(wiring.Component):
         pairs: PairWalk,
         tiles: TileWalk,
         entry: data.View,
+        turns: _Turns,
     ) -> None:
         """One cycle later: the tap is known, and with it the words to read."""
         table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
@@ -221,7 +251,7 @@ class Execute(wiring.Component):
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.taps),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(now.tap_base + pairs.tap),
+            table.read_address.eq(now.tap_base + turns.tap + pairs.tap),
             table.read_enable.eq(1),
         ]
         self.tap = tap = Signal(TAP_LAYOUT, name="tap")

@@ -128,23 +128,24 @@ class Result(wiring.Component):
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
         active, column, cycle = Signal(), Signal(8), Signal(8)
-        param_row = Signal(16)
+        turn, param_row, tile_end = Signal(8), Signal(16), Signal()
         m.submodules.loop = loop = BlockLoop()
         connect_loops(m, loop, now)
         column_end = cycle + 1 == now.period
         selects = active & (cycle < config.row_groups)
         m.d.comb += [
             self.advance.eq(active & column_end),
-            loop.step.eq(active & column_end & (column + 1 == now.columns)),
+            tile_end.eq(active & column_end & (column + 1 == now.columns)),
+            loop.step.eq(tile_end & (turn + 1 == now.turns)),
         ]
         with m.If(active):
             m.d.sync += cycle.eq(Mux(column_end, 0, cycle + 1))
             with m.If(column_end):
                 m.d.sync += column.eq(column + 1)
-        with m.If(loop.step):
-            m.d.sync += active.eq(0)
-            with m.If(loop.row_change):
-                m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + config.row_groups))
+        with m.If(tile_end):
+            m.d.sync += [active.eq(0), turn.eq(Mux(loop.step, 0, turn + 1))]
+        with m.If(loop.step & loop.row_change):
+            m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + config.row_groups))
         with m.If(self.load):
             m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
 

@@ -8,6 +8,8 @@ carries the name of the former.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ir.nodes import (
     INT32,
     MAX_SHIFT,
@@ -61,9 +63,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Layer:
-    """Sums, and the rule that makes codes of them."""
+    """Sums, and the rule that makes codes of them; or a maximum, and the rule that keeps codes."""
 
-    linear: Sums
+    linear: Sums | MaxPool
     requantize: Rule
 
     @property
@@ -110,10 +112,20 @@ class IntegerGraph:
         """The layers in running order. The graph must be verified."""
         rules = {node.input: node for node in self.nodes if isinstance(node, Rule)}
         return [
-            Layer(linear=node, requantize=rules[node.output])
+            Layer(
+                linear=node,
+                requantize=self._kept(node) if isinstance(node, MaxPool) else rules[node.output],
+            )
             for node in self.nodes
-            if isinstance(node, Sums)
+            if isinstance(node, Sums | MaxPool)
         ]
+
+    def _kept(self, node: MaxPool) -> Requantize:
+        """The rule of a maximum: codes stay as they are."""
+        tensor = self.tensors[node.output]
+        ones, limits = np.ones(tensor.shape[0], np.int64), tensor.precision
+        name = f"{node.name}.codes"
+        return Requantize(name, node.output, node.output, ones, 0 * ones, 0, limits.min, limits.max)
 
     def layer_precisions(self) -> dict[str, tuple[Precision, Precision]]:
         """{layer with weights: (weights, input activations)} in running order."""

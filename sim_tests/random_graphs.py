@@ -26,6 +26,7 @@ from ir.graph import (
     GlobalAveragePool,
     IntegerGraph,
     MatMul,
+    MaxPool,
     Node,
     Sums,
     Tensor,
@@ -199,13 +200,17 @@ class GraphBuilder:
     def _global(self) -> GlobalAveragePool:
         return GlobalAveragePool(*self._place("global", self._pick()))
 
-    def _pool(self) -> AveragePool:
-        source = self._pick()
+    def _pool(self) -> AveragePool | MaxPool:
+        source, codes = self._pick(), bool(self.rng.integers(2))
         kernel = [int(self.rng.integers(1, min(3, size) + 1)) for size in source.shape[1:]]
-        padding = 0 if source.precision.bipolar else int(self.rng.integers(min(kernel)))
-        stride = int(self.rng.integers(1, 4))
+        window = (kernel[0], kernel[1]), int(self.rng.integers(1, 4))
+        padding = int(self.rng.integers(min(kernel)))
+        if codes:
+            plain = source.precision.signed and not source.precision.bipolar
+            name, _ = self._names("largest")
+            return MaxPool(name, source.name, name, *window, 0 if plain else padding)
         place = self._place("pool", source)
-        return AveragePool(*place, (kernel[0], kernel[1]), stride, padding)
+        return AveragePool(*place, *window, 0 if source.precision.bipolar else padding)
 
     def _add(self) -> Add | None:
         one = self._pick()

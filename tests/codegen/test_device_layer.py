@@ -161,12 +161,14 @@ def test_a_concatenation_as_output() -> None:
         lower(replace(graph, nodes=graph.nodes[:5], output="c").verify(), CONFIG)
 
 
-def test_a_maximum_is_refused_by_name() -> None:
-    graph = pools()
-    nodes = [*graph.nodes, MaxPool("e", "d", "e", (1, 1))]
-    tensors = graph.tensors | {"e": Tensor("e", (12, 1, 1), CODES)}
-    with pytest.raises(UnsupportedModelError, match="layer 'e': this overlay has no maximum"):
-        lower(replace(graph, nodes=nodes, tensors=tensors).verify(), CONFIG)
+def test_a_padded_maximum_of_signed_codes_is_refused_by_name() -> None:
+    tensors = [
+        Tensor("x", (3, 4, 4), Precision(3, True)),
+        Tensor("p", (3, 4, 4), Precision(3, True)),
+    ]
+    nodes: list[Node] = [MaxPool("p", "x", "p", (3, 3), 1, 1)]
+    with pytest.raises(UnsupportedModelError, match="layer 'p': places outside .* are zeros"):
+        lower(graph_of(tensors, nodes, "p"), CONFIG)
 
 
 def test_bipolar_rows_of_groups_get_a_sign() -> None:

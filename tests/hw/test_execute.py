@@ -99,7 +99,7 @@ def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
                 step = (
                     number == 0 and k == 0,
                     grown // unit,
-                    i == 0 and fields["w_signed"],
+                    i == 0 and fields["w_signed"] and not fields["w_bipolar"],
                     j == 0 and fields["a_signed"],
                 )
                 last = number == len(pairs) - 1 and k == tiling.k_words - 1

@@ -35,7 +35,7 @@ def test_a_good_graph_runs_and_every_value_is_a_code() -> None:
     for name, values in found.items():
         graph.tensors[name].precision.check(values, what=name)
         assert values.shape == (3, *graph.tensors[name].shape)
-    assert [layer.name for layer in graph.layers()] == list("abceghi")
+    assert [layer.name for layer in graph.layers()] == list("abcdeghi")
     assert list(graph.layer_precisions()) == list("abgi")
     assert graph.layers()[2].inputs == ("a", "b")
     assert graph.layers()[2].input == "a"
