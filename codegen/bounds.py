@@ -48,16 +48,18 @@ def _touched(shape: LayerShape, axis: int, size: int, out: int) -> int:
     return len(np.unique(rows[(rows >= 0) & (rows < size)]))
 
 
-def layer_bound(shape: LayerShape, config: OverlayConfig) -> Bound:
-    """The bound of one layer as a job of its own."""
+def layer_bound(shape: LayerShape, config: OverlayConfig, *, ahead: bool = False) -> Bound:
+    """The bound of one layer as a job of its own.
+
+    ahead: of a layer in a network, whose weights may have come while the layer before it ran.
+    """
     height = _touched(shape, 0, shape.height, shape.out_height)
     width = _touched(shape, 1, shape.width, shape.out_width)
     row_digits, a_digits = _digits(shape, config)
     rows_of = np.minimum(shape.rows - config.dm * np.arange(len(row_digits)), config.dm)
-    read = (
-        int(row_digits @ rows_of) * config.p * shape.depth
-        + a_digits * config.q * sum(shape.parts) * height * width
-    )
+    weights = int(row_digits @ rows_of) * config.p * shape.depth
+    activations = a_digits * config.q * sum(shape.parts) * height * width
+    read = activations if ahead else activations + weights
     out_bits = 32 if shape.elements else ceil_div(shape.out_bits, config.q) * config.q
     col_tiles = ceil_div(shape.pixels, config.dn)
     return Bound(

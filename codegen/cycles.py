@@ -16,7 +16,7 @@ from ir.isa import Stage
 class Prediction:
     """cycles: START to irq. layers: each layer's share, summing to `cycles`.
 
-    stalls: {counter: cycles} of each layer, as the counters EXEC_WAIT_* will show them.
+    stalls: {counter: cycles} of each layer; their sums are what the counters EXEC_* will show.
     """
 
     cycles: int

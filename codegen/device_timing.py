@@ -16,8 +16,8 @@ from hw.config import OverlayConfig
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, ROW, Kind, Stage, unpack
 
-STALLS = ("EXEC_WAIT_LHS", "EXEC_WAIT_RHS", "EXEC_WAIT_RESULT")
-"""What the execute stage waits for, by the names of the counters that count it."""
+STALLS = ("EXEC_RUN", "EXEC_WAIT_LHS", "EXEC_WAIT_RHS", "EXEC_WAIT_RESULT")
+"""What the execute stage does or waits for, by the names of the counters that count it."""
 
 
 def tile_order(fields: Mapping[str, int]) -> Iterator[tuple[int, int, bool, bool]]:
@@ -35,7 +35,7 @@ class Device:
     """The execute and result stages, advanced tile by tile on demand.
 
     done_cycles: of each layer's done strobe. layer_answers: of its last write's answer.
-    stalls: for each layer, cycles in which execute waited, by counter.
+    stalls: for each layer, cycles in which execute ran or waited, by counter.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class Device:
                     start = max(start, arrived)
                 begins = start if begins is None else begins
                 end = start + words[row] * execute["a_digits"] - 1
+                stalls["EXEC_RUN"] += words[row] * execute["a_digits"]
                 issued = max(end, self.drain_free)
                 if row == 0 and turn + 1 == execute["turns"]:
                     issued = ring.room(max(issued, ring_free))

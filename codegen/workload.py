@@ -6,17 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from codegen.random_network import IMAGE, RandomNetwork
 from ir.errors import ConfigError
-from ir.graph import (
-    INT32,
-    Conv,
-    IntegerGraph,
-    Requantize,
-    Tensor,
-    accumulator_range,
-    output_shape,
-)
-from ir.precision import Precision, narrowest, weight_precision
+from ir.graph import INT32, IntegerGraph
+from ir.precision import Precision, weight_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +17,8 @@ class Workload:
     """One convolution with random weights, inputs and requantizer, all from `seed`.
 
     A matrix product M x K times K x N is a 1x1 convolution over one row of N pixels with K
-    channels. output: precision of the codes, or INT32 for raw sums.
+    channels. output: precision of the codes, or INT32 for raw sums. row_bits: the width of each
+    output channel's weights, in place of that of `weights`.
     """
 
     channels: int
@@ -34,13 +28,17 @@ class Workload:
     kernel: int = 1
     stride: int = 1
     padding: int = 0
+    dilation: int = 1
+    groups: int = 1
+    row_bits: tuple[int, ...] | None = None
     weights: Precision
     activations: Precision
     output: Precision
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("channels", "height", "width", "rows", "kernel", "stride"):
+        sizes = ("channels", "height", "width", "rows", "kernel", "stride", "dilation", "groups")
+        for name in sizes:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.padding < 0:
@@ -48,71 +46,27 @@ class Workload:
 
     def build(self) -> tuple[IntegerGraph, np.ndarray]:
         """(graph of one layer, its input (C, H, W) int64)."""
-        rng = np.random.default_rng(self.seed)
-        shape = (self.channels, self.height, self.width)
-        weight = random_codes(
-            rng, self.weights, (self.rows, self.channels, self.kernel, self.kernel)
+        network = RandomNetwork(
+            "workload",
+            image=(self.channels, self.height, self.width),
+            weights=self.weights,
+            activations=self.activations,
+            seed=self.seed,
+            falling=True,
         )
-        conv = Conv("layer", "x", "acc", weight, self.weights, self.stride, self.padding)
-        low, high = accumulator_range(weight, self.activations)
-        result = output_shape(conv, shape)
-        if min(result) < 1:
-            raise ConfigError(
-                f"a {self.kernel}x{self.kernel} window does not fit into "
-                f"{self.height}x{self.width} pixels with padding {self.padding}"
-            )
-        tensors = {
-            t.name: t
-            for t in (
-                Tensor("x", shape, self.activations),
-                Tensor("acc", result, narrowest(low, high)),
-                Tensor("y", result, self.output),
-            )
-        }
-        requantize = self._requantize(rng, max(abs(low), abs(high), 1))
-        graph = IntegerGraph("workload", tensors, [conv, requantize], "x", "y").verify()
-        return graph, random_codes(rng, self.activations, shape)
-
-    def _requantize(self, rng: np.random.Generator, most: int) -> Requantize:
-        """Raw sums, or multipliers and offsets that spread the sums over the output's codes."""
-        out = self.output
-        if out == INT32:
-            return Requantize(
-                "requantize",
-                "acc",
-                "y",
-                np.ones(self.rows, np.int64),
-                np.zeros(self.rows, np.int64),
-                0,
-                out.min,
-                out.max,
-            )
-        # a typical sum is far below the bound: scale by the square root of the depth
-        typical = max(1.0, most / max(1.0, np.sqrt(self.channels * self.kernel**2)))
-        shift = min(47, max(0, int(np.log2(typical * (1 << 14) / (out.max - out.min + 1)))))
-        sign = rng.choice([-1, 1], self.rows)
-        multiplier = sign * rng.integers(1 << 12, 1 << 15, self.rows)
-        middle = (out.max + out.min) / 2
-        offset = rng.integers(-(1 << shift), (1 << shift) + 1, self.rows) + int(middle * 2**shift)
-        return Requantize(
-            "requantize",
-            "acc",
-            "y",
-            multiplier,
-            offset + (1 << shift >> 1),
-            shift,
-            out.min,
-            out.max,
+        output = network.conv(
+            IMAGE,
+            "layer",
+            self.rows,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            row_bits=self.row_bits,
+            output=self.output,
         )
-
-
-def random_codes(
-    rng: np.random.Generator, precision: Precision, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Codes of `precision`, all equally likely."""
-    if precision.bipolar:
-        return rng.choice(np.array([-1, 1], np.int64), shape)
-    return rng.integers(precision.min, precision.max + 1, shape)
+        return network.build(output)
 
 
 def output_precision(text: str, activations: Precision) -> Precision:

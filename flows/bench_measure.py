@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from codegen.attribution import Attribution
+from codegen.attribution import Attribution, total
 from codegen.cycles import Prediction, predict
 from codegen.device_layer import layer_shapes
 from codegen.emit import emit_verilog
@@ -43,21 +43,27 @@ class Measurement:
 
     @property
     def ok(self) -> bool:
-        """Exact, and three counts of its cycles agree, layer by layer."""
+        """Exact, and three counts of its cycles agree, layer by layer and wait by wait."""
         return (
             self.exact
             and self.measured == self.predicted.cycles == self.run.counters["CYCLES"]
             and self.run.layers == self.predicted.layers
+            and total(self.layers) == Attribution.of(self.run.counters)
         )
+
+    @property
+    def layers(self) -> list[Attribution]:
+        """Where the cycles of each layer go, as predicted; their sum is measured."""
+        return [Attribution.of(stalls) for stalls in self.predicted.stalls]
 
     def facts(self) -> dict[str, Any]:
         """The keys that the answer of every bench has."""
-        attribution = Attribution.of(self.run.counters, self.measured)
+        attribution = Attribution.of(self.run.counters)
         return {
             "measured": self.measured,
             "predicted": self.predicted.cycles,
             "limited_by": attribution.limited_by,
-            "attribution": asdict(attribution),
+            "attribution": asdict(attribution) | {"idle": attribution.idle(self.measured)},
             "bit_exact": self.exact,
             "counters": self.run.counters,
             "overlay": {"style": self.config.style} | asdict(self.config),
@@ -69,11 +75,19 @@ class Measurement:
 
 
 def measure_graph(
-    graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
+    graph: IntegerGraph,
+    image: np.ndarray,
+    overlay: BenchOverlay,
+    *,
+    sort: bool = True,
+    cache: str = "",
 ) -> Measurement:
-    """Run one image (C, H, W) of codes through `graph` on `overlay`."""
+    """Run one image (C, H, W) of codes through `graph` on `overlay`.
+
+    sort: output channels are ordered by the bits of their weights.
+    """
     config = overlay.config(layer_shapes(graph))
-    network = lower(graph, config)
+    network = lower(graph, config, sort=sort)
     predicted = predict(network, MemoryTiming(latency=overlay.memory_latency))
     bench = bench_of([network], emit_verilog(config), latency=overlay.memory_latency)
     run = run_images(network, bench, [image], partial(simulate, cache=cache or DEFAULT_CACHE))

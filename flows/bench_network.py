@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from codegen.bounds import network_bounds, total_bound, utilization
-from codegen.random_network import RandomNetwork
+import numpy as np
+
+from codegen.attribution import COUNTED
+from codegen.bounds import layer_bound, network_bounds, total_bound, utilization
 from codegen.reference_networks import NETWORKS, reference_network
 from flows import bench_overlay, console
-from flows.bench_layer import add_precisions, describe_cycles, precisions_of
+from flows.bench_layer import add_precisions, describe_cycles, describe_utilization, precisions_of
 from flows.bench_measure import Measurement, measure_graph
 from flows.bench_overlay import BenchOverlay, overlay_of
+from ir.graph import IntegerGraph
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -26,38 +30,56 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `bench network` answers."""
     weights, activations = precisions_of(arguments)
-    network = reference_network(
+    graph, image = reference_network(
         arguments.network, weights=weights, activations=activations, seed=arguments.seed
     )
-    return measure(network, overlay_of(arguments))
+    return measure(graph, image, overlay_of(arguments))
 
 
-def measure(network: RandomNetwork, overlay: BenchOverlay, *, cache: str = "") -> dict[str, Any]:
-    """Keys as the issue's contract names them."""
-    measurement = measure_graph(*network.build(), overlay, cache=cache)
+def measure(
+    graph: IntegerGraph, image: np.ndarray, overlay: BenchOverlay, *, cache: str = ""
+) -> dict[str, Any]:
+    """One image (C, H, W) of codes through `graph`; keys as the issue's contract names them."""
+    measurement = measure_graph(graph, image, overlay, cache=cache)
     bound = total_bound(network_bounds(measurement.network))
     return measurement.facts() | {
         "lower_bound": bound.cycles,
         "bound_by": bound.limited_by,
-        "utilization": _utilization(measurement),
+        **_utilization(measurement),
         "layers": _layers(measurement),
     }
 
 
-def _utilization(measurement: Measurement) -> float:
-    """Useful bit products of all layers against the array's peak in the measured cycles."""
-    return sum(
-        utilization(layer.tiling.shape, measurement.config, measurement.measured)[0]
-        for layer in measurement.network.layers
-    )
+def _utilization(measurement: Measurement) -> dict[str, Any]:
+    """Useful bit products of all layers against the array's peak, and its four factors."""
+    shape = bits = 0.0
+    bounds = network_bounds(measurement.network)
+    for layer, bound in zip(measurement.network.layers, bounds, strict=True):
+        _, own = utilization(layer.tiling.shape, measurement.config, bound.cycles)
+        shape += bound.exec * own["shape"]
+        bits += bound.exec * own["shape"] * own["bits"]
+    total = total_bound(bounds)
+    factors = {
+        "shape": shape / total.exec,
+        "bits": bits / shape,
+        "memory": total.exec / total.cycles,
+        "sequence": total.cycles / measurement.measured,
+    }
+    return {"utilization": bits / measurement.measured, "factors": factors}
 
 
 def _layers(measurement: Measurement) -> list[dict[str, Any]]:
+    layers = measurement.network.layers
+    bounds = [
+        layer_bound(layer.tiling.shape, measurement.config, ahead=index > 0)
+        for index, layer in enumerate(layers)
+    ]
     rows = zip(
-        measurement.network.layers,
+        layers,
         measurement.run.layers,
         measurement.predicted.layers,
-        network_bounds(measurement.network),
+        bounds,
+        measurement.layers,
         strict=True,
     )
     return [
@@ -66,15 +88,18 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
             "measured": measured,
             "predicted": predicted,
             "lower_bound": bound.cycles,
-            "limited_by": bound.limited_by,
+            "bound_by": bound.limited_by,
+            "limited_by": spent.limited_by,
+            "attribution": asdict(spent),
         }
-        for layer, measured, predicted, bound in rows
+        for layer, measured, predicted, bound, spent in rows
     ]
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """For a person: the network's figures and a table of its layers."""
-    columns = ("layer", "measured", "predicted", "bound", "of it", "limited by")
+    shares = tuple(COUNTED)
+    columns = ("layer", "measured", "predicted", "bound", "of it", *shares, "limited by")
     rows = [
         [
             layer["name"],
@@ -82,6 +107,7 @@ def describe(result: Mapping[str, Any]) -> str:
             f"{layer['predicted']:,}",
             f"{layer['lower_bound']:,}",
             f"{100 * layer['lower_bound'] / layer['measured']:.1f} %",
+            *(f"{layer['attribution'][share]:,}" for share in shares),
             layer["limited_by"],
         ]
         for layer in result["layers"]
@@ -91,7 +117,7 @@ def describe(result: Mapping[str, Any]) -> str:
         [
             console.table(columns, rows).rstrip("\n"),
             *describe_cycles(result),
-            f"utilization {100 * result['utilization']:.1f} %",
+            describe_utilization(result),
             f"simulated   in {seconds:.1f} s, {speed:,.0f} cycles/s",
         ]
     )

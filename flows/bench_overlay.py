@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from codegen.buffers import fit_buffers
@@ -17,19 +17,25 @@ from ir.plugins import load
 STANDARD = {"lhs_depth": 2048, "rhs_depth": 4096, "ring_depth": 1024, "table_depth": 512}
 """Buffers of a bench's overlay: one simulator serves nearly all jobs of an array."""
 
-DEPTHS = ("lhs_depth", "rhs_depth", "ring_depth")
-"""Those that have an option."""
+BUFFERS = ("lhs_depth", "rhs_depth", "ring_depth", "rhs_ways", "requant_lanes")
+"""Sizes that have an option."""
+
+WAYS = (4, 8)
+"""Fewest and most activation words that are written at once, unless the user says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOverlay:
-    """array: (Dm, Dk, Dn). depths: buffers by name, as they are, in place of the standard's."""
+    """array: (Dm, Dk, Dn). digits: bits of a weight's and an activation's digit, None: the style's.
+    buffers: their sizes by name, in place of the standard's.
+    """
 
     array: tuple[int, int, int]
     style: str = "bit_serial"
+    digits: tuple[int, int] | None = None
     memory_bits: int = 64
     memory_latency: int = 20
-    depths: dict[str, int] = field(default_factory=dict)
+    buffers: dict[str, int] = field(default_factory=dict)
 
     def config(self, shapes: Sequence[LayerShape]) -> OverlayConfig:
         """The array's standard overlay; layers that need deeper buffers get deeper ones."""
@@ -41,10 +47,29 @@ class BenchOverlay:
             dn=dn,
             memory_bits=self.memory_bits,
             requant_lanes=half_the_rows(dm),
+            **self._digits(style),
         )
+        config = replace(config, rhs_ways=standard_ways(config))
         fitted = fit_buffers(config, shapes)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
-        return replace(fitted, **standard | self.depths)
+        return replace(fitted, **standard | self.buffers)
+
+    def _digits(self, style: type[OverlayConfig]) -> dict[str, int]:
+        """The digits as the style's fields."""
+        if self.digits is None or (self.digits == (1, 1) and not _has_digits(style)):
+            return {}
+        if not _has_digits(style):
+            p, q = self.digits
+            raise ConfigError(
+                f"style {self.style!r} has digits of 1x1 bits, not {p}x{q}; --style bit_slice has "
+                "others"
+            )
+        return dict(zip(("p", "q"), self.digits, strict=True))
+
+
+def _has_digits(style: type[OverlayConfig]) -> bool:
+    """Whether the width of digits is the user's choice."""
+    return {"p", "q"} <= {field.name for field in fields(style)}
 
 
 def half_the_rows(dm: int) -> int:
@@ -52,26 +77,38 @@ def half_the_rows(dm: int) -> int:
     return max((lanes for lanes in range(1, dm // 2 + 1) if dm % lanes == 0), default=1)
 
 
+def standard_ways(config: OverlayConfig) -> int:
+    """Activation words written at once: at least twice what the memory brings, a power of two.
+
+    A pixel's plane that is a little longer than two words would take three turns with two ways.
+    """
+    least = -(-2 * config.memory_bits // config.rhs_bits)
+    fewest, most = WAYS
+    return min(most, max(fewest, 1 << (least - 1).bit_length()))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options from which `overlay_of` makes an overlay."""
     parser.add_argument("--array", required=True, metavar="DMxDKxDN")
     parser.add_argument("--style", default="bit_serial")
+    parser.add_argument("--digits", default=None, metavar="PxQ", help="bits of weight x activation")
     parser.add_argument("--memory-bits", type=int, default=64)
     parser.add_argument("--memory-latency", type=int, default=20)
-    for name in DEPTHS:
+    for name in BUFFERS:
         option = name.replace("_", "-")
-        parser.add_argument(f"--{option}", type=int, metavar="WORDS", help="default: what it needs")
+        parser.add_argument(f"--{option}", type=int, metavar="N", help="default: the bench's")
 
 
 def overlay_of(arguments: argparse.Namespace) -> BenchOverlay:
     """What the options say. ConfigError names the one that is wrong."""
-    given: dict[str, Any] = {name: getattr(arguments, name) for name in DEPTHS}
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in BUFFERS}
     return BenchOverlay(
         array=numbers(arguments.array, 3, "array"),  # type: ignore[arg-type]
         style=arguments.style,
+        digits=numbers(arguments.digits, 2, "digits") if arguments.digits else None,  # type: ignore[arg-type]
         memory_bits=arguments.memory_bits,
         memory_latency=arguments.memory_latency,
-        depths={name: depth for name, depth in given.items() if depth is not None},
+        buffers={name: size for name, size in given.items() if size is not None},
     )
 
 

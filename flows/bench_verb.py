@@ -22,8 +22,8 @@ class Job:
     describe: Callable[[Mapping[str, Any]], str]
 
 
-def _measure_table(_: argparse.Namespace) -> dict[str, Any]:
-    return bench_table.measure_table(measure_line)
+def _measure_table(arguments: argparse.Namespace) -> dict[str, Any]:
+    return bench_table.measure_table(measure_line, word=arguments.section)
 
 
 JOBS = {
@@ -76,7 +76,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measure_line(line: str) -> dict[str, Any]:
     """The answer to the words behind `bitwright bench`."""
+    arguments = parse_line(line)
+    return JOBS[arguments.job].measure(arguments)
+
+
+def parse_line(line: str) -> argparse.Namespace:
+    """The arguments of the words behind `bitwright bench`."""
     parser = argparse.ArgumentParser()
     add_arguments(parser.add_subparsers())
-    arguments = parser.parse_args(["bench", *line.split()])
-    return JOBS[arguments.job].measure(arguments)
+    return parser.parse_args(["bench", *line.split()])

@@ -1,246 +1,175 @@
-"""Random networks with branches: every layer of ir/nodes.py that the device computes.
-
-`python -m sim_tests.random_graphs OVERLAY SEED` runs one again, with its prediction.
-"""
+"""Random graphs: every kind of layer the overlay runs, with branches, sizes and widths random."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from codegen.cycles import predict
-from codegen.lower import lower
-from codegen.random_network import fitted_requantizer
-from codegen.read_timing import MemoryTiming
-from codegen.workload import random_codes
-from ir.errors import CapacityError, UnsupportedModelError
-from ir.golden import run_node
-from ir.graph import (
-    INT32,
-    Add,
-    AveragePool,
-    Concat,
-    Conv,
-    GlobalAveragePool,
-    IntegerGraph,
-    MatMul,
-    MaxPool,
-    Node,
-    Sums,
-    Tensor,
-    Threshold,
-    output_shape,
-    sums_range,
-)
-from ir.precision import Precision, narrowest, weight_precision
-from sim_tests.random_jobs import MOST_CYCLES, OVERLAYS, RandomJob, run_jobs
+from codegen.random_network import IMAGE, RandomNetwork
+from ir.graph import INT32, IntegerGraph
+from ir.precision import Precision, weight_precision
 
+CHANNELS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 33, 64, 65)
+ROWS = (1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 20)
+SIZES = (1, 1, 2, 3, 3, 3, 5)
+STRIDES = (1, 1, 1, 2, 3)
+MORE_LAYERS = (0, 0, 0, 1, 2, 4)
+MOST_SIDE = 10
 BIPOLAR = weight_precision(1)
 
 
-def random_graph_job(overlay: str, seed: int) -> RandomJob:
-    """Graph number `seed` on an overlay."""
-    config = OVERLAYS[overlay]
-    rng = np.random.default_rng([seed, 7, *overlay.encode()])
-    while True:
-        builder = GraphBuilder(rng)
-        for _ in range(rng.integers(1, 6)):
-            builder.step()
-        graph, image = builder.finish()
-        try:
-            network = lower(graph, config, sort=bool(rng.integers(4)))
-        except (CapacityError, UnsupportedModelError):  # drawn too large: draw again
-            continue
-        if predict(network, MemoryTiming()).cycles <= MOST_CYCLES:
-            return RandomJob(overlay=overlay, seed=seed, network=network, image=image)
+def random_graph(rng: np.random.Generator) -> tuple[IntegerGraph, np.ndarray]:
+    """(graph of one layer or a few, its image (C, H, W) of codes)."""
+    graph = _GraphDraw(rng)
+    for _ in range(graph.one_of(MORE_LAYERS)):
+        graph.more()
+    return graph.last()
 
 
-class GraphBuilder:
-    """A graph in the making, with the codes that one random image makes of it."""
+def random_activations(rng: np.random.Generator) -> Precision:
+    """1 to 8 bits, most of them unsigned, some bipolar."""
+    if rng.integers(8) == 0:
+        return BIPOLAR
+    return Precision(int(rng.integers(1, 9)), bool(rng.integers(4) == 0))
+
+
+class _GraphDraw:
+    """A graph that grows by layers drawn at random, each on a tensor drawn at random."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        height, width = (int(side) for side in rng.integers(1, 9, 2))
-        shape = (int(rng.choice([1, 2, 3, 5, 8, 17])), height, width)
-        image = Tensor("x", shape, self._precision())
-        self.tensors = {"x": image}
-        self.codes = ["x"]
-        self.nodes: list[Node] = []
-        self.values = {"x": random_codes(rng, image.precision, shape)[np.newaxis]}
+        channels, (height, width) = self.one_of(CHANNELS), rng.integers(1, MOST_SIDE + 1, 2)
+        self.network = RandomNetwork(
+            "random",
+            image=(channels, int(height), int(width)),
+            weights=weight_precision(1),
+            activations=random_activations(rng),
+            seed=int(rng.integers(1 << 30)),
+            falling=True,
+        )
+        self.codes = [IMAGE]
 
-    def _precision(self) -> Precision:
-        if self.rng.integers(6) == 0:
-            return BIPOLAR
-        return Precision(int(self.rng.integers(1, 6)), bool(self.rng.integers(3) == 0))
+    def more(self) -> None:
+        """One more layer, or a concatenation."""
+        kinds = [self.conv, self.conv, self.grouped, self.add, self.pool, self.concat]
+        self.codes.append(kinds[self.rng.integers(len(kinds))](random_activations(self.rng)))
 
-    def _pick(self) -> Tensor:
+    def last(self) -> tuple[IntegerGraph, np.ndarray]:
+        """The graph, with a layer that may write its sums."""
+        kinds = [self.conv] * 5 + [self.grouped, self.linear, self.global_average]
+        output = INT32 if self.rng.integers(5) == 0 else random_activations(self.rng)
+        return self.network.build(kinds[self.rng.integers(len(kinds))](output))
+
+    def one_of(self, numbers: tuple[int, ...]) -> int:
+        return int(self.rng.choice(numbers))
+
+    def pick(self) -> str:
         """A tensor of codes, a late one more often."""
-        back = min(int(self.rng.geometric(0.5)), len(self.codes))
-        return self.tensors[self.codes[-back]]
+        return self.codes[-min(int(self.rng.geometric(0.6)), len(self.codes))]
 
-    def step(self) -> None:
-        """One more layer, on tensors that are there."""
-        makers = [self._conv, self._conv, self._depthwise, self._add, self._pool, self._concat]
-        node = makers[self.rng.integers(len(makers))]()
-        if node is not None:
-            self._enter(node, self._precision())
-
-    def finish(self) -> tuple[IntegerGraph, np.ndarray]:
-        """The graph with a last layer, and its image (C, H, W)."""
-        node = (self._conv, self._linear, self._global)[self.rng.integers(3)]()
-        last = INT32 if self.rng.integers(2) else self._precision()
-        self._enter(node, last)
-        graph = IntegerGraph("random", self.tensors, self.nodes, "x", self.codes[-1])
-        return graph.verify(), self.values["x"][0]
-
-    def _enter(self, node: Node, precision: Precision) -> None:
-        """The node, and a rule behind sums."""
-        sources = [self.tensors[name] for name in node.inputs]
-        shape = output_shape(node, *(source.shape for source in sources))
-        values = run_node(node, *(self.values[name] for name in node.inputs))
-        self.nodes.append(node)
-        if not isinstance(node, Sums):
-            self.tensors[node.output] = Tensor(node.output, shape, sources[0].precision)
-            self.values[node.output] = values
-            self.codes.append(node.output)
-            return
-        reach = sums_range(node, [s.shape for s in sources], [s.precision for s in sources])
-        self.tensors[node.output] = Tensor(node.output, shape, narrowest(*reach))
-        name = f"{node.name}_codes"
-        if precision.bipolar or (precision.bits == 1 and self.rng.integers(2)):
-            low, step = (-1, 2) if precision.bipolar else (precision.min, 1)
-            sign = self.rng.choice([-1, 1], shape[0])
-            limits = np.median(values, axis=(0, 2, 3)).astype(np.int64) * sign
-            rule = Threshold(
-                f"{node.name}_rule", node.output, name, limits[:, np.newaxis], sign, low, step
+    def partner(self, one: str, *, same: bool) -> str:
+        """A tensor that can stand beside another: of its shape, or of its precision and size."""
+        tensor = self.network.tensor(one)
+        found = []
+        for name in self.codes:
+            other = self.network.tensor(name)
+            added = other.shape == tensor.shape and (
+                other.precision.bipolar == tensor.precision.bipolar
             )
-        else:
-            rule = fitted_requantizer(values[0], precision, name=node.name)
-        self.nodes.append(rule)
-        self.tensors[name] = Tensor(name, shape, precision)
-        self.values[name] = run_node(rule, values)
-        self.codes.append(name)
+            joined = other.shape[1:] == tensor.shape[1:] and other.precision == tensor.precision
+            if added if same else joined:
+                found.append(name)
+        return found[self.rng.integers(len(found))]
 
-    def _names(self, kind: str) -> tuple[str, str]:
-        name = f"{kind}{len(self.nodes)}"
-        return name, f"{name}_sums"
+    def name(self, kind: str) -> str:
+        return f"{kind}{len(self.codes)}"
 
-    def _weights(self, shape: tuple[int, ...]) -> tuple[np.ndarray, Precision, tuple | None]:
-        """(codes, precision, row_bits), the rows' widths equal or not."""
-        rng, signed = self.rng, bool(self.rng.integers(4))
-        if rng.integers(2):
-            precision = weight_precision(int(rng.integers(1, 6)), signed)
-            return random_codes(rng, precision, shape), precision, None
-        widths = tuple(int(bits) for bits in rng.integers(1, 7, shape[0]))
-        rows = [random_codes(rng, weight_precision(bits, signed), shape[1:]) for bits in widths]
-        return np.stack(rows), weight_precision(max(widths), signed), widths
+    def weights(self, rows: int) -> dict[str, Any]:
+        """The next layer's widths: the same for all rows, or not."""
+        signed = bool(self.rng.integers(4))
+        self.network.weights = weight_precision(int(self.rng.integers(1, 9)), signed)
+        if self.rng.integers(3):
+            return {"row_bits": None}
+        most = int(self.rng.integers(1, 9))
+        return {"row_bits": [int(bits) for bits in self.rng.integers(1, most + 1, rows)]}
 
-    def _window(self, source: Tensor) -> dict:
-        """kernel, stride, padding and dilation that fit."""
-        rng, (_, height, width) = self.rng, source.shape
-        dilation = int(rng.choice([1, 1, 1, 2]))
-        kernel = [int(rng.choice([1, 2, 3, 3])) for _ in range(2)]
-        sides = [int(n) for n in rng.integers(0, 2, 4)]
-        for axis, size in enumerate((height, width)):
-            while dilation * (kernel[axis] - 1) + 1 > size + sides[axis] + sides[axis + 2]:
-                kernel[axis] -= 1
-        padding = 1 if min(kernel) == 3 and dilation == 1 and rng.integers(2) else tuple(sides)
+    def window(self, source: str) -> dict[str, Any]:
+        """A kernel with stride, padding and dilation, with which it fits."""
+        square = self.rng.integers(3) > 0
+        kernel = [self.one_of(SIZES)] * 2 if square else [self.one_of(SIZES), self.one_of(SIZES)]
+        most = max(kernel)
+        sides = [int(n) for n in self.rng.integers(0, most, 1 if square else 4)] * (
+            4 if square else 1
+        )
+        dilation = self.one_of((1, 1, 1, 2))
+        for axis, size in enumerate(self.network.tensor(source).shape[1:]):
+            room = size + sides[axis] + sides[axis + 2]
+            kernel[axis] = max(1, min(kernel[axis], (room - 1) // dilation + 1))
         return {
             "kernel": tuple(kernel),
-            "stride": int(rng.choice([1, 1, 1, 2, 3])),
-            "padding": padding,
+            "stride": self.one_of(STRIDES),
+            "padding": tuple(sides),
             "dilation": dilation,
         }
 
-    def _conv(self) -> Conv:
-        source = self._pick()
-        channels = source.shape[0]
-        rows = int(self.rng.choice([1, 3, channels, channels, 8, 9, 20]))
-        groups = 1
-        if self.rng.integers(4) == 0:
-            groups = int(self.rng.choice([g for g in range(1, channels + 1) if channels % g == 0]))
-            rows = groups * int(self.rng.integers(1, 4))
-        return self._convolution(source, rows, groups)
+    def conv(self, output: Precision) -> str:
+        source = self.pick()
+        channels = self.network.tensor(source).shape[0]
+        rows = self.one_of((*ROWS, channels, channels))
+        return self._conv(source, rows, 1, output)
 
-    def _depthwise(self) -> Conv:
-        source = self._pick()
-        return self._convolution(source, source.shape[0], source.shape[0])
+    def grouped(self, output: Precision) -> str:
+        """Depthwise as often as not."""
+        source = self.pick()
+        channels = self.network.tensor(source).shape[0]
+        divisors = tuple(n for n in range(1, channels + 1) if channels % n == 0)
+        groups = channels if self.rng.integers(2) else self.one_of(divisors)
+        return self._conv(source, groups * self.one_of((1, 1, 2, 3)), groups, output)
 
-    def _convolution(self, source: Tensor, rows: int, groups: int) -> Conv:
-        window = self._window(source)
-        weight, precision, widths = self._weights(
-            (rows, source.shape[0] // groups, *window.pop("kernel"))
-        )
-        name, sums = self._names("conv")
-        pad_value = int(self.rng.choice([-1, 1])) if source.precision.bipolar else 0
-        return Conv(
-            name,
-            source.name,
-            sums,
-            weight,
-            precision,
+    def _conv(self, source: str, rows: int, groups: int, output: Precision) -> str:
+        return self.network.conv(
+            source,
+            self.name("conv"),
+            rows,
             groups=groups,
-            row_bits=widths,
-            pad_value=pad_value,
-            **window,
+            output=output,
+            pad_value=self.one_of((-1, 1)) if self.bipolar(source) else 0,
+            **self.weights(rows),
+            **self.window(source),
         )
 
-    def _linear(self) -> MatMul:
-        source = self._pick()
-        rows = int(self.rng.integers(1, 12))
-        weight, precision, widths = self._weights((rows, int(np.prod(source.shape))))
-        return MatMul(*self._place("linear", source), weight, precision, widths)
+    def bipolar(self, source: str) -> bool:
+        return self.network.tensor(source).precision.bipolar
 
-    def _place(self, kind: str, source: Tensor) -> tuple[str, str, str]:
-        name, sums = self._names(kind)
-        return name, source.name, sums
+    def linear(self, output: Precision) -> str:
+        rows = self.one_of(ROWS)
+        widths = self.weights(rows)
+        return self.network.linear(self.pick(), self.name("linear"), rows, output=output, **widths)
 
-    def _global(self) -> GlobalAveragePool:
-        return GlobalAveragePool(*self._place("global", self._pick()))
+    def pool(self, output: Precision) -> str:
+        """The average of each window, or its maximum, whose codes are those of its input."""
+        source = self.pick()
+        most = (min(3, size) for size in self.network.tensor(source).shape[1:])
+        height, width = (int(self.rng.integers(1, size + 1)) for size in most)
+        window: dict[str, Any] = {"kernel": (height, width), "stride": self.one_of(STRIDES)}
+        padding = int(self.rng.integers(min(height, width)))
+        if self.rng.integers(2):
+            signed = self.network.tensor(source).precision.signed and not self.bipolar(source)
+            window["padding"] = 0 if signed else padding
+            return self.network.maximum(source, self.name("maximum"), **window)
+        window["padding"] = 0 if self.bipolar(source) else padding
+        return self.network.average(source, self.name("average"), output=output, **window)
 
-    def _pool(self) -> AveragePool | MaxPool:
-        source, codes = self._pick(), bool(self.rng.integers(2))
-        kernel = [int(self.rng.integers(1, min(3, size) + 1)) for size in source.shape[1:]]
-        window = (kernel[0], kernel[1]), int(self.rng.integers(1, 4))
-        padding = int(self.rng.integers(min(kernel)))
-        if codes:
-            plain = source.precision.signed and not source.precision.bipolar
-            name, _ = self._names("largest")
-            return MaxPool(name, source.name, name, *window, 0 if plain else padding)
-        place = self._place("pool", source)
-        return AveragePool(*place, *window, 0 if source.precision.bipolar else padding)
+    def global_average(self, output: Precision) -> str:
+        return self.network.global_average(self.pick(), self.name("global"), output=output)
 
-    def _add(self) -> Add | None:
-        one = self._pick()
-        partners = [
-            self.tensors[name]
-            for name in self.codes
-            if self.tensors[name].shape == one.shape
-            and self.tensors[name].precision.bipolar == one.precision.bipolar
-        ]
-        other = partners[self.rng.integers(len(partners))]
-        name, sums = self._names("add")
-        return Add(name, (one.name, other.name), sums)
+    def add(self, output: Precision) -> str:
+        one = self.pick()
+        pair = (one, self.partner(one, same=True))
+        return self.network.add(pair, self.name("add"), output=output)
 
-    def _concat(self) -> Concat | None:
-        one = self._pick()
-        partners = [
-            self.tensors[name]
-            for name in self.codes
-            if self.tensors[name].shape[1:] == one.shape[1:]
-            and self.tensors[name].precision == one.precision
-        ]
-        other = partners[self.rng.integers(len(partners))]
-        name, _ = self._names("concat")
-        return Concat(name, (one.name, other.name), name)
-
-
-if __name__ == "__main__":
-    again = random_graph_job(sys.argv[1], int(sys.argv[2]))
-    print(again)
-    print(predict(again.network, MemoryTiming()))
-    run_jobs([again])
-    run_jobs([replace(again)], stall_seed=1)
-    print("bit-exact, predicted cycles equal measured ones")
+    def concat(self, _: Precision) -> str:
+        one = self.pick()
+        pair = (one, self.partner(one, same=False))
+        return self.network.concat(pair, self.name("concat"))

@@ -90,6 +90,11 @@ def test_cycles_do_not_depend_on_data(capsys: pytest.CaptureFixture[str]) -> Non
         ("--array 8x64x8 --shape 0x1x1 --bits 1x1", "rows must be at least 1, not 0"),
         ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --memory-bits 48", "memory_bits must be one of"),
         ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --style systolic", "systolic"),
+        ("--array 8x64x8 --shape 2x1x1 --bits 1x1 --row-bits 1,2,3", "must name 2 widths, one a"),
+        ("--array 8x64x8 --shape 2x1x1 --bits 1x1 --row-bits 1,9", "widths of 1 to 8 bits with"),
+        ("--array 8x64x8 --shape 2x1x1 --bits 1x1 --row-bits random:3-2", "must lie in 1 to 8"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --digits 2x2", "'bit_serial' has digits of 1x1"),
+        ("--array 8x64x8 --shape 1x1x1 --bits 1x1 --digits 2", "--digits must have the form NxN"),
     ],
 )
 def test_a_wrong_argument_says_so(
@@ -110,7 +115,7 @@ def test_a_window_that_does_not_fit_says_so() -> None:
         activations=Precision(2, False),
         output=output_precision("u4", Precision(2, False)),
     )
-    with pytest.raises(ConfigError, match="a 5x5 window does not fit into 2x2 pixels"):
+    with pytest.raises(ConfigError, match="its window does not fit the input"):
         workload.build()
 
 

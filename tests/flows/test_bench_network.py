@@ -27,7 +27,12 @@ def test_small_networks_are_exact(capsys: pytest.CaptureFixture[str], words: str
     assert 0 < result["utilization"] < 1
     for layer in result["layers"]:
         assert layer["measured"] == layer["predicted"] >= layer["lower_bound"]
-        assert layer["limited_by"] in ("exec", "read", "write", "requantize")
+        assert layer["bound_by"] in ("exec", "read", "write", "requantize")
+        assert layer["limited_by"] in ("exec", "fetch", "result")
+    for share in ("exec", "weights", "activations", "result"):
+        layers = sum(layer["attribution"][share] for layer in result["layers"])
+        assert layers == result["attribution"][share]
+    assert sum(result["attribution"].values()) == result["measured"]
     assert result["cycles_per_second"] > 0
 
 

@@ -7,8 +7,8 @@ import pytest
 from flows import cocotb_run
 from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
-JOBS = 36
-STALLED = 12
+JOBS = 28
+STALLED = 6
 LATENCIES = {"2x16x2": 2, "4x48x3": 37}
 
 
