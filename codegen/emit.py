@@ -31,9 +31,7 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
     parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=sources)]
     for name, module in library.modules.items():
         parts.append(
-            verilog.convert(
-                module, name=name, emit_src=sources, strip_internal_attrs=not sources
-            )
+            verilog.convert(module, name=name, emit_src=sources, strip_internal_attrs=not sources)
         )
     return _MEMORY_ZEROS.sub("", "\n".join(parts))
 

@@ -21,14 +21,15 @@ KINDS: tuple[Kind, ...] = ("line", "branch", "toggle")
 AIMS: dict[Kind, float] = {"line": 0.98, "branch": 0.90, "toggle": 0.90}
 
 _FIELD, _VALUE = "\x01", "\x02"
-_ESCAPE = re.compile(r"__0([0-9A-F]{2})")
+_ESCAPE = re.compile(r"__0([0-9A-Fa-f]{2})")
 _SOURCE = re.compile(r'src = "[^"]*?((?:hw|ir)/[\w/]+\.py:\d+)')
+_COPY = re.compile(r"\$\d+(?=$|[.\[:])")
 _TEMPORARY = re.compile(r"(?:.*\.)?\$(?:signal\$)?\d+(?:\[\d+\])?(?::[01]->[01])?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """`module`: where, from the overlay down ("result.emitter"). `name`: "if", "case", "write[3]:0->1".
+    """`module`: where, from the overlay down ("result.emitter"). `name`: "if", "write[3]:0->1".
     `source`: the line of hw/ that it comes from, "" where unknown. `count`: how often.
     """
 
@@ -67,7 +68,10 @@ def load_reasons(path: Path) -> list[Reason]:
 
 
 def read_points(files: Iterable[Path], verilog: str) -> list[Point]:
-    """All points of several runs of one simulator; a point's counts add up over its instances.
+    """All points of several runs of one simulator; counts add up over the copies of a point.
+
+    A net is declared in each module that it passes through, and a component in each place where it
+    is used: a bit is told by its name and its line in hw/, and belongs to the first module.
 
     verilog: the design's text with its source attributes. Temporaries of the Verilog writer ($1,
     $signal$2) are left out: they are parts of expressions, whose operands and results are counted.
@@ -79,10 +83,16 @@ def read_points(files: Iterable[Path], verilog: str) -> list[Point]:
             if line.startswith("C "):
                 text, _, count = line.rpartition(" ")
                 counts[_identity(text, sources)] += int(count)
+    merged: dict[tuple[Kind, str, str], tuple[str, int]] = {}
+    for (kind, module, name, source), count in sorted(counts.items()):
+        if kind == "toggle" and _TEMPORARY.fullmatch(name):
+            continue
+        key = (kind, _COPY.sub("", name), source)
+        first, before = merged.get(key, (module, 0))
+        merged[key] = (first, before + count)
     return [
         Point(kind=kind, module=module, name=name, source=source, count=count)
-        for (kind, module, name, source), count in sorted(counts.items())
-        if not (kind == "toggle" and _TEMPORARY.fullmatch(name))
+        for (kind, name, source), (module, count) in merged.items()
     ]
 
 
