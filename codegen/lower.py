@@ -11,7 +11,6 @@ from codegen.assemble import assemble, program_bytes
 from codegen.device_layer import DeviceLayer, device_layers
 from codegen.lanes import weight_lanes
 from codegen.memory import (
-    Regions,
     pack_activations,
     pack_params,
     pack_rows,
@@ -21,6 +20,7 @@ from codegen.memory import (
     unpack_elements,
 )
 from codegen.overlap import choose
+from codegen.regions import Regions
 from codegen.schedule import Addresses, layer_instructions
 from codegen.tensors import device_precisions
 from codegen.tiling import Tiling, device_channels
@@ -123,57 +123,44 @@ def check_accumulator(layer: DeviceLayer, tiling: Tiling) -> None:
         )
 
 
-def host_packed(graph: IntegerGraph, layers: list[DeviceLayer]) -> list[bool]:
-    """Whether each layer reads the network's input as the driver packs it for that layer alone."""
-    readers = Counter(name for layer in layers for name in layer.inputs)
-    return [layer.inputs == (graph.input,) and readers[graph.input] == 1 for layer in layers]
-
-
-def lower(graph: IntegerGraph, config: OverlayConfig, *, sort: bool = True) -> CompiledNetwork:
+def lower(
+    graph: IntegerGraph, config: OverlayConfig, *, sort: bool = True, reuse: bool = False
+) -> CompiledNetwork:
     """Compile a verified graph.
 
-    sort: output channels lie in order of their weights' bits. Raises CapacityError when a buffer of
-    the overlay is too small, UnsupportedModelError for what it cannot compute.
+    sort: output channels lie in order of their weights' bits. reuse: tensors whose readers are done
+    give their memory to later ones, so that only the network's output can be read afterwards.
+    Raises CapacityError when a buffer of the overlay is too small, UnsupportedModelError for what
+    it cannot compute.
     """
     layers = device_layers(graph, dm=config.dm, digit=config.p, sort=sort)
-    packed = host_packed(graph, layers)
+    packed = _host_packed(graph, layers)
     tilings = [
         Tiling(shape=layer.shape, config=config, from_host=own).check()
         for layer, own in zip(layers, packed, strict=True)
     ]
-    regions, segments, compiled, parts = Regions(config), {}, [], []
+    chosen = [(*pair, layer) for pair, layer in zip(choose(tilings), layers, strict=True)]
     precision, bits = _input_format(graph, config, tilings, packed)
-    _, height, width = graph.tensors[graph.input].shape
-    pixel_bits = -(-precision.bits // config.q) * bits
-    size = -(-height * width * pixel_bits // config.memory_bits) * config.bus_bytes
-    places = {graph.input: regions.take(size)}
-    for index, (layer, (tiling, plan)) in enumerate(zip(layers, choose(tilings), strict=True)):
+    regions, segments, constants = Regions(config), {}, []
+    sizes = {graph.input: _input_bytes(graph, config, precision.bits, bits)}
+    for tiling, _, layer in chosen:
         check_accumulator(layer, tiling)
-        images = {
-            "weights": pack_weights(layer.weights, tiling, weight_lanes(tiling)),
-            "params": pack_params(layer.rule.multiplier, layer.rule.offset, tiling),
-            "taps": pack_taps(tiling),
-            "rows": pack_rows(tiling),
-        }
-        own = {name: regions.take(len(image)) for name, image in images.items()}
-        segments |= {own[name]: image for name, image in images.items()}
-        places[layer.layer.output] = regions.take(tiling.output_bytes)
-        first, *others = (places[name] for name in layer.inputs)
-        at = Addresses(input=first, others=tuple(others), output=places[layer.layer.output], **own)
+        images = _images(layer, tiling)
+        constants.append({name: regions.take(len(image)) for name, image in images.items()})
+        segments |= {constants[-1][name]: image for name, image in images.items()}
+        sizes[layer.layer.output] = tiling.output_bytes
+    places = _tensor_places(graph, layers, sizes, regions, reuse=reuse)
+    compiled, parts = [], []
+    for index, ((tiling, plan, layer), own) in enumerate(zip(chosen, constants, strict=True)):
+        at = _addresses(layer, places, own)
+        last, rule = layer is layers[-1], layer.rule.fields
         parts.append(
-            layer_instructions(
-                tiling,
-                at,
-                index=index,
-                last=layer is layers[-1],
-                plan=plan,
-                requantize=layer.rule.fields,
-            )
+            layer_instructions(tiling, at, index=index, last=last, plan=plan, requantize=rule)
         )
         compiled.append(
             CompiledLayer(layer=layer.layer, tiling=tiling, addresses=at, order=layer.order)
         )
-    program_address = regions.take(program_bytes(parts))
+    program_address = regions.take(program_bytes(parts), fresh=True)
     program, first = assemble(parts, address=program_address, config=config)
     return CompiledNetwork(
         config=config,
@@ -190,6 +177,53 @@ def lower(graph: IntegerGraph, config: OverlayConfig, *, sort: bool = True) -> C
     )
 
 
+def _addresses(layer: DeviceLayer, places: dict[str, int], own: dict[str, int]) -> Addresses:
+    """Where a layer's tensors and its own data lie."""
+    first, *others = (places[name] for name in layer.inputs)
+    return Addresses(input=first, others=tuple(others), output=places[layer.layer.output], **own)
+
+
+def _images(layer: DeviceLayer, tiling: Tiling) -> dict[str, bytes]:
+    """What a layer reads beside its input."""
+    return {
+        "weights": pack_weights(layer.weights, tiling, weight_lanes(tiling)),
+        "params": pack_params(layer.rule.multiplier, layer.rule.offset, tiling),
+        "taps": pack_taps(tiling),
+        "rows": pack_rows(tiling),
+    }
+
+
+def _tensor_places(
+    graph: IntegerGraph,
+    layers: list[DeviceLayer],
+    sizes: dict[str, int],
+    regions: Regions,
+    *,
+    reuse: bool,
+) -> dict[str, int]:
+    """{tensor: its address}.
+
+    A layer's first read waits for the layer before to be done: what that one read last is free for
+    the output of this one.
+    """
+    last = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
+    places = {graph.input: regions.take(sizes[graph.input])}
+    for index, layer in enumerate(layers):
+        output = layer.layer.output
+        places[output] = regions.take(sizes[output])
+        if reuse:
+            for name in {*layer.inputs, output} - {graph.input, graph.output}:
+                if last.get(name, index) == index:
+                    regions.give(places[name])
+    return places
+
+
+def _host_packed(graph: IntegerGraph, layers: list[DeviceLayer]) -> list[bool]:
+    """Whether each layer reads the network's input as the driver packs it for that layer alone."""
+    readers = Counter(name for layer in layers for name in layer.inputs)
+    return [layer.inputs == (graph.input,) and readers[graph.input] == 1 for layer in layers]
+
+
 def _input_format(
     graph: IntegerGraph, config: OverlayConfig, tilings: list[Tiling], packed: list[bool]
 ) -> tuple[Precision, int]:
@@ -198,3 +232,10 @@ def _input_format(
     own = [tiling.channel_bits for tiling, alone in zip(tilings, packed, strict=True) if alone]
     channels = graph.tensors[graph.input].shape[0]
     return precision, own[0] if own else device_channels(channels * config.q)
+
+
+def _input_bytes(graph: IntegerGraph, config: OverlayConfig, bits: int, channel_bits: int) -> int:
+    """Bytes of the network's input, to the end of its last bus word."""
+    _, height, width = graph.tensors[graph.input].shape
+    total = height * width * -(-bits // config.q) * channel_bits
+    return -(-total // config.memory_bits) * config.bus_bytes

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from codegen.tiling import Tiling, ceil_div
-from hw.config import OverlayConfig
 from ir.isa import ENTRY_BITS, PARAM, ROW, TAP, pack
 from ir.precision import Precision
 
@@ -171,24 +170,3 @@ def pack_rows(tiling: Tiling, offsets: Sequence[int] | None = None) -> bytes:
         ],
         tiling.config.bus_bytes,
     )
-
-
-class Regions:
-    """Hands out addresses, each region beginning on a 64-byte boundary."""
-
-    ALIGN = 64
-
-    def __init__(self, config: OverlayConfig) -> None:
-        self._align = max(self.ALIGN, config.bus_bytes)
-        self._next = 0
-
-    def take(self, size: int) -> int:
-        """Address of a new region of `size` bytes."""
-        address = self._next
-        self._next += size + -size % self._align
-        return address
-
-    @property
-    def size(self) -> int:
-        """Bytes in use."""
-        return self._next

@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork, lower
-from codegen.placeholder import with_bits
+from codegen.placeholder import Widths, with_bits
 from flows.hardware import SOURCES, Sized, graph_digest, size_overlay, verilog_of
 from flows.measure import Measured, measure
 from flows.networks import Networks, Tuned
@@ -53,8 +53,13 @@ class Round:
 
 
 def widths_of(plan: PrecisionPlan) -> dict[str, tuple[int, int]]:
-    """{layer: (w_bits, a_bits)}."""
+    """{layer: (w_bits of the widest channel, a_bits)}."""
     return {layer: bits.pair for layer, bits in plan.layers.items()}
+
+
+def channel_widths(plan: PrecisionPlan) -> dict[str, Widths]:
+    """{layer: (w_bits, or one for each output channel; a_bits)}."""
+    return {layer: (bits.w_bits, bits.a_bits) for layer, bits in plan.layers.items()}
 
 
 def play_round(space: Workspace, networks: Networks, plan: PrecisionPlan, number: int) -> Round:
@@ -94,7 +99,7 @@ def play_round(space: Workspace, networks: Networks, plan: PrecisionPlan, number
 
 def plan_cycles(graph: IntegerGraph, overlay: Sized, plan: PrecisionPlan, *, latency: int) -> int:
     """The exact cycle model of the whole network at `plan`."""
-    network = lower(with_bits(graph, widths_of(plan)), overlay.config)
+    network = lower(with_bits(graph, channel_widths(plan)), overlay.config)
     return predict(network, MemoryTiming(latency=latency)).cycles
 
 
@@ -143,7 +148,7 @@ def _compile(
     left_out: dict[int, str] = {}
     for bits, plan in columns.items():
         try:
-            fitting[bits] = lower(with_bits(graph, widths_of(plan)), overlay.config)
+            fitting[bits] = lower(with_bits(graph, channel_widths(plan)), overlay.config)
         except CapacityError as error:
             left_out[bits] = str(error)
     return fitting, left_out

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ir.errors import ConfigError, MismatchError, shorten
 from ir.files import read_json, write_json
-from ir.plan import PrecisionPlan, check_width
+from ir.plan import LayerBits, PrecisionPlan, check_width
 
 Provenance = Literal["measured", "predicted"]
 Widths = tuple[int, int]  # (w_bits, a_bits)
@@ -73,9 +73,22 @@ class CostTable:
         """Cycles of one layer at (w_bits, a_bits)."""
         return self.entry(layer, widths).cycles
 
-    def cost(self, plan: PrecisionPlan) -> int:
-        """The table's sum over the plan's layers (each at its widest channel), cycles."""
-        return sum(self.cycles(layer, bits.pair) for layer, bits in plan.layers.items())
+    def cost(self, plan: PrecisionPlan, *, row_tile: int | None = None) -> int:
+        """The table's sum over the plan's layers, cycles.
+
+        row_tile: rows that the array computes at a time. Channels of several widths are sorted, and
+        each row tile costs its share of the layer at its widest channel; without it (or with one
+        width) the whole layer costs what its widest channel does.
+        """
+        return sum(self._layer_cost(layer, bits, row_tile) for layer, bits in plan.layers.items())
+
+    def _layer_cost(self, layer: str, bits: LayerBits, row_tile: int | None) -> int:
+        if row_tile is None or not isinstance(bits.w_bits, tuple):
+            return self.cycles(layer, bits.pair)
+        widths = sorted(bits.w_bits, reverse=True)
+        tiles = [widths[i : i + row_tile] for i in range(0, len(widths), row_tile)]
+        total = sum(self.cycles(layer, (tile[0], bits.a_bits)) for tile in tiles)
+        return -(-total // len(tiles))
 
     def count(self, provenance: Provenance) -> int:
         """How many entries have this provenance."""

@@ -138,6 +138,19 @@ def test_regions_are_disjoint_and_inside(graph: IntegerGraph) -> None:
     }
 
 
+def test_tensors_whose_readers_are_done_give_their_memory_back() -> None:
+    graph = chain(6)
+    kept, reused = lower(graph, CONFIG), lower(graph, CONFIG, reuse=True)
+    assert kept.memory_bytes - reused.memory_bytes == 4 * 64  # two tensors swap
+    outputs = [layer.addresses.output for layer in reused.layers]
+    assert outputs[0] == outputs[2] == outputs[4] != outputs[1] == outputs[3] == outputs[5]
+    inputs = [reused.input_address, *outputs[:-1]]
+    assert [layer.addresses.input for layer in reused.layers] == inputs
+    constants = set(reused.segments)
+    assert len({len(kept.segments), len(reused.segments)}) == 1
+    assert not constants & {reused.input_address, *outputs}
+
+
 def test_an_output_the_device_cannot_write_is_refused() -> None:
     graph = chain(1)
     tensors = graph.tensors | {"x1": Tensor("x1", (2, 2, 2), Precision(12, True))}

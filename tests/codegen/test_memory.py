@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from codegen.memory import (
-    Regions,
     lane_map,
     pack_activations,
     pack_params,
@@ -227,12 +226,3 @@ def test_a_parameter_that_does_not_fit() -> None:
     tiling = Case(channels=2, height=4, width=4, rows=1).tiling(BitSerial(dm=1, dk=8, dn=1))
     with pytest.raises(EncodingError, match="multiplier = 32768 does not fit its field"):
         pack_params(np.array([1 << 15]), np.array([0]), tiling)
-
-
-def test_regions_do_not_overlap() -> None:
-    regions = Regions(BitSerial(dm=8, dk=8, dn=1, memory_bits=256))
-    sizes = [1, 64, 65, 300, 0, 7]
-    places = [regions.take(size) for size in sizes]
-    assert all(place % 64 == 0 for place in places)
-    ends = [place + size for place, size in zip(places, sizes, strict=True)]
-    assert all(end <= begin for end, begin in zip(ends, [*places[1:], regions.size], strict=True))

@@ -35,6 +35,20 @@ def test_widest_channel_is_priced(table: CostTable) -> None:
     assert table.cost(plan) == 190
 
 
+def test_channels_of_several_widths_cost_what_their_row_tiles_do() -> None:
+    table = build_table(
+        measured={"conv": {(w, 2): 100 * w for w in (1, 2, 4)}}, predicted={"conv": {}}
+    )
+    plan = PrecisionPlan({"conv": LayerBits(w_bits=(1, 4, 2, 1, 4, 1), a_bits=2)})
+    assert table.cost(plan) == 400
+    assert table.cost(plan, row_tile=6) == 400
+    assert table.cost(plan, row_tile=2) == (400 + 200 + 100 + 2) // 3  # 4 4, 2 1, 1 1: rounded up
+    assert table.cost(plan, row_tile=1) == (2 * 400 + 200 + 3 * 100 + 5) // 6
+    uneven = PrecisionPlan({"conv": LayerBits(w_bits=(3, 4), a_bits=2)})
+    with pytest.raises(ConfigError, match=r"no entry for 'conv' at \(3, 2\)"):
+        table.cost(uneven, row_tile=1)
+
+
 def test_model_that_was_wrong_once_prices_nothing() -> None:
     wrong = {"conv": {(2, 5): 101}}
     with pytest.raises(MismatchError, match=r"'conv' at \(2, 5\): measured 100 .* predicted 101"):

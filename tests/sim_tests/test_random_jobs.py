@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from codegen.cycles import MemoryTiming, predict
+from codegen.emit import emit_verilog
+from codegen.lower import lower
 from flows import cocotb_run
+from flows.execute import bench_of, expected_outputs, job_of
+from flows.harness import simulate
 from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
 JOBS = 28
@@ -17,6 +23,19 @@ LATENCIES = {"2x16x2": 2, "4x48x3": 37}
 def test_random_jobs_are_exact_and_take_the_predicted_cycles(overlay: str) -> None:
     jobs = [random_job(overlay, seed) for seed in range(JOBS)]
     run_jobs(jobs)
+
+
+@pytest.mark.slow
+def test_shared_memory_changes_no_output() -> None:
+    jobs = [random_job("2x16x2", seed) for seed in range(JOBS)]
+    networks = [lower(job.network.graph, job.network.config, reuse=True) for job in jobs]
+    bench = bench_of(networks, emit_verilog(networks[0].config), latency=20)
+    sent = [job_of(network, job.image) for network, job in zip(networks, jobs, strict=True)]
+    for network, job, answer in zip(networks, jobs, simulate(bench, sent).jobs, strict=True):
+        expected = expected_outputs(network, [job.image])
+        last = network.layers[-1]
+        assert np.array_equal(last.unpack_output(answer.dumps[-1]), expected[last.name][0])
+        assert answer.measured == predict(network, MemoryTiming()).cycles
 
 
 @pytest.mark.slow
