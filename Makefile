@@ -61,7 +61,7 @@ codesign: $(STAMP) ## iterate quantize, size, generate, measure to a fixed point
 report: $(STAMP) ## build the report of CONFIG's newest run again
 	$(BITWRIGHT) report $(CONFIG) $(SETTINGS)
 
-bench: $(STAMP) ## cycles and utilisation of single jobs on an 8x64x8 overlay
+bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, widths by channel
 	$(BITWRIGHT) bench table
 
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
@@ -95,7 +95,7 @@ test: check ## every test: under 20 minutes on two cores
 
 nightly: nightly-hw nightly-quant nightly-synth ## what is too long for every change
 
-nightly-hw: $(STAMP) ## 10,200 random jobs with other seeds; goes on where it stopped
+nightly-hw: $(STAMP) ## 10,450 random jobs with other seeds; goes on where it stopped
 	$(BIN)/python -m flows.nightly $@ $(BIN)/python -m sim_tests.nightly
 
 nightly-quant: $(STAMP) ## every quantizer and allocator to the end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from functools import lru_cache
 
 from amaranth.back import verilog
@@ -48,14 +49,11 @@ def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:
 
 
 def regmap_json() -> str:
-    """{register: {offset, access, doc}}."""
-    return (
-        json.dumps(
-            {r.name: {"offset": r.offset, "access": r.access, "doc": r.doc} for r in REGISTERS},
-            indent=1,
-        )
-        + "\n"
-    )
+    """{register: {offset, access, doc, bits, locked}}."""
+    table = {r.name: asdict(r) for r in REGISTERS}
+    for entry in table.values():
+        del entry["name"]
+    return json.dumps(table, indent=1) + "\n"
 
 
 def regmap_header() -> str:

@@ -45,6 +45,24 @@ def _resnet18_cifar(net: RandomNetwork) -> str:
     return _classes(net, _convolutions(net, IMAGE, stages))
 
 
+def _block(net: RandomNetwork, source: str, name: str, rows: int, stride: int) -> str:
+    """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where sizes change."""
+    branch = net.conv(source, f"{name}_conv1", rows, stride=stride)
+    branch = net.conv(branch, f"{name}_conv2", rows)
+    if net.tensor(source).shape != net.tensor(branch).shape:
+        source = net.conv(source, f"{name}_shortcut", rows, kernel=1, stride=stride)
+    return net.add((branch, source), f"{name}_add")
+
+
+def _resnet18_cifar_residual(net: RandomNetwork) -> str:
+    source = net.conv(IMAGE, "conv1", 64)
+    for stage, rows in enumerate((64, 128, 256, 512)):
+        for index in range(2):
+            stride = 2 if stage and not index else 1
+            source = _block(net, source, f"stage{stage + 1}_block{index + 1}", rows, stride)
+    return _classes(net, source)
+
+
 def _small_cnn(net: RandomNetwork) -> str:
     last = _convolutions(net, IMAGE, [(16, 1, 1), (24, 2, 2)])
     return net.linear(last, "linear", CLASSES, output=INT32)
@@ -60,6 +78,11 @@ NETWORKS: dict[str, ReferenceNetwork] = {
         image=(3, 32, 32),
         grow=_resnet18_cifar,
         about="17 convolutions of 3x3 from 64 to 512 channels, no shortcuts, average, linear to 10",
+    ),
+    "resnet18_cifar_residual": ReferenceNetwork(
+        image=(3, 32, 32),
+        grow=_resnet18_cifar_residual,
+        about="the same with 8 additions and 3 shortcuts of 1x1",
     ),
     "small_cnn": ReferenceNetwork(
         image=(3, 12, 12), grow=_small_cnn, about="3 convolutions on 12x12 pixels, linear to 10"

@@ -40,6 +40,7 @@ RULES = {
     12: "more bursts under way than the bench can follow",
     13: "read burst goes beyond the memory",
     14: "write burst goes beyond the memory",
+    15: "VALID is high in the cycle after reset",
 }
 STATUS_REGISTERS = ("STATUS", "ERROR_ADDR", "ERROR_INFO")
 RESPONSES = {1: "EXOKAY", 2: "SLVERR", 3: "DECERR"}
@@ -54,7 +55,7 @@ class Answers:
     seconds: float
 
 
-class _Script:
+class Script:
     """Lines, and the bytes they refer to by offset."""
 
     def __init__(self) -> None:
@@ -71,7 +72,7 @@ class _Script:
 
 def write_script(folder: Path, bench: Bench, jobs: Sequence[Job]) -> None:
     """Write script.txt and blob.bin. ConfigError: a job does not fit the bench, or no space."""
-    script = _Script()
+    script = Script()
     script.add("memory", bench.memory_bytes)
     script.add("latency", bench.latency)
     script.add("limit", bench.cycle_limit)
@@ -88,7 +89,7 @@ def write_script(folder: Path, bench: Bench, jobs: Sequence[Job]) -> None:
     write_text(folder / "script.txt", "\n".join(script.lines) + "\n")
 
 
-def _add_job(script: _Script, bench: Bench, job: Job) -> None:
+def _add_job(script: Script, bench: Bench, job: Job) -> None:
     for address, data in job.loads.items():
         script.add_bytes("load", address, data)
     for name, value in job.registers.items():

@@ -16,6 +16,7 @@ SIM_TESTS = Path(__file__).resolve().parents[1] / "sim_tests"
 BENCH_SOURCES = (
     "bench_top.sv",
     "axi_rules.sv",
+    "faults.sv",
     "mem_timing.sv",
     "due_times.sv",
     "fall_through.sv",

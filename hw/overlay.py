@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, ClockSignal, DomainRenamer, Module, ResetSignal, Signal
+from amaranth.hdl import (
+    Cat,
+    ClockDomain,
+    ClockSignal,
+    DomainRenamer,
+    Module,
+    Mux,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.array import Array, drain_latency
 from hw.bus.axi import lite_channels
+from hw.check import Check, Judge
 from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
+from hw.fault import NO_STAGE, first_fault
 from hw.fetch import ReadIssuer
 from hw.operands import READ_LATENCY, Operands
 from hw.port import Port, axi_members, connect_core
@@ -82,8 +94,11 @@ class Overlay(wiring.Component):
             config=config, drain_latency=latencies(config).issue_to_drain
         )
         m.submodules.result = result = Result(config=config)
-        self._queues(
-            m, unpacker, {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result}
+        judge = self._queues(
+            m,
+            control,
+            unpacker,
+            {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result},
         )
         connect(m, issuer.job, unpacker.job)
         m.d.comb += [
@@ -104,7 +119,8 @@ class Overlay(wiring.Component):
         ]
         self._datapath(m, unpacker, execute, result)
         m.submodules.writer = writer = self._writer(m, result)
-        self._ports(m, control, issuer, unpacker, writer)
+        port = self._ports(m, control, issuer, unpacker, writer)
+        self._faults(m, control, port, judge, issued=execute.issued | result.advance)
         self._events(m, control, execute, result)
         return m
 
@@ -125,17 +141,40 @@ class Overlay(wiring.Component):
         return control
 
     def _queues(
-        self, m: Module, unpacker: Unpacker, stages: dict[Stage, ReadIssuer | Execute | Result]
-    ) -> None:
-        """An instruction queue before each stage, all fed by program fetches."""
+        self,
+        m: Module,
+        control: Control,
+        unpacker: Unpacker,
+        stages: dict[Stage, ReadIssuer | Execute | Result],
+    ) -> Judge:
+        """An instruction queue before each stage, all fed by program fetches; who judges them."""
+        m.submodules.judge = judge = Judge(config=self.config)
+        waiting = []
         for stage, unit in stages.items():
             queue = InstructionQueue(stage=stage, memory_bits=self.config.memory_bits)
+            check = Check(config=self.config, stage=stage)
             m.submodules[f"queue_{stage.name.lower()}"] = queue
+            m.submodules[f"check_{stage.name.lower()}"] = check
             connect(m, queue.out, unit.instructions)
             m.d.comb += [
                 queue.word.eq(unpacker.write.piece),
                 queue.write.eq(unpacker.queue_write[stage]),
+                queue.place.eq(judge.place),
+                check.now.eq(queue.out.payload),
+                check.spare.eq(queue.spare),
+                check.index.eq(queue.index),
+                check.taken.eq(queue.out.valid & queue.out.ready),
+                judge.overflow[stage].eq(queue.overflow),
+                judge.stages[stage].eq(check.fault),
+                judge.at[stage].eq(check.at),
             ]
+            waiting.append(~queue.empty)
+        m.d.comb += [
+            judge.written.eq(unpacker.queue_write.any()),
+            judge.lost.eq(unpacker.lost),
+            control.leftover.eq(Cat(waiting).any() | ~control.bus_idle),
+        ]
+        return judge
 
     def _datapath(self, m: Module, unpacker: Unpacker, execute: Execute, result: Result) -> None:
         """Buffers, array and drain chain; the step travels with the data."""
@@ -176,8 +215,8 @@ class Overlay(wiring.Component):
 
     def _ports(
         self, m: Module, control: Control, issuer: ReadIssuer, unpacker: Unpacker, writer: Writer
-    ) -> None:
-        """The memory port. Its guards outlive the job, and tell control what goes wrong."""
+    ) -> Port:
+        """The memory port. Its guards outlive the job."""
         port = Port(config=self.config)
         m.submodules.port = DomainRenamer("host")(port)
         connect_core(m, port, issuer=issuer, unpacker=unpacker, writer=writer)
@@ -190,10 +229,21 @@ class Overlay(wiring.Component):
             port.timeout.eq(control.values["TIMEOUT"]),
             port.active.eq(control.busy),
             port.stopping.eq(control.stopping),
-            control.fault.eq(port.fault),
             control.timed_out.eq(port.timed_out),
             control.bus_idle.eq(port.idle),
-            control.leftover.eq(~port.idle),
+        ]
+        return port
+
+    def _faults(
+        self, m: Module, control: Control, port: Port, judge: Judge, *, issued: Value
+    ) -> None:
+        """The memory's faults and the program's; the array counts as the program's progress."""
+        first_fault(m, control.fault, [port.fault, judge.fault])
+        m.d.comb += [
+            judge.waits.eq(port.waits | ~control.busy),
+            judge.progress.eq(port.moves | issued),
+            judge.blamed.eq(Mux(control.fault.valid, control.fault.stage, NO_STAGE)),
+            control.index.eq(judge.index),
         ]
 
     def _events(self, m: Module, control: Control, execute: Execute, result: Result) -> None:

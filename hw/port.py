@@ -35,7 +35,7 @@ class Port(wiring.Component):
     the five channels, and core_* for those of their signals that the core has
     base, limit, timeout : In        the registers MEM_BASE, MEM_LIMIT, TIMEOUT
     active, stopping : In(1)         a job runs; it is being stopped
-    fault : Out(FAULT), timed_out : Out(1), idle : Out(1)     see hw.guard
+    fault : Out(FAULT), timed_out : Out(1), idle, waits, moves : Out(1)    see hw.guard
     """
 
     base: Signal
@@ -46,6 +46,8 @@ class Port(wiring.Component):
     fault: data.View
     timed_out: Signal
     idle: Signal
+    waits: Signal
+    moves: Signal
     core_rvalid: Signal
     core_rready: Signal
 
@@ -65,6 +67,8 @@ class Port(wiring.Component):
                 "fault": Out(FAULT),
                 "timed_out": Out(1),
                 "idle": Out(1),
+                "waits": Out(1),
+                "moves": Out(1),
             }
         )
 
@@ -82,7 +86,9 @@ class Port(wiring.Component):
             patience.timeout.eq(self.timeout),
             patience.read_waits.eq(reads.waits),
             patience.write_waits.eq(writes.waits),
-            patience.moves.eq(reads.moves | writes.moves),
+            self.waits.eq(reads.waits | writes.waits),
+            self.moves.eq(reads.moves | writes.moves),
+            patience.moves.eq(self.moves),
             patience.read_word.eq(reads.word),
             patience.write_word.eq(writes.word),
             self.timed_out.eq(patience.fault.valid),

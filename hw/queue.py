@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.fault import INDEX_BITS
 from hw.ram import SharedRam
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, layout
 
@@ -22,8 +23,8 @@ class InstructionQueue(wiring.Component):
     A block RAM holds the words; a loader assembles the next instruction while the stage runs the
     current one. An instruction is offered QUEUE_LATENCY cycles after its last word was written or,
     when it was there already, words-per-instruction + 2 cycles after the one before was taken.
-    Never full by construction: codegen cuts programs so that at most QUEUE_INSTRUCTIONS are in
-    flight.
+    Codegen cuts programs so that at most QUEUE_INSTRUCTIONS are in flight; `overflow` says that a
+    program does not.
 
     Parameters
     ----------
@@ -32,20 +33,38 @@ class InstructionQueue(wiring.Component):
 
     Members
     -------
-    word : In(F), write : In(1)
+    word : In(F), write : In(1), place : In    a bus word; its instruction's place in the program
     out : Out(stream.Signature), payload is the stage's instruction layout
+    index : Out                                place of the instruction that is offered
+    spare : Out(1)                             it has ones beyond the layout
+    overflow : Out(1)                          a word found no room
+    empty : Out(1)                             no word of an instruction is left
     """
 
     word: Signal
     write: Signal
+    place: Signal
     out: stream.Interface
+    index: Signal
+    spare: Signal
+    overflow: Signal
+    empty: Signal
 
     def __init__(self, *, stage: Stage, memory_bits: int) -> None:
         self.memory_bits = memory_bits
         self.beats = INSTRUCTION_BITS // memory_bits
         self.layout = layout(FORMATS[stage])
         super().__init__(
-            {"word": In(memory_bits), "write": In(1), "out": Out(stream.Signature(self.layout))}
+            {
+                "word": In(memory_bits),
+                "write": In(1),
+                "place": In(INDEX_BITS),
+                "out": Out(stream.Signature(self.layout)),
+                "index": Out(INDEX_BITS),
+                "spare": Out(1),
+                "overflow": Out(1),
+                "empty": Out(1),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -81,6 +100,30 @@ class InstructionQueue(wiring.Component):
             self.out.valid.eq(arrived == self.beats),
             self.out.payload.eq(assembled[: self.layout.size]),
         ]
-        with m.If(self.out.valid & self.out.ready):
+        m.d.comb += [
+            self.spare.eq(assembled[self.layout.size :].any()),
+            self.overflow.eq(self.write & ((written + 1)[: len(taken)] == taken)),
+            self.empty.eq((written == taken) & (requested == 0)),
+        ]
+        taken_out = self.out.valid & self.out.ready
+        with m.If(taken_out):
             m.d.sync += [requested.eq(0), arrived.eq(0)]
+        self._places(m, written, taken_out)
         return m
+
+    def _places(self, m: Module, written: Signal, taken_out: Value) -> None:
+        """A place for each instruction, written with its first word."""
+        m.submodules.places = places = memory.Memory(
+            shape=INDEX_BITS, depth=QUEUE_INSTRUCTIONS, init=[]
+        )
+        write, read = places.write_port(), places.read_port(domain="comb")
+        offered = Signal(range(QUEUE_INSTRUCTIONS))
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.addr.eq(written[(self.beats - 1).bit_length() :]),
+            write.data.eq(self.place),
+            read.addr.eq(offered),
+            self.index.eq(read.data),
+        ]
+        with m.If(taken_out):
+            m.d.sync += offered.eq(offered + 1)

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.fault import NO_STAGE
 from hw.fetch import FETCH
 from hw.gearbox import Gearbox
 from hw.raster import Raster
@@ -94,6 +95,7 @@ class Unpacker(wiring.Component):
     rdata, rvalid, rready             the read data channel
     write : Out(write_layout)         registered, to the operand buffers and tables
     queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
+    lost : Out(1)                     registered: it begins an instruction of no stage
     lhs_token, rhs_token : Out(1)     a row tile, or Dn places (see Raster), left the gearbox
     """
 
@@ -103,6 +105,7 @@ class Unpacker(wiring.Component):
     rready: Signal
     write: data.View
     queue_write: Signal
+    lost: Signal
     lhs_token: Signal
     rhs_token: Signal
 
@@ -116,6 +119,7 @@ class Unpacker(wiring.Component):
                 "rready": Out(1),
                 "write": Out(write_layout(config)),
                 "queue_write": Out(len(Stage)),
+                "lost": Out(1),
                 "lhs_token": Out(1),
                 "rhs_token": Out(1),
             }
@@ -258,3 +262,4 @@ class Unpacker(wiring.Component):
         m.d.sync += [
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]
+        m.d.sync += self.lost.eq(to_queue & (destination == NO_STAGE))

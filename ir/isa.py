@@ -47,11 +47,16 @@ class Kind(enum.IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field: `width` bits, two's complement when `signed`, and its meaning."""
+    """One field: `width` bits, two's complement when `signed`, and its meaning.
+
+    least, most: what the hardware accepts, where that is less than the bits hold.
+    """
 
     width: int
     doc: str
     signed: bool = False
+    least: int | None = None
+    most: int | None = None
 
     @property
     def range(self) -> tuple[int, int]:
@@ -61,8 +66,13 @@ class Field:
         return 0, (1 << self.width) - 1
 
 
-def _f(width: int, doc: str, *, signed: bool = False) -> Field:
-    return Field(width=width, doc=doc, signed=signed)
+def _f(width: int, doc: str, *, signed: bool = False, most: int | None = None) -> Field:
+    return Field(width=width, doc=doc, signed=signed, most=most)
+
+
+def _n(width: int, doc: str, *, most: int | None = None) -> Field:
+    """A count: the hardware would go round all its values for 0."""
+    return Field(width=width, doc=doc, least=1, most=most)
 
 
 _STAGE = {"stage": _f(2, "queue: 0 fetch, 1 execute, 2 result")}
@@ -70,18 +80,18 @@ _STAGE = {"stage": _f(2, "queue: 0 fetch, 1 execute, 2 result")}
 FORMATS: dict[Stage, dict[str, Field]] = {
     Stage.FETCH: {
         **_STAGE,
-        "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program, 5 rows"),
+        "kind": _f(3, "buffer to fill: 0 lhs, 1 rhs, 2 params, 3 taps, 4 program, 5 rows", most=5),
         "wait_done": _f(1, "take one layer-done token before the first burst"),
         "address": _f(ADDRESS_BITS, "byte address of the first segment, on a bus word"),
-        "segments": _f(16, "contiguous segments; the lhs space is checked before each"),
-        "segment_beats": _f(24, "bus words of a segment"),
-        "repeats": _f(24, "passes over all segments (weights that do not stay on the chip)"),
+        "segments": _n(16, "contiguous segments; the lhs space is checked before each"),
+        "segment_beats": _n(24, "bus words of a segment"),
+        "repeats": _n(24, "passes over all segments (weights that do not stay on the chip)"),
         "reserve": _f(24, "lhs: words of each bank that a segment fills"),
-        "units": _f(24, "units to unpack: row tiles, pixels (window: positions), or one"),
-        "groups": _f(24, "groups of pieces in a unit: planes of a pixel, or words of a row tile"),
-        "chunks": _f(16, "pieces in a group"),
+        "units": _n(24, "units to unpack: row tiles, pixels (window: positions), or one"),
+        "groups": _n(24, "groups of pieces in a unit: planes of a pixel, or words of a row tile"),
+        "chunks": _n(16, "pieces in a group"),
         "piece_bits": _f(12, "bits of each piece but a group's last"),
-        "tail_bits": _f(12, "bits of a group's last piece"),
+        "tail_bits": _n(12, "bits of a group's last piece"),
         "tail_words": _f(5, "rhs: words of a group's last piece; the others fill rhs_ways words"),
         "base": _f(16, "params, taps: first table entry"),
         "width": _f(16, "rhs: pixels in a row of the tensor"),
@@ -103,59 +113,59 @@ FORMATS: dict[Stage, dict[str, Field]] = {
     },
     Stage.EXECUTE: {
         **_STAGE,
-        "row_tiles": _f(16, "Tm, the inner tile loop"),
-        "col_tiles": _f(24, "Tn, the outer tile loop"),
-        "block_first": _f(16, "column tiles of the first block"),
-        "block": _f(16, "column tiles of each further block"),
+        "row_tiles": _n(16, "Tm, the inner tile loop"),
+        "col_tiles": _n(24, "Tn, the outer tile loop"),
+        "block_first": _n(16, "column tiles of the first block"),
+        "block": _n(16, "column tiles of each further block"),
         "row_table": _f(1, "digits, coding and word offset come from the row table"),
         "row_base": _f(16, "first entry in the row table"),
-        "w_digits": _f(4, "digit-planes of the weights"),
-        "a_digits": _f(4, "digit-planes of the activations"),
+        "w_digits": _n(4, "digit-planes of the weights", most=8),
+        "a_digits": _n(4, "digit-planes of the activations", most=8),
         "w_signed": _f(1, "the weights' top digit is signed"),
         "a_signed": _f(1, "the activations' top digit is signed"),
         "w_bipolar": _f(1, "weights are {-1,+1}: take 2*acc - column sum"),
         "pad_ones": _f(1, "outside the image all digits are one instead of zero"),
-        "turns": _f(8, "times a tile is computed, each with further kernel positions"),
-        "taps": _f(16, "kernel positions of a turn"),
+        "turns": _n(8, "times a tile is computed, each with further kernel positions"),
+        "taps": _n(16, "kernel positions of a turn"),
         "tap_table": _f(1, "the tap table is used; else there is one tap, all zeros"),
         "tap_base": _f(16, "first entry in the tap table"),
-        "chunks": _f(16, "words of Dk channels at a kernel position"),
-        "k_words": _f(24, "Tk = taps * chunks"),
+        "chunks": _n(16, "words of Dk channels at a kernel position"),
+        "k_words": _n(24, "Tk = taps * chunks"),
         "lhs_stream": _f(1, "weights come anew for every column tile"),
         "tile_stride": _f(24, "rhs words from one column tile to the next"),
         "plane_words": _f(16, "rhs words from one plane of a pixel to the next"),
         "in_height": _f(16, "rows of the input tensor"),
         "in_width": _f(16, "columns of the input tensor"),
-        "stride": _f(4, "stride of the layer"),
+        "stride": _n(4, "stride of the layer"),
         "step_x": _f(16, "(Dn mod virtual width) * stride"),
         "step_y": _f(16, "(Dn div virtual width) * stride"),
-        "wrap_x": _f(16, "virtual width * stride"),
+        "wrap_x": _n(16, "virtual width * stride"),
         "rhs_first": _f(24, "input tiles needed by column tile 0"),
         "rhs_step": _f(8, "further input tiles needed by each next column tile"),
         "rhs_total": _f(24, "input tiles of the layer, the most ever waited for"),
-        "tile_cycles": _f(16, "cycles that draining a tile takes: columns * period"),
-        "ring_words": _f(16, "result ring words that a column tile may need"),
+        "tile_cycles": _n(16, "cycles that draining a tile takes: columns * period"),
+        "ring_words": _n(16, "result ring words that a column tile may need"),
     },
     Stage.RESULT: {
         **_STAGE,
-        "row_tiles": _f(16, "Tm, the inner tile loop"),
-        "col_tiles": _f(24, "Tn, the outer tile loop"),
-        "block_first": _f(16, "column tiles of the first block"),
-        "block": _f(16, "column tiles of each further block"),
-        "turns": _f(8, "turns of a tile, of whose codes the largest is kept"),
-        "columns": _f(8, "array columns drained of each tile"),
-        "period": _f(8, "cycles a column"),
+        "row_tiles": _n(16, "Tm, the inner tile loop"),
+        "col_tiles": _n(24, "Tn, the outer tile loop"),
+        "block_first": _n(16, "column tiles of the first block"),
+        "block": _n(16, "column tiles of each further block"),
+        "turns": _n(8, "turns of a tile, of whose codes the largest is kept"),
+        "columns": _n(8, "array columns drained of each tile"),
+        "period": _n(8, "cycles a column"),
         "elements": _f(1, "write 32-bit elements instead of digit-planes"),
-        "steps": _f(8, "ring writes a column: planes, or rows when elements"),
+        "steps": _n(8, "ring writes a column: planes, or rows when elements"),
         "step_bits": _f(24, "distance of two writes: bits of a pixel's plane, or 32"),
         "row_bits": _f(24, "distance of two row tiles in a plane"),
         "pixel_bits": _f(24, "bits of a pixel"),
         "last_units": _f(12, "write units of the last row tile in a plane"),
         "last_rows": _f(12, "rows of the last row tile that are written as elements"),
-        "out_width": _f(16, "columns of the output tensor"),
-        "pitch": _f(16, "virtual width: columns that the tiles walk over in a row"),
-        "pixels": _f(24, "pixels of the output tensor"),
-        "ring_words": _f(16, "as in the execute instruction"),
+        "out_width": _n(16, "columns of the output tensor"),
+        "pitch": _n(16, "virtual width: columns that the tiles walk over in a row"),
+        "pixels": _n(24, "pixels of the output tensor"),
+        "ring_words": _n(16, "as in the execute instruction"),
         "param_base": _f(16, "first requantizer parameter row"),
         "shift": _f(6, "right shift of the requantizer"),
         "lo": _f(32, "smallest output code", signed=True),
@@ -259,6 +269,14 @@ def disassemble(program: bytes) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _limits(field: Field) -> str:
+    """What a field may hold, where that is not all that its bits can."""
+    words = ["signed"] if field.signed else []
+    words += [f"at least {field.least}"] if field.least else []
+    words += [f"at most {field.most}"] if field.most is not None else []
+    return f" ({', '.join(words)})" if words else ""
+
+
 def markdown() -> str:
     """docs/isa.md."""
     parts = [
@@ -276,7 +294,6 @@ def markdown() -> str:
         position = 0
         for name, field in fields.items():
             top = position + field.width - 1
-            sign = " (signed)" if field.signed else ""
-            parts.append(f"| {top}:{position} | `{name}` | {field.doc}{sign} |")
+            parts.append(f"| {top}:{position} | `{name}` | {field.doc}{_limits(field)} |")
             position += field.width
     return "\n".join(parts) + "\n"

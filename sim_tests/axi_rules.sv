@@ -9,6 +9,8 @@
 //   10, 11   memory behind mem_timing too slow in reading, in writing: cycle counts are void
 //   12       more than RING bursts under way
 //   13, 14   read, write burst beyond memory_end (bytes)
+//   15       VALID high in the cycle after reset
+// `hazards` high allows what rule 9 forbids.
 // error_address is the burst's address (hazard: of the bytes both touch), error_edge the edge.
 //
 // It also lists the writes done: write_count steps at each B taken, with the edge and the address
@@ -22,6 +24,7 @@ module axi_rules #(
     input  logic               aresetn,
     input  logic [63:0]        now,
     input  logic [32:0]        memory_end,
+    input  logic               hazards,
     input  logic               read_late,
     input  logic               write_late,
     // Payload of AR and AW: {address, length, size, burst, whatever else must not change}.
@@ -145,6 +148,9 @@ module axi_rules #(
     wire aw_broken = aw_waits && (!awvalid || aw != aw_was);
     wire w_broken = w_waits && (!wvalid || w != w_was);
 
+    logic was_reset;
+    always_ff @(posedge aclk) was_reset <= !aresetn;
+
     task automatic report(input logic [3:0] code, input logic [31:0] address);
         if (error_code == 0) begin
             error_code <= code;
@@ -180,8 +186,8 @@ module axi_rules #(
             error_edge <= '0;
         end else if (error_code == 0) begin
             // Later reports of the same edge overwrite earlier ones: the plainest cause is last.
-            if (ar_take) check_read(low_of(ar), high_of(ar));
-            if (aw_take) check_write(low_of(aw), high_of(aw));
+            if (ar_take && !hazards) check_read(low_of(ar), high_of(ar));
+            if (aw_take && !hazards) check_write(low_of(aw), high_of(aw));
             if (read_late) report(4'd10, 32'(read_low[read_first]));
             if (write_late) report(4'd11, 32'(write_low[write_first]));
             if (wrong_last) report(4'd8, 32'(write_low[w_burst]));
@@ -195,6 +201,7 @@ module axi_rules #(
             if (w_broken) report(4'd3, 32'(write_low[w_burst]));
             if (aw_broken) report(4'd2, aw_was[A_WIDTH-1-:32]);
             if (ar_broken) report(4'd1, ar_was[A_WIDTH-1-:32]);
+            if (was_reset && (arvalid || awvalid || wvalid)) report(4'd15, ar_address);
         end
     end
 

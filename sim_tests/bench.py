@@ -18,6 +18,11 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer, ValueChange
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
+from cocotbext.axi.axil_channels import (
+    AxiLiteARTransaction,
+    AxiLiteAWTransaction,
+    AxiLiteWTransaction,
+)
 
 CLOCK_NS = 10
 RESET_CYCLES = 4
@@ -42,6 +47,9 @@ class Bench:
         self.events: list[tuple[int, int]] = []  # of the job that runs
         self.all_events: list[tuple[int, int]] = []
         self.limit = 0
+        self.started = 0
+        self.watching = False
+        self.remembered = b""
         reset = {"reset": dut.aresetn, "reset_active_level": False}
         self.host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.aclk, **reset)
         self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.aclk, mem=self.memory, **reset)
@@ -68,12 +76,27 @@ class Bench:
         for number, channel in enumerate((*channels, read.ar_channel, read.r_channel)):
             channel.set_pause_generator(pauses(f"{seed}/{number}"))
 
-    async def do_reset(self) -> None:
+    async def do_hazards(self, allowed: int) -> None:
+        self.dut.hazards.value = allowed
+
+    async def do_fault(self, read: int, write: int, response: int, hung: int, after: int) -> None:
+        dut = self.dut
+        dut.fault_read.value, dut.fault_write.value = read, write
+        dut.fault_response.value = response
+        dut.fault_hung.value, dut.fault_after.value = hung, after
+        dut.fault_arm.value = 1
+        await ClockCycles(dut.aclk, 1)
+        dut.fault_arm.value = 0
+        await ClockCycles(dut.aclk, 1)
+
+    async def do_reset(self, cycles: int = RESET_CYCLES) -> None:
         self.dut.aresetn.value = 0
-        await ClockCycles(self.dut.aclk, RESET_CYCLES)
+        await ClockCycles(self.dut.aclk, cycles)
         self.dut.aresetn.value = 1
         await ClockCycles(self.dut.aclk, 2)
-        cocotb.start_soon(self.watch_writes())
+        if not self.watching:
+            self.watching = True
+            cocotb.start_soon(self.watch_writes())
 
     async def do_load(self, address: int, offset: int, size: int) -> None:
         self.memory[address : address + size] = self.blob[offset : offset + size]
@@ -94,6 +117,27 @@ class Bench:
             words = [str(await self.value(other)) for other in others]
             raise Finding(" ".join(["status", str(found), *words]))
 
+    async def do_put(self, offset: int, value: int, strobes: int) -> None:
+        write = self.host.write_if
+        assert write is not None
+        await write.aw_channel.send(AxiLiteAWTransaction(awaddr=offset, awprot=0))
+        await write.w_channel.send(AxiLiteWTransaction(wdata=value, wstrb=strobes))
+        answer, cycles = await self.timed(write.b_channel.recv(), offset)
+        self.answers.append(f"put {int(answer.bresp)} {cycles}")
+
+    async def do_get(self, offset: int) -> None:
+        read = self.host.read_if
+        assert read is not None
+        await read.ar_channel.send(AxiLiteARTransaction(araddr=offset, arprot=0))
+        answer, cycles = await self.timed(read.r_channel.recv(), offset)
+        self.answers.append(f"get {int(answer.rresp)} {cycles} {int(answer.rdata)}")
+
+    async def timed(self, answer: Any, offset: int) -> tuple[Any, int]:
+        """An access that may be refused, and the cycles it took; misaligned ones included."""
+        begun = int(self.dut.now.value)
+        result = await self.control(cocotb.start_soon(answer), offset)
+        return result, int(self.dut.now.value) - begun
+
     async def value(self, offset: int) -> int:
         """What a register holds."""
         answer = await self.control(cocotb.start_soon(self.host.read(offset, 4)), offset)
@@ -108,15 +152,31 @@ class Bench:
             raise Finding(f"silent {offset} {CONTROL_CYCLES}")
         return access.result()
 
+    async def do_until(self, offset: int, mask: int, value: int) -> None:
+        for _ in range(self.limit):
+            if await self.value(offset) & mask == value:
+                return
+        raise Finding(f"hang {self.limit}")
+
     async def do_run(self, offset: int, value: int) -> None:
+        await self.do_start(offset, value)
+        await self.do_irq()
+
+    async def do_start(self, offset: int, value: int) -> None:
         self.events.clear()
         await self.do_write(offset, value)
-        started = int(self.dut.csr_edge.value)
+        self.started = int(self.dut.csr_edge.value)
+
+    async def do_wait(self, cycles: int) -> None:
+        if cycles:
+            await ClockCycles(self.dut.aclk, cycles)
+
+    async def do_irq(self) -> None:
         if not await self.irq_becomes(1, self.limit):
             raise Finding(f"hang {self.limit}")
-        measured = int(self.dut.irq_edge.value) - started
+        measured = int(self.dut.irq_edge.value) - self.started
         self.answers.append(f"run {measured} {len(self.events)}")
-        self.all_events += [(edge - started, address) for edge, address in self.events]
+        self.all_events += [(edge - self.started, address) for edge, address in self.events]
 
     async def do_clear(self, offset: int, value: int) -> None:
         await self.do_write(offset, value)
@@ -150,9 +210,22 @@ class Bench:
         self.dumped += self.memory[address : address + size]
 
     async def do_expect(self, address: int, offset: int, size: int) -> None:
-        found, wanted = self.memory[address : address + size], self.blob[offset : offset + size]
+        self.compare(address, self.blob[offset : offset + size])
+
+    async def do_remember(self) -> None:
+        self.remembered = bytes(self.memory)
+
+    async def do_untouched(self, *regions: int) -> None:
+        wanted = bytearray(self.remembered)
+        for address, size in zip(regions[::2], regions[1::2], strict=True):
+            wanted[address : address + size] = self.memory[address : address + size]
+        self.compare(0, wanted)
+
+    def compare(self, address: int, wanted: memoryview | bytearray) -> None:
+        """Finding with the first byte of the memory that is another."""
+        found = self.memory[address : address + len(wanted)]
         if found != wanted:
-            at = next(i for i in range(size) if found[i] != wanted[i])
+            at = next(i for i, byte in enumerate(found) if byte != wanted[i])
             raise Finding(f"expect {address + at} {found[at]} {wanted[at]}")
 
     def save(self, folder: Path, last: str) -> None:

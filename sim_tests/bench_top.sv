@@ -1,10 +1,13 @@
-// The top of both benches: overlay -> rules -> memory timing -> memory port, and a stopwatch.
+// The top of both benches: overlay -> rules -> faults -> memory timing -> memory port, and a
+// stopwatch.
 //
 //   s_axil_*   control port, driven by the bench (harness: C++; cocotb: AxiLiteMaster)
 //   m_axi_*    memory port behind the timing; the bench puts an array or an AxiRam there
 //   bypass     1: the overlay meets the memory itself (random stalls, function only). Constant.
 //   latency    L of memory.md in cycles, >= 1. Constant.
 //   memory_end bytes of memory; bursts beyond break a rule. Constant.
+//   hazards    1: reads and writes of the same word may be under way together. Constant.
+//   fault_*    what the memory does wrong (faults.sv)
 // The stopwatch counts edges of aclk since power-up. All its outputs are registered: they show an
 // event in the cycle after its edge.
 //   csr_edge     the last edge at which the control port took a W: after the write of START
@@ -20,6 +23,13 @@ module bench_top #(
     input  logic           bypass,
     input  logic [15:0]    latency,
     input  logic [32:0]    memory_end,
+    input  logic           hazards,
+    input  logic           fault_arm,
+    input  logic [31:0]    fault_read,
+    input  logic [31:0]    fault_write,
+    input  logic [1:0]     fault_response,
+    input  logic [2:0]     fault_hung,
+    input  logic [31:0]    fault_after,
 
     output logic [63:0]    now,
     output logic [63:0]    csr_edge,
@@ -95,6 +105,11 @@ module bench_top #(
     logic [W_WIDTH-1:0] o_w, t_w;
     logic [R_WIDTH-1:0] o_r, t_s_r;
     logic [B_WIDTH-1:0] o_b, t_s_b;
+    // x_: between faults and timing (or memory, with bypass).
+    logic x_arvalid, x_arready, x_rvalid, x_rready, x_awvalid, x_awready;
+    logic x_wvalid, x_wready, x_bvalid, x_bready;
+    logic [R_WIDTH-1:0] x_r;
+    logic [B_WIDTH-1:0] x_b;
     logic t_arvalid, t_rready, t_awvalid, t_wvalid, t_bready;
     logic t_s_arready, t_s_rvalid, t_s_awready, t_s_wready, t_s_bvalid;
     logic read_late, write_late;
@@ -126,7 +141,7 @@ module bench_top #(
     );
 
     axi_rules #(.F(F), .A_WIDTH(A_WIDTH)) rules (
-        .aclk, .aresetn, .now, .memory_end, .read_late, .write_late,
+        .aclk, .aresetn, .now, .memory_end, .hazards, .read_late, .write_late,
         .arvalid(o_arvalid), .arready(o_arready), .ar(o_ar),
         .rvalid(o_rvalid), .rready(o_rready), .rlast(o_r[0]),
         .awvalid(o_awvalid), .awready(o_awready), .aw(o_aw),
@@ -136,15 +151,26 @@ module bench_top #(
         .write_count, .write_edge, .write_address
     );
 
+    faults misbehaviour (
+        .aclk, .aresetn, .arm(fault_arm), .bad_read(fault_read), .bad_write(fault_write),
+        .response(fault_response), .hung(fault_hung), .hung_after(fault_after),
+        .o_arvalid, .o_arready, .o_rvalid, .o_rready, .o_rresp(o_r[2:1]),
+        .o_awvalid, .o_awready, .o_wvalid, .o_wready, .o_bvalid, .o_bready, .o_bresp(o_b[1:0]),
+        .x_arvalid, .x_arready, .x_rvalid, .x_rready, .x_rresp(x_r[2:1]),
+        .x_awvalid, .x_awready, .x_wvalid, .x_wready, .x_bvalid, .x_bready, .x_bresp(x_b[1:0])
+    );
+    assign {o_r[R_WIDTH-1:3], o_r[0]} = {x_r[R_WIDTH-1:3], x_r[0]};
+    assign o_b[2] = x_b[2];
+
     mem_timing #(
         .A_WIDTH(A_WIDTH), .W_WIDTH(W_WIDTH), .R_WIDTH(R_WIDTH), .B_WIDTH(B_WIDTH)
     ) timing (
         .aclk, .aresetn, .now, .latency, .read_late, .write_late,
-        .s_arvalid(o_arvalid && !bypass), .s_arready(t_s_arready), .s_ar(o_ar),
-        .s_rvalid(t_s_rvalid), .s_rready(o_rready), .s_r(t_s_r),
-        .s_awvalid(o_awvalid && !bypass), .s_awready(t_s_awready), .s_aw(o_aw),
-        .s_wvalid(o_wvalid && !bypass), .s_wready(t_s_wready), .s_w(o_w),
-        .s_bvalid(t_s_bvalid), .s_bready(o_bready), .s_b(t_s_b),
+        .s_arvalid(x_arvalid && !bypass), .s_arready(t_s_arready), .s_ar(o_ar),
+        .s_rvalid(t_s_rvalid), .s_rready(x_rready), .s_r(t_s_r),
+        .s_awvalid(x_awvalid && !bypass), .s_awready(t_s_awready), .s_aw(o_aw),
+        .s_wvalid(x_wvalid && !bypass), .s_wready(t_s_wready), .s_w(o_w),
+        .s_bvalid(t_s_bvalid), .s_bready(x_bready), .s_b(t_s_b),
         .m_arvalid(t_arvalid), .m_arready(m_axi_arready), .m_ar(t_ar),
         .m_rvalid(m_axi_rvalid && !bypass), .m_rready(t_rready), .m_r,
         .m_awvalid(t_awvalid), .m_awready(m_axi_awready), .m_aw(t_aw),
@@ -152,19 +178,19 @@ module bench_top #(
         .m_bvalid(m_axi_bvalid && !bypass), .m_bready(t_bready), .m_b
     );
 
-    assign o_arready = bypass ? m_axi_arready : t_s_arready;
-    assign o_awready = bypass ? m_axi_awready : t_s_awready;
-    assign o_wready = bypass ? m_axi_wready : t_s_wready;
-    assign {o_rvalid, o_r} = bypass ? {m_axi_rvalid, m_r} : {t_s_rvalid, t_s_r};
-    assign {o_bvalid, o_b} = bypass ? {m_axi_bvalid, m_b} : {t_s_bvalid, t_s_b};
+    assign x_arready = bypass ? m_axi_arready : t_s_arready;
+    assign x_awready = bypass ? m_axi_awready : t_s_awready;
+    assign x_wready = bypass ? m_axi_wready : t_s_wready;
+    assign {x_rvalid, x_r} = bypass ? {m_axi_rvalid, m_r} : {t_s_rvalid, t_s_r};
+    assign {x_bvalid, x_b} = bypass ? {m_axi_bvalid, m_b} : {t_s_bvalid, t_s_b};
 
     wire [A_WIDTH-1:0] m_ar = bypass ? o_ar : t_ar;
     wire [A_WIDTH-1:0] m_aw = bypass ? o_aw : t_aw;
-    assign m_axi_arvalid = bypass ? o_arvalid : t_arvalid;
-    assign m_axi_awvalid = bypass ? o_awvalid : t_awvalid;
-    assign m_axi_wvalid = bypass ? o_wvalid : t_wvalid;
-    assign m_axi_rready = bypass ? o_rready : t_rready;
-    assign m_axi_bready = bypass ? o_bready : t_bready;
+    assign m_axi_arvalid = bypass ? x_arvalid : t_arvalid;
+    assign m_axi_awvalid = bypass ? x_awvalid : t_awvalid;
+    assign m_axi_wvalid = bypass ? x_wvalid : t_wvalid;
+    assign m_axi_rready = bypass ? x_rready : t_rready;
+    assign m_axi_bready = bypass ? x_bready : t_bready;
     assign {m_axi_wdata, m_axi_wstrb, m_axi_wlast} = bypass ? o_w : t_w;
     assign {m_axi_araddr, m_axi_arlen, m_axi_arsize, m_axi_arburst} = m_ar[A_WIDTH-1:9];
     assign {m_axi_awaddr, m_axi_awlen, m_axi_awsize, m_axi_awburst} = m_aw[A_WIDTH-1:9];

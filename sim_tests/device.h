@@ -27,13 +27,12 @@ class Device {
 
     Vtop& top() { return *top_; }
 
-    void reset() {
+    void reset(uint64_t cycles = kResetCycles) {
         top_->aresetn = 0;
         top_->s_axil_awvalid = top_->s_axil_wvalid = top_->s_axil_arvalid = 0;
         top_->s_axil_bready = top_->s_axil_rready = 1;
-        top_->s_axil_wstrb = 0xf;
         memory.reset(*top_);
-        for (uint32_t i = 0; i < kResetCycles; ++i) clock();
+        for (uint64_t i = 0; i < cycles; ++i) clock();
         top_->aresetn = 1;
         memory.drive(*top_);
         settle();
@@ -54,9 +53,15 @@ class Device {
         if (top_->error_code) throw Finding(broken_rule());
     }
 
-    void write(uint32_t offset, uint32_t value) {
+    // An access of the control port: what came back, and after how many cycles.
+    struct Access {
+        uint32_t response, cycles, value;
+    };
+
+    Access put(uint32_t offset, uint32_t value, uint32_t strobes) {
         top_->s_axil_awaddr = offset;
         top_->s_axil_wdata = value;
+        top_->s_axil_wstrb = strobes;
         top_->s_axil_awvalid = top_->s_axil_wvalid = 1;
         settle();
         for (uint32_t i = 0; i < kControlCycles; ++i) {
@@ -68,12 +73,12 @@ class Device {
                 if (address_taken) top_->s_axil_awvalid = 0;
                 if (data_taken) top_->s_axil_wvalid = 0;
             });
-            if (answered) return check_response(offset, response);
+            if (answered) return {response, i, 0};
         }
-        throw Finding("silent " + std::to_string(offset) + " " + std::to_string(kControlCycles));
+        throw silent(offset);
     }
 
-    uint32_t read(uint32_t offset) {
+    Access get(uint32_t offset) {
         top_->s_axil_araddr = offset;
         top_->s_axil_arvalid = 1;
         settle();
@@ -84,19 +89,30 @@ class Device {
             clock_control([&] {
                 if (address_taken) top_->s_axil_arvalid = 0;
             });
-            if (answered) return check_response(offset, response), value;
+            if (answered) return {response, i, value};
         }
-        throw Finding("silent " + std::to_string(offset) + " " + std::to_string(kControlCycles));
+        throw silent(offset);
+    }
+
+    void write(uint32_t offset, uint32_t value) {
+        check_response(offset, put(offset, value, 0xf).response);
+    }
+
+    uint32_t read(uint32_t offset) {
+        const Access access = get(offset);
+        check_response(offset, access.response);
+        return access.value;
+    }
+
+    // After a change of inputs: what depends on them, before the edge.
+    void settle() {
+        top_->aclk = 0;
+        top_->eval();
     }
 
   private:
     std::unique_ptr<Vtop> top_ = std::make_unique<Vtop>();
     uint32_t seen_ = 0;
-
-    void settle() {
-        top_->aclk = 0;
-        top_->eval();
-    }
 
     void clock() {
         top_->aclk = 1;
@@ -111,6 +127,11 @@ class Device {
         tick();
         after();
         settle();
+    }
+
+    static Finding silent(uint32_t offset) {
+        return Finding("silent " + std::to_string(offset) + " "
+                       + std::to_string(kControlCycles));
     }
 
     static void check_response(uint32_t offset, uint32_t response) {

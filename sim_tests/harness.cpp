@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <string>
 
 #include "device.h"
@@ -47,45 +48,104 @@ class Bench {
     Device device_;
     std::vector<uint8_t> blob_;
     std::ofstream dump_, events_, answers_;
-    uint64_t limit_ = 0;
+    std::vector<uint8_t> remembered_;
+    uint64_t limit_ = 0, started_ = 0;
 
     std::vector<uint8_t>& memory() { return device_.memory.bytes; }
 
     void execute(const Command& command) {
-        const std::string& verb = command.verb;
-        if (verb == "memory") {
-            memory().assign(command.at(0), 0);
-            device_.top().memory_end = command.at(0);
-        } else if (verb == "latency") {
-            device_.top().latency = command.at(0);
-        } else if (verb == "limit") {
-            limit_ = command.at(0);
-        } else if (verb == "stall") {
-            device_.memory.stall(command.at(0));
-            device_.top().bypass = command.at(0) != 0;
-        } else if (verb == "reset") {
-            device_.reset();
-        } else if (verb == "load") {
-            std::memcpy(inside(command.at(0), command.at(2)), part(command.at(1), command.at(2)),
-                        command.at(2));
-        } else if (verb == "write") {
-            device_.write(command.at(0), command.at(1));
-        } else if (verb == "read") {
-            answers_ << "read " << device_.read(command.at(0)) << "\n";
-        } else if (verb == "run") {
-            run_job(command.at(0), command.at(1));
-        } else if (verb == "status") {
-            check_status(command);
-        } else if (verb == "clear") {
-            clear_irq(command.at(0), command.at(1));
-        } else if (verb == "dump") {
-            const uint8_t* first = inside(command.at(0), command.at(1));
-            dump_.write(reinterpret_cast<const char*>(first), command.at(1));
-        } else if (verb == "expect") {
-            expect(command.at(0), part(command.at(1), command.at(2)), command.at(2));
-        } else {
-            throw std::runtime_error("unknown command " + verb);
+        static const std::map<std::string, void (Bench::*)(const Command&)> verbs = {
+            {"memory", &Bench::memory_size}, {"latency", &Bench::latency},
+            {"limit", &Bench::limit},        {"stall", &Bench::stall},
+            {"hazards", &Bench::hazards},    {"fault", &Bench::fault},
+            {"powerup", &Bench::done_before},
+            {"reset", &Bench::reset},        {"load", &Bench::load},
+            {"write", &Bench::write},        {"read", &Bench::read},
+            {"put", &Bench::put},            {"get", &Bench::get},
+            {"until", &Bench::until},        {"run", &Bench::run_job},
+            {"start", &Bench::start},        {"wait", &Bench::wait},
+            {"irq", &Bench::irq},            {"status", &Bench::check_status},
+            {"clear", &Bench::clear_irq},    {"dump", &Bench::dump},
+            {"expect", &Bench::expect},      {"remember", &Bench::remember},
+            {"untouched", &Bench::untouched}};
+        const auto found = verbs.find(command.verb);
+        if (found == verbs.end()) throw std::runtime_error("unknown command " + command.verb);
+        (this->*found->second)(command);
+    }
+
+    // Settings.
+
+    void memory_size(const Command& command) {
+        memory().assign(command.at(0), 0);
+        device_.top().memory_end = command.at(0);
+    }
+    void done_before(const Command&) {}
+    void latency(const Command& command) { device_.top().latency = command.at(0); }
+    void limit(const Command& command) { limit_ = command.at(0); }
+    void hazards(const Command& command) { device_.top().hazards = command.at(0); }
+    void stall(const Command& command) {
+        device_.memory.stall(command.at(0));
+        device_.top().bypass = command.at(0) != 0;
+    }
+    void fault(const Command& command) {
+        Vtop& top = device_.top();
+        top.fault_read = command.at(0), top.fault_write = command.at(1);
+        top.fault_response = command.at(2);
+        top.fault_hung = command.at(3), top.fault_after = command.at(4);
+        for (const bool arm : {true, false}) {
+            top.fault_arm = arm;
+            device_.settle();
+            device_.tick();
         }
+    }
+    void reset(const Command& command) {
+        if (command.arguments.empty())
+            device_.reset();
+        else
+            device_.reset(command.at(0));
+    }
+
+    // Registers.
+
+    void write(const Command& command) { device_.write(command.at(0), command.at(1)); }
+    void read(const Command& command) {
+        answers_ << "read " << device_.read(command.at(0)) << "\n";
+    }
+    void put(const Command& command) {
+        const auto access = device_.put(command.at(0), command.at(1), command.at(2));
+        answers_ << "put " << access.response << " " << access.cycles << "\n";
+    }
+    void get(const Command& command) {
+        const auto access = device_.get(command.at(0));
+        answers_ << "get " << access.response << " " << access.cycles << " " << access.value
+                 << "\n";
+    }
+    void until(const Command& command) {
+        for (uint64_t i = 0; (device_.read(command.at(0)) & command.at(1)) != command.at(2); ++i)
+            if (i > limit_) throw Finding("hang " + std::to_string(limit_));
+    }
+
+    // Memory.
+
+    void load(const Command& command) {
+        std::memcpy(inside(command.at(0), command.at(2)), part(command.at(1), command.at(2)),
+                    command.at(2));
+    }
+    void dump(const Command& command) {
+        const uint8_t* first = inside(command.at(0), command.at(1));
+        dump_.write(reinterpret_cast<const char*>(first), command.at(1));
+    }
+    void expect(const Command& command) {
+        compare(command.at(0), part(command.at(1), command.at(2)), command.at(2));
+    }
+    void remember(const Command&) { remembered_ = memory(); }
+    void untouched(const Command& command) {
+        std::vector<uint8_t> wanted = remembered_;
+        for (size_t i = 0; i + 1 < command.arguments.size(); i += 2) {
+            const uint64_t address = command.at(i), size = command.at(i + 1);
+            std::memcpy(&wanted.at(address), inside(address, size), size);
+        }
+        compare(0, wanted.data(), wanted.size());
     }
 
     uint8_t* inside(uint64_t address, uint64_t size) {
@@ -98,18 +158,34 @@ class Bench {
         return blob_.data() + offset;
     }
 
-    void run_job(uint32_t offset, uint32_t value) {
+    void compare(uint64_t address, const uint8_t* wanted, uint64_t size) {
+        const uint8_t* found = inside(address, size);
+        for (uint64_t i = 0; i < size; ++i)
+            if (found[i] != wanted[i])
+                throw Finding("expect " + std::to_string(address + i) + " "
+                              + std::to_string(found[i]) + " " + std::to_string(wanted[i]));
+    }
+
+    // Jobs.
+
+    void run_job(const Command& command) { start(command), irq(command); }
+    void start(const Command& command) {
         device_.events.clear();
-        device_.write(offset, value);
+        device_.write(command.at(0), command.at(1));
+        started_ = device_.top().csr_edge;
+    }
+    void wait(const Command& command) {
+        for (uint64_t i = 0; i < command.at(0); ++i) device_.tick();
+    }
+    void irq(const Command&) {
         Vtop& top = device_.top();
-        const uint64_t start = top.csr_edge;
         while (!top.irq_seen) {
-            if (top.now - start > limit_) throw Finding("hang " + std::to_string(limit_));
+            if (top.now - started_ > limit_) throw Finding("hang " + std::to_string(limit_));
             device_.tick();
         }
-        answers_ << "run " << top.irq_edge - start << " " << device_.events.size() << "\n";
+        answers_ << "run " << top.irq_edge - started_ << " " << device_.events.size() << "\n";
         for (const Event& event : device_.events) {
-            const uint64_t pair[2] = {event.edge - start, event.address};
+            const uint64_t pair[2] = {event.edge - started_, event.address};
             events_.write(reinterpret_cast<const char*>(pair), sizeof pair);
         }
     }
@@ -122,27 +198,25 @@ class Bench {
         throw Finding(words);
     }
 
-    void clear_irq(uint32_t offset, uint32_t value) {
-        device_.write(offset, value);
+    void clear_irq(const Command& command) {
+        device_.write(command.at(0), command.at(1));
         for (uint32_t i = 0; device_.top().irq_seen; ++i) {
             if (i == Device::kControlCycles) throw Finding("stuck");
             device_.tick();
         }
     }
-
-    void expect(uint64_t address, const uint8_t* wanted, uint64_t size) {
-        const uint8_t* found = inside(address, size);
-        for (uint64_t i = 0; i < size; ++i)
-            if (found[i] != wanted[i])
-                throw Finding("expect " + std::to_string(address + i) + " "
-                              + std::to_string(found[i]) + " " + std::to_string(wanted[i]));
-    }
 };
 
 static int run_folder(const std::string& folder) {
     try {
+        const std::vector<Command> script = read_script(folder + "/script.txt");
+        for (const Command& command : script)  // holds for the model that Bench makes
+            if (command.verb == "powerup") {
+                Verilated::threadContextp()->randReset(2);
+                Verilated::threadContextp()->randSeed(command.at(0));
+            }
         Bench bench(folder);
-        bench.run(read_script(folder + "/script.txt"));
+        bench.run(script);
 #if VM_COVERAGE  // the counts are the model's: they go with the bench
         Verilated::threadContextp()->coveragep()->write((folder + "/coverage.dat").c_str());
 #endif

@@ -2,16 +2,25 @@
 // flows/bench_script.py writes it and reads the answers; sim_tests/bench.py understands the same.
 //
 //   memory BYTES | latency L | limit CYCLES | stall SEED     settings, before reset
-//   reset                                   aresetn low, then high
+//   powerup SEED                            what flip-flops hold at first (design start: unique)
+//   hazards ALLOWED                         1: reads may meet writes of the same word
+//   fault READ WRITE RESPONSE CHANNEL AFTER what the memory does wrong from now on: faults.sv
+//   reset [CYCLES]                          aresetn low, then high
 //   load ADDRESS OFFSET BYTES               blob[OFFSET..] into memory
 //   write OFFSET VALUE                      control register
 //   read OFFSET                             answer: read VALUE
+//   put OFFSET VALUE STROBES                write that may be refused. Answer: put RESPONSE CYCLES
+//   get OFFSET                              the same for reads. Answer: get RESPONSE CYCLES VALUE
+//   until OFFSET MASK VALUE                 read until the register has VALUE under MASK
 //   run OFFSET VALUE                        start, wait for irq. Answer: run MEASURED EVENTS
+//   start OFFSET VALUE | wait CYCLES | irq  the same in steps; irq gives the answer
 //   status OFFSET VALUE ADDRESS INFO        register must hold VALUE; else the finding names what
 //                                           the registers ADDRESS and INFO hold
 //   clear OFFSET VALUE                      clear irq, wait until it is low
 //   dump ADDRESS BYTES                      memory into dump.bin
 //   expect ADDRESS OFFSET BYTES             memory must equal blob[OFFSET..]
+//   remember                                the whole memory as it is
+//   untouched [ADDRESS BYTES]...            it must be so still, apart from these regions
 //
 // Last answer: "end CYCLES SECONDS", or "failed ..." with the reason.
 #pragma once

@@ -55,7 +55,26 @@ class Port:
 async def port_of(dut: Any) -> Port:
     port = Port(dut)
     await port.reset()
+    await port.cycle()
     return port
+
+
+@cocotb.test()
+@cocotb.parametrize(channel=["ar", "aw", "w"])
+async def nothing_is_offered_right_after_reset(dut: Any, channel: str) -> None:
+    port = Port(dut)
+    await port.reset()
+    assert (await port.cycle(**{f"{channel}valid": 1, channel: burst(0x1000)}))[0] == 15
+
+
+@cocotb.test()
+async def hazards_may_be_allowed(dut: Any) -> None:
+    port = await port_of(dut)
+    dut.hazards.value = 1
+    assert await port.read(burst(0x1000)) == CLEAN
+    assert await port.write(burst(0x1000)) == CLEAN
+    dut.hazards.value = 0
+    assert (await port.write(burst(0x1000)))[0] == 9
 
 
 @cocotb.test()

@@ -11,7 +11,7 @@ from codegen.workload import operand_precisions
 from ir.errors import ConfigError
 from ir.golden import execute
 from ir.graph import INT32
-from ir.nodes import Conv, Threshold
+from ir.nodes import Add, Conv, MatMul, Threshold
 from ir.precision import Precision, weight_precision
 
 SMALL = ("small_cnn", "mlp")
@@ -52,6 +52,7 @@ def test_an_unknown_network_names_the_nearest() -> None:
         reference_network("small_cn", weights=weights, activations=activations)
 
 
+@pytest.mark.slow
 def test_resnet18_cifar_is_the_one_of_the_design_notes() -> None:
     weights, activations = operand_precisions((2, 2), (1, 0))
     graph, image = reference_network("resnet18_cifar", weights=weights, activations=activations)
@@ -64,6 +65,16 @@ def test_resnet18_cifar_is_the_one_of_the_design_notes() -> None:
     assert graph.tensors["average_codes"].shape == (512, 1, 1)
     assert (image.shape, graph.tensors[graph.output].shape) == ((3, 32, 32), (10, 1, 1))
     assert NETWORKS["resnet18_cifar"].about.startswith("17 convolutions of 3x3")
+
+
+@pytest.mark.slow
+def test_the_residual_network_adds_eight_times() -> None:
+    weights, activations = operand_precisions((2, 2), (1, 0))
+    graph, _ = reference_network(
+        "resnet18_cifar_residual", weights=weights, activations=activations
+    )
+    kinds = [type(node) for node in graph.nodes]
+    assert (kinds.count(Add), kinds.count(Conv), kinds.count(MatMul)) == (8, 20, 1)
 
 
 def network(**options: object) -> RandomNetwork:

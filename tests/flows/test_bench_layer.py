@@ -73,6 +73,44 @@ def test_other_arrays(capsys: pytest.CaptureFixture[str], array: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "conv --array 2x16x2 --input 9x7x8 --channels 12 --groups 4 --bits 2x3",
+        "conv --array 2x16x2 --input 9x7x8 --channels 4 --dilation 2 --bits 3x2 --row-bits 1,3,2,6",
+        "conv --array 2x16x2 --style bit_slice --digits 2x2 --input 9x7x8 --channels 5 --bits 3x4",
+    ],
+)
+def test_convolutions_of_every_kind(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    check(bench(capsys, words))
+
+
+@pytest.mark.slow
+def test_channels_sorted_by_their_bits_take_fewer_cycles(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = "matmul --array 2x16x2 --shape 24x256x64 --bits 6x4 --row-bits random:1-6"
+    ordered, unsorted = (bench(capsys, words + end) for end in ("", " --unsorted"))
+    for result, order in ((ordered, "sorted"), (unsorted, "unsorted")):
+        check(result)
+        assert result["lower_bound"] == result["tile_maxima"][order]
+        assert result["measured"] <= 1.03 * result["tile_maxima"][order]
+    assert ordered["measured"] < unsorted["measured"]
+
+
+@pytest.mark.slow
+def test_digits_decide_what_bits_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "matmul --array 2x16x2 --style bit_slice --shape 16x512x64 --memory-bits 128"
+    for digits, ratios in (("1x1", (3 / 4, 9 / 16)), ("2x2", (1, 1))):
+        full, *fewer = (
+            bench(capsys, f"{words} --digits {digits} --bits {bits}")["measured"]
+            for bits in ("4x4", "3x4", "3x3")
+        )
+        for cycles, ratio in zip(fewer, ratios, strict=True):
+            assert cycles / full == pytest.approx(ratio, rel=0.02)
+
+
+@pytest.mark.slow
 def test_cycles_do_not_depend_on_data(capsys: pytest.CaptureFixture[str]) -> None:
     words = "matmul --array 2x64x2 --shape 33x100x5 --bits 5x3 --seed"
     first, second = (bench(capsys, f"{words} {seed}") for seed in (1, 2))

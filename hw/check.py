@@ -1,0 +1,214 @@
+"""Every instruction is judged before it takes effect; no program hangs the device.
+
+A stage takes its instruction in cycle c and its fault is known in c + 1, so that the guards hold
+the memory port from c + 2 on, before the instruction's first burst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import OverlayConfig
+from hw.csr import Code
+from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
+from hw.unpack import SLOT_BITS, piece_bits
+from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage, layout
+
+STARVED_CYCLES = 1024
+"""Cycles without progress, while the memory owes nothing, after which none will come."""
+
+
+def _limits(now: data.View, stage: Stage) -> Iterator[Value]:
+    """What the instruction table forbids."""
+    for name, field in FORMATS[stage].items():
+        if field.least is not None:
+            yield now[name] == 0 if field.least == 1 else now[name] < field.least
+        if field.most is not None:
+            yield now[name] > field.most
+
+
+def _fetch(now: data.View, config: OverlayConfig) -> Iterator[Value]:
+    """What this overlay's buffers forbid a fetch."""
+    is_rhs = now.kind == Kind.RHS
+    table = (now.kind == Kind.PARAMS) | (now.kind == Kind.TAPS) | (now.kind == Kind.ROWS)
+    most = piece_bits(config)
+    yield now.address[: config.bus_bytes.bit_length() - 1].any()
+    yield now.tail_bits > most
+    yield (now.chunks != 1) & ((now.piece_bits == 0) | (now.piece_bits > most))
+    yield now.reserve > config.lhs_depth
+    yield table & (now.base + now.groups > config.table_depth)
+    yield is_rhs & ((now.width == 0) | (now.stride == 0) | (now.pitch_banks >= config.dn))
+    yield is_rhs & (now.tail_words > config.rhs_ways)
+    for step in ("phase_words", "phase_row_words", "tile_stride", "pitch_words", "plane_words"):
+        yield is_rhs & (now[step] > config.rhs_depth)
+    yield is_rhs & (now.inner > config.rhs_depth)
+    yield is_rhs & (now.window != 0) & ~Cat(now.slot_bits == bits for bits in SLOT_BITS).any()
+    yield is_rhs & (now.window != 0) & (now.pushes == 0)
+
+
+def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:
+    """What this overlay's tables and ring forbid a layer."""
+    yield now.tap_table & (now.tap_base + now.taps > config.table_depth)
+    yield now.row_table & (now.row_base + now.row_tiles > config.table_depth)
+    yield (now.tile_stride > config.rhs_depth) | (now.plane_words > config.rhs_depth)
+    yield now.ring_words >= config.ring_depth
+
+
+def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
+    """What this overlay's array, table and ring forbid a layer."""
+    rows = now.row_tiles * config.row_groups
+    yield now.address[: config.bus_bytes.bit_length() - 1].any()
+    yield now.columns > config.dn
+    yield now.param_base + rows > config.table_depth
+    yield now.ring_words >= config.ring_depth
+
+
+_RULES = {Stage.FETCH: _fetch, Stage.EXECUTE: _execute, Stage.RESULT: _result}
+
+
+class Check(wiring.Component):
+    """Judges what a stage takes.
+
+    Members
+    -------
+    now : In(layout), spare : In(1), index : In     the instruction offered, as the queue gives it
+    taken : In(1)                                   the stage takes it in this cycle
+    fault : Out(FAULT), at : Out                    one cycle later; the place of the last one taken
+    """
+
+    now: data.View
+    spare: Signal
+    index: Signal
+    taken: Signal
+    fault: data.View
+    at: Signal
+
+    def __init__(self, *, config: OverlayConfig, stage: Stage) -> None:
+        self.config, self.stage = config, stage
+        super().__init__(
+            {
+                "now": In(layout(FORMATS[stage])),
+                "spare": In(1),
+                "index": In(INDEX_BITS),
+                "taken": In(1),
+                "fault": Out(FAULT),
+                "at": Out(INDEX_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rules = [
+            self.spare,
+            *_limits(self.now, self.stage),
+            *_RULES[self.stage](self.now, self.config),
+        ]
+        broken, foreign = Signal(len(rules)), Signal()
+        m.d.sync += broken.eq(Mux(self.taken, Cat(rules), 0))
+        if self.stage is Stage.FETCH:
+            m.d.sync += foreign.eq(self.taken & (self.now.hash != self.config.hash))
+        with m.If(self.taken):
+            m.d.sync += self.at.eq(self.index)
+        report(m, self.fault, when=broken.any(), code=Code.ILLEGAL, stage=self.stage)
+        report(m, self.fault, when=foreign, code=Code.OVERLAY, stage=self.stage)
+        return m
+
+
+class Starvation(wiring.Component):
+    """Notices that the stages wait for one another.
+
+    Members
+    -------
+    waits : In(1)        the memory owes an answer, or no job runs
+    progress : In(1)     something moved in this cycle
+    fault : Out(FAULT)   after STARVED_CYCLES without either
+    """
+
+    waits: Signal
+    progress: Signal
+    fault: data.View
+
+    def __init__(self) -> None:
+        super().__init__({"waits": In(1), "progress": In(1), "fault": Out(FAULT)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        still = Signal(range(STARVED_CYCLES + 1))
+        over = still == STARVED_CYCLES
+        m.d.sync += still.eq(Mux(self.waits | self.progress | over, 0, still + 1))
+        report(m, self.fault, when=over, code=Code.STARVED, stage=NO_STAGE)
+        return m
+
+
+class Judge(wiring.Component):
+    """One fault out of all that the core may do wrong, and where the program stands.
+
+    Members
+    -------
+    written : In(1)                     a word of the program enters a queue
+    lost : In(1)                        it begins an instruction of no stage
+    place : Out                         the place of its instruction in the program
+    overflow : In(one bit a stage)      it finds no room
+    waits, progress : In(1)             as of Starvation
+    stages : In(one FAULT a stage)      the checks' faults
+    at : In(one place a stage)          the last instruction each stage has taken
+    blamed : In(2)                      a stage, or NO_STAGE for the program's reader
+    fault : Out(FAULT), index : Out     the first fault; where the stage blamed stands
+    """
+
+    written: Signal
+    lost: Signal
+    place: Signal
+    overflow: Signal
+    waits: Signal
+    progress: Signal
+    stages: data.View
+    at: data.View
+    blamed: Signal
+    fault: data.View
+    index: Signal
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.beats = INSTRUCTION_BITS // config.memory_bits
+        super().__init__(
+            {
+                "written": In(1),
+                "lost": In(1),
+                "place": Out(INDEX_BITS),
+                "overflow": In(len(Stage)),
+                "waits": In(1),
+                "progress": In(1),
+                "stages": In(data.ArrayLayout(FAULT, len(Stage))),
+                "at": In(data.ArrayLayout(INDEX_BITS, len(Stage))),
+                "blamed": In(2),
+                "fault": Out(FAULT),
+                "index": Out(INDEX_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        shift = (self.beats - 1).bit_length()
+        words = Signal(INDEX_BITS + shift)
+        m.d.comb += self.place.eq(words[shift:])
+        with m.If(self.written | self.lost):
+            m.d.sync += words.eq(words + 1)
+        m.submodules.starvation = starvation = Starvation()
+        m.d.comb += [
+            starvation.waits.eq(self.waits),
+            starvation.progress.eq(self.progress | self.written),
+        ]
+        queues = Signal(FAULT)
+        report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
+        report(m, queues, when=self.lost, code=Code.ILLEGAL)
+        faults = [self.stages[stage] for stage in Stage]
+        first_fault(m, self.fault, [*faults, queues, starvation.fault])
+        m.d.comb += self.index.eq(self.place)
+        for stage in Stage:
+            with m.If(self.blamed == stage):
+                m.d.comb += self.index.eq(self.at[stage])
+        return m

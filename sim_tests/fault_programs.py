@@ -1,0 +1,105 @@
+"""Programs that are wrong: random words, changed fields, missing and doubled instructions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from codegen.lower import CompiledNetwork
+from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, decode, pack, words_of
+from sim_tests.faults import Ending, Rig
+from sim_tests.random_jobs import RandomJob
+
+SIZE = INSTRUCTION_BITS // 8
+NO_STAGE = 3
+
+
+def words(network: CompiledNetwork) -> list[int]:
+    """The instructions of a network's program."""
+    return list(words_of(network.program))
+
+
+def with_field(word: int, **values: int) -> int:
+    """The instruction with other values in some fields, be they legal or not."""
+    stage, fields = decode(word)
+    return pack(FORMATS[stage], fields | dict(values))
+
+
+def first(program: list[int], stage: Stage, **wanted: int) -> int:
+    """Place of the first instruction of a stage whose fields are as wanted."""
+    for place, word in enumerate(program):
+        found, fields = decode(word)
+        if found is stage and all(fields[name] == value for name, value in wanted.items()):
+            return place
+    raise AssertionError(f"no {stage.name} instruction with {wanted}")
+
+
+def image_of(image: bytes, network: CompiledNetwork, program: list[int]) -> bytes:
+    """The memory with another program in place of the network's; it may not be longer."""
+    data = b"".join(word.to_bytes(SIZE, "little") for word in program)
+    begin = network.program_address
+    assert len(data) <= len(network.program)
+    return image[:begin] + data + image[begin + len(data) :]
+
+
+def random_program(network: CompiledNetwork, seed: int) -> list[int]:
+    """A wrong program, one of several kinds."""
+    draw, program = random.Random(seed), words(network)
+    kind = seed % 4
+    if kind == 0:
+        return [_random_word(draw) for _ in program]
+    if kind == 1:
+        place, other = draw.randrange(len(program)), draw.randrange(len(program))
+        program[place] = program[other]
+        return program
+    for _ in range(1 if kind == 2 else draw.randrange(2, 5)):
+        place = draw.randrange(len(program))
+        program[place] = _changed(draw, program[place])
+    return program
+
+
+def run_programs(job: RandomJob, seeds: Sequence[int]) -> list[Ending]:
+    """A wrong program for each seed, in the harness; their endings. AssertionError: see Rig.
+
+    Each must end in a defined way without a write beyond the window, and a clean job follows.
+    """
+    rig = Rig(job)
+    rig.registers(CYCLE_LIMIT=max(2000, 3 * rig.cycles))
+    rig.script.add("hazards", 1)
+    for seed in seeds:
+        rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
+        rig.start()
+        rig.end(inside=True)
+        rig.clean_job()
+    found = rig.play()
+    for ending in found[::2]:
+        assert ending.defined, f"{ending}: {job}"
+    for ending in found[1::2]:
+        rig.check_clean(ending)
+    return found[::2]
+
+
+def _random_word(draw: random.Random) -> int:
+    """Bits without sense; half of them with those fields right that are checked first."""
+    stage = draw.choice([*map(int, Stage), NO_STAGE])
+    word = draw.getrandbits(INSTRUCTION_BITS) & ~0b11 | stage
+    if stage == NO_STAGE or draw.randrange(2):
+        return word
+    fields: Mapping[str, int] = {
+        name: draw.randrange(field.least or 0, min(field.most or 4, field.range[1], 4) + 1)
+        for name, field in FORMATS[Stage(stage)].items()
+        if name != "stage" and not field.signed
+    }
+    return pack(FORMATS[Stage(stage)], {**decode(stage)[1], **fields})
+
+
+def _changed(draw: random.Random, word: int) -> int:
+    """One field with another value, or one bit flipped where no field is."""
+    if word & 0b11 == NO_STAGE:
+        return word
+    stage, _ = decode(word)
+    name, field = draw.choice(list(FORMATS[stage].items()))
+    low, high = field.range
+    near = decode(word)[1][name] + draw.choice([-1, 1])
+    value = draw.choice([0, 1, high, low, near, draw.randint(low, high)])
+    return with_field(word, **{name: min(max(value, low), high)})
