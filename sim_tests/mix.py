@@ -4,12 +4,12 @@ Each part is a bench script in a folder of its own, for the harness of sim_tests
 
 jobs      random jobs, memory of fixed latency: outputs, cycles of each layer, every counter
 stalls    random jobs with random stalls on all channels: outputs
-registers every register written with both values of each bit and read back
+faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +18,13 @@ from codegen.emit import emit_verilog
 from codegen.read_timing import MemoryTiming
 from flows.bench_script import write_script
 from flows.execute import bench_of, job_of
-from hw.csr import OFFSETS, REGISTERS
 from ir.files import read_bytes, read_text, write_bytes, write_text
+from sim_tests.fault_mix import fault_rig
 from sim_tests.random_jobs import RandomJob, random_job
 
 LATENCY = 20
 STALL_SEED = 5
 FIRST_STALLED = 1000
-READABLE = tuple(r.offset for r in REGISTERS if r.access in ("ro", "rw"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +41,12 @@ def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: i
     loose = short_jobs(overlay, FIRST_STALLED, stalled, longest)
     _write_jobs(folder / "jobs", exact, stall_seed=None)
     _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
-    registers = exact[0].network.registers
-    _write_registers(folder / "registers", registers)
+    script = fault_rig(overlay).script
+    write_bytes(folder / "faults" / "blob.bin", script.blob)
+    write_text(folder / "faults" / "script.txt", "\n".join(script.lines) + "\n")
     return [
         Part(folder=folder / "jobs", timed=True),
-        Part(folder=folder / "registers", timed=True),
+        Part(folder=folder / "faults", timed=True),
         Part(folder=folder / "stalls", timed=False),
     ]
 
@@ -70,16 +70,6 @@ def _write_jobs(folder: Path, jobs: Sequence[RandomJob], *, stall_seed: int | No
     if stall_seed is not None:
         bench = replace(bench, counters=())
     write_script(folder, bench, [job_of(job.network, job.image) for job in jobs])
-
-
-def _write_registers(folder: Path, registers: Mapping[str, int]) -> None:
-    """Reads and writes alone: nothing is started."""
-    lines = ["memory 4096", "latency 20", "limit 1000", "stall 0", "reset"]
-    for pattern in (0xFFFFFFFF, 0, 0xA5A5A5A5, 0x5A5A5A5A):
-        lines += [f"write {OFFSETS[name]} {pattern}" for name in registers]
-        lines += [f"read {offset}" for offset in READABLE]
-    write_bytes(folder / "blob.bin", b"")
-    write_text(folder / "script.txt", "\n".join(lines) + "\n")
 
 
 def outcome(part: Part) -> list[bytes]:

@@ -129,9 +129,9 @@ class Bench(Elaboratable):
                 there_is = ", ".join(map(str, named)) or "none"
                 raise ConfigError(f"{path}: no submodule {module!r}; there is: {there_is}")
             fragment = named[module]
-        if (port := _port(fragment, wanted)) is not None:
-            return port
         found = [signal for signal in _driven(fragment) if signal.name == wanted]
+        if not found and (port := _port(fragment, wanted)) is not None:
+            return port  # an input, or an output that is constant
         if len(found) != 1:
             raise ConfigError(f"{path}: {len(found)} signals of that name in the component")
         return found[0]
