@@ -101,7 +101,7 @@ def _identity(text: str, sources: Sequence[str]) -> tuple[Kind, str, str, str]:
     words = text[text.index("'") + 1 : text.rindex("'")].split(_FIELD)
     fields = dict(word.split(_VALUE, 1) for word in words if word)
     page, _, module = fields["page"].partition("/")
-    kind = next((k for k in KINDS if page == f"v_{k}"), None)
+    kind: Kind | None = next((k for k in KINDS if page == f"v_{k}"), None)
     if kind is None:
         raise ConfigError(f"coverage of an unknown kind: {page!r}")
     number = int(fields["l"])
