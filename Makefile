@@ -23,7 +23,7 @@ WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 
 .PHONY: help setup doctor demo verilog sim codesign bench report docs format lint types floors check \
-        formal characterize test nightly nightly-hw nightly-quant nightly-synth clean
+        formal coverage mutate characterize test nightly nightly-hw nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -67,6 +67,12 @@ bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, wid
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
 	$(BIN)/python -m flows.formal $(PROOFS)
 
+coverage: $(STAMP) ## lines, branches and toggles of the hardware that the job mix reaches, and holes
+	$(BIN)/python -m sim_tests.coverage
+
+mutate: $(STAMP) ## how many mutants of the hardware the job mix kills; goes on where it stopped
+	$(BIN)/python -m sim_tests.mutate
+
 characterize: $(STAMP) ## fit the resource model to synthesized overlays; goes on where it stopped
 	$(BIN)/python -m flows.characterize
 
@@ -93,10 +99,15 @@ check: lint types floors ## format, lint, types, floors, fast tests: under 3 min
 test: check ## every test: under 20 minutes on two cores
 	$(BIN)/pytest -m slow tests
 
-nightly: nightly-hw nightly-quant nightly-synth ## what is too long for every change
+nightly: nightly-hw nightly-quant nightly-synth nightly-proof ## what is too long for every change
 
 nightly-hw: $(STAMP) ## 10,450 random jobs with other seeds; goes on where it stopped
 	$(BIN)/python -m flows.nightly $@ $(BIN)/python -m sim_tests.nightly
+
+nightly-proof: $(STAMP) ## every proof, the coverage and the mutants
+	$(BIN)/python -m flows.nightly $@-formal $(BIN)/python -m flows.formal
+	$(BIN)/python -m flows.nightly $@-coverage $(BIN)/python -m sim_tests.coverage
+	$(BIN)/python -m flows.nightly $@-mutate $(BIN)/python -m sim_tests.mutate
 
 nightly-quant: $(STAMP) ## every quantizer and allocator to the end
 	$(BIN)/python -m flows.nightly $@ $(BIN)/pytest tests/quant

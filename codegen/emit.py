@@ -20,16 +20,20 @@ _MEMORY_ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
 @lru_cache(maxsize=8)
-def emit_verilog(config: OverlayConfig) -> str:
+def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
     """The overlay as one Verilog file, top module `bitwright_overlay`.
+
+    `sources`: with attributes that name the line of hw/ each part comes from.
 
     Zero contents of memories are left out: nothing is read before it was written, and they are nine
     tenths of the text.
     """
     library = Library()
-    parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=False)]
+    parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=sources)]
     for name, module in library.modules.items():
-        parts.append(verilog.convert(module, name=name, emit_src=False, strip_internal_attrs=True))
+        parts.append(
+            verilog.convert(module, name=name, emit_src=sources, strip_internal_attrs=not sources)
+        )
     return _MEMORY_ZEROS.sub("", "\n".join(parts))
 
 

@@ -6,6 +6,7 @@ The memory timing is sim_tests/mem_timing.sv, the same as under cocotb, with an 
 import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flows import toolchain
@@ -22,10 +23,12 @@ def simulate(
     cache: str | Path = DEFAULT_CACHE,
     folder: str | Path | None = None,
     workers: int = 1,
+    coverage: bool = False,
 ) -> BenchResult:
     """Run `jobs` in order, in `workers` processes side by side, each with its share of the jobs.
 
-    `folder` keeps scripts, dumps and logs; None: they are thrown away.
+    `folder` keeps scripts, dumps and logs; None: they are thrown away. `coverage`: leave a
+    coverage.dat in each `folder`/part*.
     MismatchError (exit code 1): the overlay hung, broke an AXI rule, or memory is not as a job
     expects it. ToolError: no simulator could be built or run. ConfigError: a job does not fit
     the bench, or a folder cannot be written.
@@ -33,7 +36,7 @@ def simulate(
     design = overlay_design(
         bench.verilog, memory_bits=bench.memory_bits, kind="harness", start=bench.start
     )
-    simulator = build(design, cache=cache)
+    simulator = build(replace(design, coverage=coverage), cache=cache)
     shares = split(jobs, workers)
     with work_folder(folder) as work:
         places = [work / f"part{number}" for number in range(len(shares))]

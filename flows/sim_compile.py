@@ -40,6 +40,8 @@ def runtime_objects(design: Design) -> list[str]:
         names += ["verilated_vpi", "verilated_dpi"]
     if design.waves:
         names.append("verilated_vcd_c")
+    if design.coverage:
+        names.append("verilated_cov")
     return names
 
 
@@ -69,7 +71,7 @@ def compile_design(
 ) -> None:
     """The executable `work`/<top> from the model in `work` and the objects in `runtime`."""
     flags = " ".join([*design.compile_flags(), f"-DMEMORY_BITS={design.parameters.get('F', 0)}"])
-    units = _units(work, jobs)
+    units = _units(work, jobs, "-O1" if design.coverage else "-O3")
     for path in design.cpp_files:
         units[Path(path).stem] = ("-O3", [path])
     if design.kind == "cocotb":
@@ -87,7 +89,7 @@ def compile_design(
     _make(rules, work, verilator, log, jobs, expects=[design.top], runtime=runtime)
 
 
-def _units(work: Path, jobs: int) -> dict[str, tuple[str, list[str]]]:
+def _units(work: Path, jobs: int, fast_code: str) -> dict[str, tuple[str, list[str]]]:
     """{unit: (optimisation, generated files)}: the fast code in equal shares, the slow in one."""
     files = sorted((work / "model").glob("*.cpp"), key=lambda path: -path.stat().st_size)
     fast = [path for path in files if not path.name.endswith(SLOW_SUFFIX)]
@@ -98,7 +100,7 @@ def _units(work: Path, jobs: int) -> dict[str, tuple[str, list[str]]]:
     for path in fast:
         min(shares, key=_bytes).append(path)
     units = {
-        f"fast_{i}": ("-O3", [path.name for path in share])
+        f"fast_{i}": (fast_code, [path.name for path in share])
         for i, share in enumerate(shares)
         if share
     }

@@ -21,6 +21,7 @@ BENCH_SOURCES = (
     "due_times.sv",
     "fall_through.sv",
 )
+OVERLAY_SOURCE = "overlay.sv"
 HARNESS_SOURCES = ("harness.cpp", "device.h", "memory.h", "script.h")
 BUS_WIDTHS = (32, 64, 128, 256)
 
@@ -32,7 +33,8 @@ class Design:
     `kind`: "harness", a C++ program around the model (sim_tests/harness.cpp), fast; or "cocotb",
     cocotb's main around the model, all signals of the top reachable from Python.
     `top`: the top module. `parameters`: integers of the top. `waves`: the simulator can write a
-    VCD (slower). `start`: what flip-flops without reset hold at first: "fast" (whatever is
+    VCD (slower). `coverage`: it counts how often lines ran and bits toggled (sim_tests/harness.cpp
+    leaves coverage.dat). `start`: what flip-flops without reset hold at first: "fast" (whatever is
     quickest) or "unique" (random).
     """
 
@@ -41,6 +43,7 @@ class Design:
     kind: Kind
     parameters: Mapping[str, int] = field(default_factory=dict)
     waves: bool = False
+    coverage: bool = False
     start: Start = "fast"
 
     def __post_init__(self) -> None:
@@ -69,6 +72,8 @@ class Design:
             flags.append("--vpi")
         if self.waves:
             flags.append("--trace-vcd")
+        if self.coverage:  # plain --coverage breaks on Amaranth's Verilog
+            flags += ["--coverage-line", "--coverage-toggle"]
         return flags + [f"-G{name}={value}" for name, value in sorted(self.parameters.items())]
 
     def compile_flags(self) -> list[str]:
@@ -80,7 +85,7 @@ class Design:
             "-fno-strict-aliasing",
             "-w",  # generated code
             "-DVERILATOR=1",
-            "-DVM_COVERAGE=0",
+            f"-DVM_COVERAGE={int(self.coverage)}",
             "-DVM_SC=0",
             f"-DVM_TRACE={traced}",
             f"-DVM_TRACE_VCD={traced}",
@@ -94,6 +99,9 @@ class Design:
         if self.kind == "cocotb":
             # Only the top's: making every signal public costs a factor of eight in speed.
             lines.append(f'public_flat_rw -module "{self.top}" -var "*"')
+        if self.coverage:  # of the overlay alone, not of the bench around it
+            others = [name for name in self.verilog_files if name != OVERLAY_SOURCE]
+            lines += [f'coverage_off -file "{name}"' for name in others]
         return "\n".join(lines) + "\n"
 
 
@@ -116,7 +124,7 @@ def overlay_design(
     extra = HARNESS_SOURCES if kind == "harness" else ()
     sources = {name: read_text(SIM_TESTS / name) for name in (*BENCH_SOURCES, *extra)}
     return Design(
-        sources={"overlay.sv": text, **sources},
+        sources={OVERLAY_SOURCE: text, **sources},
         top="bench_top",
         kind=kind,
         parameters={"F": memory_bits},

@@ -202,7 +202,9 @@ class Execute(wiring.Component):
         turns: _Turns,
     ) -> None:
         """Tokens: when a tile may begin, and when its last word may go."""
-        lhs_tokens, rhs_tokens, need = Signal(24), Signal(24), Signal(24)
+        lhs_tokens = Signal(24)
+        rhs_tokens = Signal(24)
+        need = Signal(24)
         draining = Signal(range(self.drain_latency + (1 << 16)))
         wants_rhs, wants_drain, wants_ring = (
             Signal(name=f"wants_{what}") for what in ("rhs", "drain", "ring")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from codegen.lower import CompiledNetwork
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, decode, pack, words_of
+from sim_tests.faults import Ending, Rig
+from sim_tests.random_jobs import RandomJob
 
 SIZE = INSTRUCTION_BITS // 8
 NO_STAGE = 3
@@ -54,6 +56,27 @@ def random_program(network: CompiledNetwork, seed: int) -> list[int]:
         place = draw.randrange(len(program))
         program[place] = _changed(draw, program[place])
     return program
+
+
+def run_programs(job: RandomJob, seeds: Sequence[int]) -> list[Ending]:
+    """A wrong program for each seed, in the harness; their endings. AssertionError: see Rig.
+
+    Each must end in a defined way without a write beyond the window, and a clean job follows.
+    """
+    rig = Rig(job)
+    rig.registers(CYCLE_LIMIT=max(2000, 3 * rig.cycles))
+    rig.script.add("hazards", 1)
+    for seed in seeds:
+        rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
+        rig.start()
+        rig.end(inside=True)
+        rig.clean_job()
+    found = rig.play()
+    for ending in found[::2]:
+        assert ending.defined, f"{ending}: {job}"
+    for ending in found[1::2]:
+        rig.check_clean(ending)
+    return found[::2]
 
 
 def _random_word(draw: random.Random) -> int:

@@ -1,7 +1,8 @@
 // Runs bench scripts on the Verilator model of bench_top: whole networks, image after image.
 //
-//   bench_top FOLDER...     each folder: script.txt and blob.bin in; answers.txt, dump.bin and
-//                           events.bin (pairs of 64 bit: edge after START, address) out.
+//   bench_top [+NAME=VALUE] FOLDER...     each folder: script.txt and blob.bin in; answers.txt, dump.bin and
+//                           events.bin (pairs of 64 bit: edge after START, address) out, and
+//                           coverage.dat when built with coverage.
 // Several folders run side by side, one process each. Exit code 0 when every folder has its
 // answers, a finding ("failed ...") among them; anything else is a broken bench.
 #include <sys/wait.h>
@@ -15,6 +16,9 @@
 
 #include "device.h"
 #include "script.h"
+#if VM_COVERAGE
+#include <verilated_cov.h>
+#endif
 
 static_assert(MEMORY_BITS % 32 == 0 && MEMORY_BITS <= 256, "bus width of the overlay");
 
@@ -211,7 +215,11 @@ static int run_folder(const std::string& folder) {
                 Verilated::threadContextp()->randReset(2);
                 Verilated::threadContextp()->randSeed(command.at(0));
             }
-        Bench(folder).run(script);
+        Bench bench(folder);
+        bench.run(script);
+#if VM_COVERAGE  // the counts are the model's: they go with the bench
+        Verilated::threadContextp()->coveragep()->write((folder + "/coverage.dat").c_str());
+#endif
         return 0;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s: %s\n", folder.c_str(), error.what());
@@ -220,6 +228,8 @@ static int run_folder(const std::string& folder) {
 }
 
 int main(int count, char** words) {
+    Verilated::commandArgs(count, words);
+    while (count > 1 && words[1][0] == '+') --count, ++words;  // +mutant=N is the design's
     if (count == 2) return run_folder(words[1]);
     for (int i = 1; i < count; ++i) {
         const pid_t child = fork();

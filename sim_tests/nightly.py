@@ -1,5 +1,7 @@
 """Random jobs by the thousand, with other seeds than the tests': `python -m sim_tests.nightly`.
 
+Before them, on each overlay, PROGRAMS wrong programs: none may hang it or leave its window.
+
 Resumes where it stopped: build/nightly-hw.json holds how many of each overlay are done at which
 state of the sources. A failing job prints its reproducer and stays to be done.
 """
@@ -10,12 +12,15 @@ import sys
 from pathlib import Path
 
 from ir.files import read_json, write_json
+from sim_tests.fault_programs import run_programs
+from sim_tests.faults import small_job
 from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
 FIRST_SEED = 1_000_000
 BATCH = 200
 SOURCES = ("ir", "hw", "codegen", "sim_tests")
 ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = 1000
 STATE = Path("build") / "nightly-hw.json"
 
 
@@ -29,6 +34,14 @@ def main() -> int:
     for overlay in OVERLAYS:
         key = f"{overlay} {sources}"
         done = state.get(key, 0)
+        if not done:
+            try:
+                run_programs(
+                    small_job(overlay, most=5000), range(FIRST_SEED, FIRST_SEED + PROGRAMS)
+                )
+            except AssertionError as error:
+                print(error)
+                return 1
         while done < jobs:
             seeds = range(FIRST_SEED + done, FIRST_SEED + min(done + BATCH, jobs))
             try:

@@ -120,7 +120,7 @@ class Bench(Elaboratable):
         self.module.d.comb += Assert(~guard.bool() | condition, None, src_loc_at=1)
 
     def inner(self, path: str, *, name: str = "dut") -> Signal:
-        """A component's own signal, "counter" or "submodule.counter". ConfigError: none, or two."""
+        """A signal inside, "counter" or "submodule.counter". ConfigError: there is none, or two."""
         *modules, wanted = path.split(".")
         fragment = self._fragments[name]
         for module in modules:
@@ -130,6 +130,8 @@ class Bench(Elaboratable):
                 raise ConfigError(f"{path}: no submodule {module!r}; there is: {there_is}")
             fragment = named[module]
         found = [signal for signal in _driven(fragment) if signal.name == wanted]
+        if not found and (port := _port(fragment, wanted)) is not None:
+            return port  # an input, or an output that is constant
         if len(found) != 1:
             raise ConfigError(f"{path}: {len(found)} signals of that name in the component")
         return found[0]
@@ -144,6 +146,14 @@ class Bench(Elaboratable):
     def rtlil(self) -> str:
         """The bench as text for yosys, top module `proof`."""
         return rtlil.convert(self, name=TOP, ports=self.inputs)
+
+
+def _port(fragment: Any, name: str) -> Signal | None:
+    """A component's port of that name."""
+    for origin in fragment.origins or ():
+        if isinstance(origin, wiring.Component) and name in origin.signature.members:
+            return getattr(origin, name)
+    return None
 
 
 def _driven(fragment: Any) -> Iterator[Signal]:

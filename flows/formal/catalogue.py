@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.formal import arithmetic, bounds, streams
+from flows.formal import arithmetic, bounds, streams, tokens
 from flows.formal.proof import Proof
 from hw.overlays.bit_serial import BitSerial
 
@@ -13,4 +13,9 @@ SMALLEST = BitSerial(dm=1, dk=16, dn=1, memory_bits=64, **_DEPTHS)
 
 def proofs() -> list[Proof]:
     """Every proof, in the order in which they run."""
-    return [*arithmetic.proofs(), *bounds.proofs(SMALLEST), *streams.proofs(SMALLEST)]
+    return [
+        *arithmetic.proofs(),
+        *bounds.proofs(SMALLEST),
+        *tokens.proofs(SMALLEST),
+        *streams.proofs(SMALLEST),
+    ]

@@ -56,7 +56,8 @@ class Ledger(wiring.Component):
         )
         write, read = bursts.write_port(), bursts.read_port(domain="comb")
         begun, ended = Signal(range(MOST_BURSTS)), Signal(range(MOST_BURSTS))
-        count, beat = Signal(range(MOST_BURSTS + 1)), Signal(8)
+        count = Signal(range(MOST_BURSTS + 1))
+        beat = Signal(8)
         m.d.comb += [
             write.en.eq(self.put),
             write.addr.eq(begun),

@@ -1,0 +1,131 @@
+"""Tokens and other counts: none is taken that is not there, none is lost by wrapping round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from amaranth.hdl import Signal, Value
+
+from flows.formal.bench import Bench
+from flows.formal.proof import Proof
+from hw.bus.ledger import MOST_BURSTS, Ledger
+from hw.config import OverlayConfig
+from hw.execute import Execute
+from hw.fetch import FETCH, ReadIssuer
+from hw.guard import ReadGuard, WriteGuard
+from hw.overlay import latencies
+
+MOST_TOKENS = (1 << 24) - 2
+MOST_LAYERS = (1 << 8) - 2
+"""More tokens than that are never waiting: a layer has fewer tiles, a program fewer layers."""
+
+
+def proofs(config: OverlayConfig) -> list[Proof]:
+    """One for each count by which the stages meet."""
+    found = {
+        "space": ("free lhs words: 0 to lhs_depth, no word is reserved twice", _space),
+        "layers": ("layer-done tokens never wrap", _layers),
+        "execute": (
+            "lhs tokens are taken only when there, lhs and rhs tokens never wrap",
+            _execute,
+        ),
+        "ledger": ("bursts under way: 0 to 16, empty and full are right", _ledger),
+        "reads": ("a read burst begins only with a free entry, an answer takes an old one", _reads),
+        "writes": ("a write burst likewise", _writes),
+    }
+    return [
+        Proof(
+            name=f"tokens.{name}",
+            claim=claim,
+            build=_builder(describe, config),
+            depth=3,
+            quick=name == "space",
+        )
+        for name, (claim, describe) in found.items()
+    ]
+
+
+def _builder(
+    describe: Callable[[Bench, OverlayConfig], None], config: OverlayConfig
+) -> Callable[[], Bench]:
+    return partial(_build, describe, config)
+
+
+def _build(describe: Callable[[Bench, OverlayConfig], None], config: OverlayConfig) -> Bench:
+    bench = Bench()
+    describe(bench, config)
+    return bench
+
+
+def _moves_by_one(bench: Bench, counter: Signal, *, cleared: Value) -> None:
+    """Up or down by one at most, as integers: so it wraps neither way."""
+    before = bench.past(counter)
+    near = (counter <= before + 1) & (counter + 1 >= before)
+    bench.claim(near | cleared, when=bench.since(1))
+
+
+def _space(bench: Bench, config: OverlayConfig) -> None:
+    """Assumed: execute gives back only words that were reserved."""
+    unit = ReadIssuer(config=config)
+    bench.add(unit)
+    space = bench.inner("space")
+    bench.assume(unit.lhs_freed <= config.lhs_depth - space)
+    bench.claim(space <= config.lhs_depth)
+    reserved = bench.past(bench.inner("reserve"))
+    wanted = bench.past(FETCH(bench.inner("now")).reserve)
+    freed, before = bench.past(unit.lhs_freed), bench.past(space)
+    bench.claim(space == before + freed - wanted, when=reserved)
+    bench.claim(space == before + freed, when=bench.since(1) & ~reserved)
+
+
+def _layers(bench: Bench, config: OverlayConfig) -> None:
+    unit = ReadIssuer(config=config)
+    bench.add(unit)
+    tokens = bench.inner("tokens")
+    bench.assume(~unit.done_token | (tokens <= MOST_LAYERS))
+    _moves_by_one(bench, tokens, cleared=bench.past(unit.start))
+
+
+def _execute(bench: Bench, config: OverlayConfig) -> None:
+    unit = Execute(config=config, drain_latency=latencies(config).issue_to_drain)
+    bench.add(unit)
+    lhs, rhs = bench.inner("lhs_tokens"), bench.inner("rhs_tokens")
+    bench.assume(~unit.lhs_token | (lhs <= MOST_TOKENS))
+    bench.assume(~unit.rhs_token | (rhs <= MOST_TOKENS))
+    _moves_by_one(bench, lhs, cleared=bench.first())
+    _moves_by_one(bench, rhs, cleared=rhs <= 1)  # a layer's end clears what is left
+
+
+def _ledger(bench: Bench, config: OverlayConfig) -> None:
+    """Assumed: the guard's two promises, which tokens.reads and tokens.writes prove."""
+    unit = Ledger(word_bits=8)
+    bench.add(unit)
+    bench.assume(~(unit.put & unit.full) & ~(unit.take & unit.empty))
+    count = bench.inner("count")
+    bench.claim(count <= MOST_BURSTS)
+    bench.claim((unit.empty == (count == 0)) & (unit.full == (count == MOST_BURSTS)))
+    _moves_by_one(bench, count, cleared=bench.first())
+
+
+def _reads(bench: Bench, config: OverlayConfig) -> None:
+    _guard(bench, ReadGuard(config=config))
+
+
+def _writes(bench: Bench, config: OverlayConfig) -> None:
+    _guard(bench, WriteGuard(config=config))
+
+
+def _guard(bench: Bench, unit: ReadGuard | WriteGuard) -> None:
+    """Assumed: the core keeps its address until it is taken; one that waits holds its entry."""
+    bench.add(unit)
+    valid, ready = (getattr(unit, f"core_{unit.name}{end}") for end in ("valid", "ready"))
+    bench.assume(~bench.past(valid & ~ready) | valid)
+    put, take = bench.inner("ledger.put"), bench.inner("ledger.take")
+    full, empty = bench.inner("ledger.full"), bench.inner("ledger.empty")
+    held = bench.past(
+        getattr(unit, f"port_{unit.name}valid") & ~getattr(unit, f"port_{unit.name}ready")
+    )
+    bench.claim(~(held & full) & (bench.inner("ledger.count") <= MOST_BURSTS))
+    bench.claim(~(put & full))
+    bench.claim(~(take & empty))

@@ -1,0 +1,84 @@
+"""The jobs by which tests are measured: what `make coverage` runs and `make mutate` kills with.
+
+Each part is a bench script in a folder of its own, for the harness of sim_tests/harness.cpp:
+
+jobs      random jobs, memory of fixed latency: outputs, cycles of each layer, every counter
+stalls    random jobs with random stalls on all channels: outputs
+faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codegen.cycles import predict
+from codegen.emit import emit_verilog
+from codegen.read_timing import MemoryTiming
+from flows.bench_script import write_script
+from flows.execute import bench_of, job_of
+from ir.files import read_bytes, read_text, write_bytes, write_text
+from sim_tests.fault_mix import fault_rig
+from sim_tests.random_jobs import RandomJob, random_job
+
+LATENCY = 20
+STALL_SEED = 5
+FIRST_STALLED = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A script in `folder`. `timed`: its cycle counts are promises, and not only its data."""
+
+    folder: Path
+    timed: bool
+
+
+def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: int) -> list[Part]:
+    """The scripts of one overlay of random_jobs.OVERLAYS; only jobs of up to `longest` cycles."""
+    exact = short_jobs(overlay, 0, jobs, longest)
+    loose = short_jobs(overlay, FIRST_STALLED, stalled, longest)
+    _write_jobs(folder / "jobs", exact, stall_seed=None)
+    _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
+    script = fault_rig(overlay).script
+    write_bytes(folder / "faults" / "blob.bin", script.blob)
+    write_text(folder / "faults" / "script.txt", "\n".join(script.lines) + "\n")
+    return [
+        Part(folder=folder / "jobs", timed=True),
+        Part(folder=folder / "faults", timed=True),
+        Part(folder=folder / "stalls", timed=False),
+    ]
+
+
+def short_jobs(overlay: str, first: int, count: int, longest: int) -> list[RandomJob]:
+    """The first `count` random jobs from number `first` on that take up to `longest` cycles."""
+    found: list[RandomJob] = []
+    seed = first
+    while len(found) < count:
+        job = random_job(overlay, seed)
+        if predict(job.network, MemoryTiming(latency=LATENCY)).cycles <= longest:
+            found.append(job)
+        seed += 1
+    return found
+
+
+def _write_jobs(folder: Path, jobs: Sequence[RandomJob], *, stall_seed: int | None) -> None:
+    networks = [job.network for job in jobs]
+    verilog = emit_verilog(networks[0].config)
+    bench = bench_of(networks, verilog, latency=LATENCY, stall_seed=stall_seed)
+    if stall_seed is not None:
+        bench = replace(bench, counters=())
+    write_script(folder, bench, [job_of(job.network, job.image) for job in jobs])
+
+
+def outcome(part: Part) -> list[bytes]:
+    """What a run of the part has left, without what is no promise: to be compared."""
+    lines = read_text(part.folder / "answers.txt").splitlines()
+    kept = [line for line in lines if not line.startswith("end ")]
+    if not part.timed:
+        kept = [line.split()[0] if line.startswith("run ") else line for line in kept]
+    data = [read_bytes(part.folder / "dump.bin")]
+    if part.timed:
+        data.append(read_bytes(part.folder / "events.bin"))
+    return ["\n".join(kept).encode(), *data]

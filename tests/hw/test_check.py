@@ -1,0 +1,84 @@
+"""Instructions are judged one cycle after they are taken; starvation after long silence."""
+
+import pytest
+
+from hw.check import STARVED_CYCLES, Check, Starvation
+from hw.csr import Code
+from hw.overlays.bit_serial import BitSerial
+from ir.isa import FORMATS, Kind, Stage
+from tests.hw.streams import pulse, simulate
+
+CONFIG = BitSerial(dm=2, dk=8, dn=2, table_depth=64)
+LEGAL = {
+    stage: {name: field.least or 0 for name, field in fields.items()} | {"stage": stage}
+    for stage, fields in FORMATS.items()
+}
+LEGAL[Stage.FETCH] |= {"hash": CONFIG.hash, "kind": Kind.LHS}
+
+
+def judged(stage: Stage, **changes: int) -> Code:
+    dut, found = Check(config=CONFIG, stage=stage), []
+
+    async def bench(ctx) -> None:
+        ctx.set(dut.now, {**LEGAL[stage], **changes})
+        ctx.set(dut.index, 7)
+        await ctx.tick()
+        assert not ctx.get(dut.fault.valid), "not taken yet"
+        await pulse(ctx, dut.taken)
+        found.append(Code(ctx.get(dut.fault.code) if ctx.get(dut.fault.valid) else 0))
+        assert ctx.get(dut.at) == 7
+        await ctx.tick()
+        assert not ctx.get(dut.fault.valid)
+
+    simulate(dut, bench)
+    return found[0]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_what_the_table_allows_passes(stage: Stage) -> None:
+    assert judged(stage) is Code.NONE
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_every_limit_of_the_table(stage: Stage) -> None:
+    for name, field in FORMATS[stage].items():
+        if field.least is not None:
+            assert judged(stage, **{name: field.least - 1}) is Code.ILLEGAL, name
+        if field.most is not None and field.most < field.range[1]:
+            assert judged(stage, **{name: field.most + 1}) is Code.ILLEGAL, name
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "code"),
+    [
+        (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 1}, Code.NONE),
+        (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 2}, Code.ILLEGAL),
+        (Stage.FETCH, {"kind": Kind.LHS, "base": 64}, Code.NONE),
+        (Stage.FETCH, {"kind": Kind.RHS, "width": 1, "stride": 1}, Code.NONE),
+        (Stage.FETCH, {"kind": Kind.RHS, "width": 1}, Code.ILLEGAL),
+        (Stage.FETCH, {"address": 4}, Code.ILLEGAL),
+        (Stage.FETCH, {"hash": CONFIG.hash ^ 1}, Code.OVERLAY),
+        (Stage.EXECUTE, {"tap_table": 1, "tap_base": 64}, Code.ILLEGAL),
+        (Stage.EXECUTE, {"tap_base": 64}, Code.NONE),
+        (Stage.EXECUTE, {"ring_words": CONFIG.ring_depth}, Code.ILLEGAL),
+        (Stage.RESULT, {"columns": 3}, Code.ILLEGAL),
+        (Stage.RESULT, {"param_base": 62, "row_tiles": 1}, Code.NONE),
+        (Stage.RESULT, {"param_base": 62, "row_tiles": 2}, Code.ILLEGAL),
+    ],
+)
+def test_limits_of_the_overlay(stage: Stage, changes: dict[str, int], code: Code) -> None:
+    assert judged(stage, **changes) is code
+
+
+def test_starvation_needs_silence() -> None:
+    dut = Starvation()
+
+    async def bench(ctx) -> None:
+        for signal in (dut.waits, dut.progress):
+            await ctx.tick().repeat(STARVED_CYCLES - 1)
+            assert not ctx.get(dut.fault.valid)
+            await pulse(ctx, signal)
+        await ctx.tick().repeat(STARVED_CYCLES)
+        assert ctx.get(dut.fault.valid) and ctx.get(dut.fault.code) == Code.STARVED
+
+    simulate(dut, bench, limit=4 * STARVED_CYCLES)
