@@ -68,6 +68,7 @@ def layer_bound(shape: LayerShape, config: OverlayConfig, *, ahead: bool = False
         write=ceil_div(out_bits * shape.rows * shape.pixels, config.memory_bits),
         requantize=len(row_digits)
         * col_tiles
+        * shape.thresholds
         * ceil_div(config.dm * config.dn, config.requant_lanes),
     )
 

@@ -103,7 +103,7 @@ def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterato
 
 def _array_cycles(tiling: Tiling, groups: int) -> int:
     """Cycles from a layer's first word to its last."""
-    drain = tiling.columns * max(groups, tiling.steps)
+    drain = tiling.columns * max(groups * tiling.shape.thresholds, tiling.steps)
     words = [digits * tiling.k_words * tiling.a_digits for digits in tiling.row_digits]
     return tiling.col_tiles * sum(max(count, drain) for count in words) - max(0, drain - words[-1])
 

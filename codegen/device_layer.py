@@ -7,7 +7,7 @@ addition                the same, with two operands side by side in each pixel
 pools of maxima         one weight of one, and a turn for each kernel position
 concatenation           the operand is a row of tensors
 bipolar activations     bits b for 2 b - 1: sums are 2 S - sum(w), folded into the requantizer
-thresholds of one step  a requantizer that shifts all but the sign out
+thresholds              a requantizer for each that shifts all but the sign out, added up
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def _device_layer(
         operands=tuple(tuple(tensors[n].shape[0] for n in names) for names in operands),
         row_bits=None if row_bits is None else tuple(row_bits[i] for i in order),
         largest=isinstance(node, MaxPool),
+        thresholds=rule.passes,
         pad_ones=isinstance(node, Conv) and precision.bipolar and node.pad_value == 1,
         **_window(graph, node),
     )

@@ -195,7 +195,7 @@ class _Ring:
         """
         device, result = self.device, self.result
         config, latencies = device.config, device.latencies
-        cycle = last + latencies.issue_to_drain + config.row_groups - 1
+        cycle = last + latencies.issue_to_drain + result["selects"] - 1
         cycle += latencies.requantize + result["steps"]
         final = column + 1 == result["col_tiles"]
         words = 0

@@ -135,12 +135,16 @@ def _entries(values: list[int], bus_bytes: int) -> bytes:
 
 
 def pack_params(multiplier: np.ndarray, offset: np.ndarray, tiling: Tiling) -> bytes:
-    """(M,) multipliers and offsets -> the requantizer table; rows that pad a tile are zeros."""
-    values = [
-        pack(PARAM, {"multiplier": int(m), "offset": int(b)})
-        for m, b in zip(multiplier, offset, strict=True)
-    ]
-    values += [0] * (tiling.row_tiles * tiling.config.dm - len(values))
+    """(M,) or (thresholds, M) multipliers and offsets -> the requantizer table.
+
+    Row tile, threshold, row; rows that pad a tile are zeros.
+    """
+    dm, values = tiling.config.dm, []
+    pairs = np.stack([np.atleast_2d(multiplier), np.atleast_2d(offset)], axis=-1)
+    for begin in range(0, pairs.shape[1], dm):
+        for rows in pairs[:, begin : begin + dm]:
+            values += [pack(PARAM, {"multiplier": int(m), "offset": int(b)}) for m, b in rows]
+            values += [0] * (dm - len(rows))
     return _entries(values, tiling.config.bus_bytes)
 
 

@@ -17,7 +17,10 @@ SIGN_SHIFT = 40
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeviceRule:
-    """y = clip((acc * M + B) >> shift, lo, hi). multiplier, offset: (M,) int64."""
+    """y = clip((acc * M + B) >> shift, lo, hi), or the sum of several such.
+
+    multiplier, offset: (M,) int64, or (terms, M).
+    """
 
     multiplier: np.ndarray
     offset: np.ndarray
@@ -27,7 +30,13 @@ class DeviceRule:
 
     def ordered(self, order: np.ndarray) -> DeviceRule:
         """Row i is channel order[i]'s."""
-        return replace(self, multiplier=self.multiplier[order], offset=self.offset[order])
+        multiplier, offset = self.multiplier[..., order], self.offset[..., order]
+        return replace(self, multiplier=multiplier, offset=offset)
+
+    @property
+    def passes(self) -> int:
+        """Terms of the sum."""
+        return len(np.atleast_2d(self.multiplier))
 
     @property
     def fields(self) -> dict[str, int]:
@@ -62,21 +71,23 @@ def _requantizer(node: Requantize) -> DeviceRule:
 
 
 def _comparison(node: Threshold, sums: Precision) -> DeviceRule:
-    """One threshold t: base where s * acc - t is negative, the next code elsewhere.
+    """One comparison for each threshold t: 0 where s * acc - t is negative, 1 elsewhere.
 
-    (s * acc - t) >> n is -1 or 0 as long as both ends lie within 2^n. A bipolar output is the bit
-    of its sign.
+    (s * acc - t) >> n is -1 or 0 as long as both ends lie within 2^n. The first comparison adds the
+    base. A bipolar output is the bit of its sign.
     """
-    if node.thresholds.shape[1] > 1:
-        raise UnsupportedModelError(
-            f"{node.name}: {node.thresholds.shape[1]} thresholds a channel; this overlay compares "
-            "with one, requantize instead"
-        )
     low = 0 if node.step == 2 else node.base
     reach = max(-sums.min, sums.max) + 1
-    limits = np.clip(node.thresholds[:, 0], -reach, reach)
-    offset = ((low + 1) << SIGN_SHIFT) - limits
-    return DeviceRule(multiplier=node.sign, offset=offset, shift=SIGN_SHIFT, lo=low, hi=low + 1)
+    limits = np.clip(node.thresholds.T, -reach, reach)  # (terms, M)
+    first = np.zeros((len(limits), 1), np.int64)
+    first[0] = low
+    return DeviceRule(
+        multiplier=np.broadcast_to(node.sign, limits.shape),
+        offset=((first + 1) << SIGN_SHIFT) - limits,
+        shift=SIGN_SHIFT,
+        lo=min(low, 0),
+        hi=max(low + 1, 1),
+    )
 
 
 def _folded(name: str, rule: DeviceRule, taken: np.ndarray) -> DeviceRule:

@@ -262,6 +262,7 @@ def _result(
             "turns": tiling.turns,
             "columns": tiling.columns,
             "period": tiling.period,
+            "selects": tiling.selects,
             "elements": int(shape.elements),
             "steps": tiling.steps,
             "step_bits": 32 if shape.elements else tiling.row_bits,

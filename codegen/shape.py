@@ -22,6 +22,7 @@ class LayerShape:
                 one operand of one tensor
     row_bits    widths of the rows' weights when they differ; `weights` is that of the widest
     largest     the largest code of the kernel positions is written, not that of their sum
+    thresholds  of a channel: so many times a sum is compared, and the results added up
     pad_ones    codes outside the image are +1 (a bipolar input) instead of zero digits
     weights, activations, output                    precisions; `output.bits` > 8 means 32-bit sums
     """
@@ -45,6 +46,7 @@ class LayerShape:
     row_bits: tuple[int, ...] | None = None
     pad_ones: bool = False
     largest: bool = False
+    thresholds: int = 1
 
     def __post_init__(self) -> None:
         if not self.operands:

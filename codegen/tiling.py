@@ -34,6 +34,9 @@ def channel_words(parts: Sequence[int], dk: int) -> np.ndarray:
     return np.concatenate(places)
 
 
+MOST_PERIOD = 255
+"""Cycles that a column may take to drain: the instruction's field."""
+
 SLOT_BITS = (4, 8, 16, 32)
 """Bits of a pixel's plane with which neighbours can be packed into one word."""
 
@@ -397,7 +400,7 @@ class Tiling:
     @property
     def param_rows(self) -> int:
         """Rows of requant_lanes entries in the requantizer table."""
-        return self.row_tiles * self.config.row_groups
+        return self.row_tiles * self.selects
 
     @property
     def param_beats(self) -> int:
@@ -438,7 +441,12 @@ class Tiling:
     @property
     def period(self) -> int:
         """Cycles that draining a column takes."""
-        return max(self.config.row_groups, self.steps)
+        return max(self.selects, self.steps)
+
+    @property
+    def selects(self) -> int:
+        """Row groups that are requantized in a column: all of them for each threshold."""
+        return self.config.row_groups * self.shape.thresholds
 
     @property
     def ring_words(self) -> int:
@@ -468,6 +476,7 @@ class Tiling:
                 self.ring_words,
                 config.ring_depth - 1,
             ),
+            ("cycles a column (row groups * thresholds)", self.period, MOST_PERIOD),
             ("table_depth / 2 (requantizer rows)", self.param_rows, config.table_depth // 2),
             ("table_depth / 2 (kernel positions)", entries, config.table_depth // 2),
         ):

@@ -63,6 +63,7 @@ def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     rows = now.row_tiles * config.row_groups
     yield now.address[: config.bus_bytes.bit_length() - 1].any()
     yield now.columns > config.dn
+    yield now.selects > now.period
     yield now.param_base + rows > config.table_depth
     yield now.ring_words >= config.ring_depth
 

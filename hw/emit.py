@@ -32,6 +32,7 @@ class Emitter(wiring.Component):
     now : In                        the result instruction
     restart : In(1)                 it is new: begin at the next whole ring word
     codes, code_valid, group        R codes of row group `group`
+    adds : In(1)                    they are added to the row group's codes so far (thresholds)
     column_ready, last_column : In(1)   with the column's last group
     ring : Out(ring_layout)         the ring's write port
     merged : Out(1)                 a column tile is complete in this cycle
@@ -44,6 +45,7 @@ class Emitter(wiring.Component):
     codes: data.View
     code_valid: Signal
     group: Signal
+    adds: Signal
     column_ready: Signal
     last_column: Signal
     ring: data.View
@@ -62,6 +64,7 @@ class Emitter(wiring.Component):
                 "codes": In(data.ArrayLayout(signed(ELEMENT_BITS), config.requant_lanes)),
                 "code_valid": In(1),
                 "group": In(max(1, (rows - 1).bit_length())),
+                "adds": In(1),
                 "column_ready": In(1),
                 "last_column": In(1),
                 "ring": Out(ring_layout(config)),
@@ -106,14 +109,21 @@ class Emitter(wiring.Component):
         config = self.config
         collected = Signal(data.ArrayLayout(unsigned(ELEMENT_BITS), config.dm))
         arriving = Signal.like(collected)
+        before, codes = (Signal.like(self.codes, name=n) for n in ("before", "summed"))
         m.d.comb += arriving.eq(collected)
-        with m.If(self.code_valid), m.Switch(self.group):
+        for lane in range(config.requant_lanes):
+            m.d.comb += codes[lane].eq(self.codes[lane])
+            with m.If(self.adds):
+                few = before[lane][:MAX_OPERAND_BITS] + self.codes[lane][:MAX_OPERAND_BITS]
+                m.d.comb += codes[lane].eq(few[:MAX_OPERAND_BITS])
+        with m.Switch(self.group):
             for group in range(config.row_groups):
                 with m.Case(group):
-                    m.d.comb += [
-                        arriving[group * config.requant_lanes + lane].eq(self.codes[lane])
-                        for lane in range(config.requant_lanes)
-                    ]
+                    for lane in range(config.requant_lanes):
+                        row = group * config.requant_lanes + lane
+                        m.d.comb += before[lane].eq(collected[row])
+                        with m.If(self.code_valid):
+                            m.d.comb += arriving[row].eq(codes[lane])
         m.d.sync += collected.eq(arriving)
         largest = self._largest(m, arriving, turn_last)
         column = Signal.like(collected)

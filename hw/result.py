@@ -26,7 +26,8 @@ class Result(wiring.Component):
     """Drains a tile in columns * period cycles from `load` on; nothing can hold it (see Execute).
 
     In each column, group g of R rows is selected in cycle g of the period; the codes reach the
-    emitter SELECT_TO_CODE cycles later.
+    emitter SELECT_TO_CODE cycles later. With thresholds all groups are selected once for each, with
+    parameters of their own, and the codes added up.
 
     Members
     -------
@@ -132,29 +133,35 @@ class Result(wiring.Component):
         m.submodules.loop = loop = BlockLoop()
         connect_loops(m, loop, now)
         column_end = cycle + 1 == now.period
-        selects = active & (cycle < config.row_groups)
+        selects = active & (cycle < now.selects)
+        group, adds = Signal(max(1, (config.row_groups - 1).bit_length())), Signal()
         m.d.comb += [
             self.advance.eq(active & column_end),
             tile_end.eq(active & column_end & (column + 1 == now.columns)),
             loop.step.eq(tile_end & (turn + 1 == now.turns)),
         ]
         with m.If(active):
-            m.d.sync += cycle.eq(Mux(column_end, 0, cycle + 1))
+            m.d.sync += [cycle.eq(cycle + 1), group.eq(group + 1)]
+            with m.If(group + 1 == config.row_groups):
+                m.d.sync += [group.eq(0), adds.eq(1)]
             with m.If(column_end):
-                m.d.sync += column.eq(column + 1)
+                m.d.sync += [column.eq(column + 1), cycle.eq(0), group.eq(0), adds.eq(0)]
         with m.If(tile_end):
             m.d.sync += [active.eq(0), turn.eq(Mux(loop.step, 0, turn + 1))]
         with m.If(loop.step & loop.row_change):
-            m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + config.row_groups))
+            m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + now.selects))
         with m.If(self.load):
             m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
 
-        group = cycle[: max(1, (config.row_groups - 1).bit_length())]
         self._lanes(m, now, emitter, group, now.param_base + param_row + cycle)
-        column_ready = selects & (cycle + 1 == config.row_groups)
-        flags = Cat(column_ready, column + 1 == now.columns, selects, group)
+        column_ready = selects & (cycle + 1 == now.selects)
+        flags = Cat(column_ready, column + 1 == now.columns, selects, adds, group)
         m.d.comb += Cat(
-            emitter.column_ready, emitter.last_column, emitter.code_valid, emitter.group
+            emitter.column_ready,
+            emitter.last_column,
+            emitter.code_valid,
+            emitter.adds,
+            emitter.group,
         ).eq(delayed(m, flags, SELECT_TO_CODE, name="flags"))
 
     def _lanes(

@@ -155,6 +155,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "turns": _n(8, "turns of a tile, of whose codes the largest is kept"),
         "columns": _n(8, "array columns drained of each tile"),
         "period": _n(8, "cycles a column"),
+        "selects": _n(8, "row groups requantized in a column: Dm / R for each threshold"),
         "elements": _f(1, "write 32-bit elements instead of digit-planes"),
         "steps": _n(8, "ring writes a column: planes, or rows when elements"),
         "step_bits": _f(24, "distance of two writes: bits of a pixel's plane, or 32"),

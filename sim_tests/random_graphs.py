@@ -8,6 +8,7 @@ import numpy as np
 
 from codegen.random_network import IMAGE, RandomNetwork
 from ir.graph import INT32, IntegerGraph
+from ir.nodes import MAX_THRESHOLD_BITS
 from ir.precision import Precision, weight_precision
 
 CHANNELS = (1, 2, 3, 4, 5, 8, 15, 16, 17, 33, 64, 65)
@@ -135,6 +136,7 @@ class _GraphDraw:
             groups=groups,
             output=output,
             pad_value=self.one_of((-1, 1)) if self.bipolar(source) else 0,
+            thresholds=output.bits <= MAX_THRESHOLD_BITS and self.rng.integers(2) == 0,
             **self.weights(rows),
             **self.window(source),
         )

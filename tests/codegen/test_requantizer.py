@@ -1,5 +1,7 @@
 """Rules on the device equal golden, on every sum."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,7 +76,23 @@ def test_one_threshold(base: int, step: int, bipolar: bool) -> None:
     assert np.array_equal(2 * found - 1 if step == 2 else found, threshold(acc, node))
 
 
-def test_several_thresholds() -> None:
-    node = Threshold("t", "s", "y", np.zeros((2, 3), np.int64), np.ones(2, np.int64))
-    with pytest.raises(UnsupportedModelError, match="t: 3 thresholds a channel; .* requantize ins"):
-        device_rule(layer(node), SUMS, np.zeros(2, np.int64), CODES)
+@pytest.mark.parametrize("bipolar", [False, True])
+@pytest.mark.parametrize(("base", "steps"), [(0, 3), (-4, 7), (-1, 2), (3, 12), (-8, 15)])
+def test_several_thresholds_are_added_up(base: int, steps: int, bipolar: bool) -> None:
+    rng = np.random.default_rng(steps)
+    limits = np.sort(rng.integers(-40, 40, (CHANNELS, steps)), axis=1)
+    limits[0, -1], limits[1, 0] = (1 << 47) - 1, -(1 << 47)  # never reached, always reached
+    sign = np.array([1, 1, -1, 1, -1])
+    node = Threshold("t", "s", "y", limits, sign, base)
+    taken = rng.integers(-20, 20, CHANNELS)
+    sums = rng.integers(-60, 60, (6, CHANNELS, 5, 5))
+    acc = 2 * sums - taken.reshape(-1, 1, 1) if bipolar else sums
+    rule = device_rule(layer(node), SUMS, taken, BIPOLAR if bipolar else CODES)
+    assert rule.passes == steps
+    terms = [
+        replace(rule, multiplier=rule.multiplier[i], offset=rule.offset[i]) for i in range(steps)
+    ]
+    found = sum(on_the_device(term, sums) for term in terms)
+    assert np.array_equal(found, threshold(acc, node))
+    order = np.array([4, 2, 0, 1, 3])
+    assert np.array_equal(rule.ordered(order).offset, rule.offset[:, order])
