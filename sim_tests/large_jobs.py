@@ -6,6 +6,7 @@ Random jobs are small in every direction at once; these move the upper bits of c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def large_jobs(overlay: str) -> list[RandomJob]:
 def _job(
     overlay: str, number: int, shape: Mapping[str, int], output: Precision, bits: int
 ) -> RandomJob | None:
-    sizes = {"channels": 1, "height": 1, "width": 1, "rows": 1} | dict(shape)
+    sizes: dict[str, Any] = {"channels": 1, "height": 1, "width": 1, "rows": 1} | dict(shape)
     workload = Workload(
         **sizes,
         weights=weight_precision(bits, True),
