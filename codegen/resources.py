@@ -56,6 +56,7 @@ class Resources:
 class Coefficients:
     """A fit: {part: LUTs, or flip-flops, of one}.
 
+    hardware: commit of the hardware that was synthesized; later changes are not in the model.
     errors: {count: {fit, held_out: {overlays, mean, max}}}, relative to what was measured.
     overlays: those behind it, with sizes, counts and what the model says of each.
     """
@@ -63,6 +64,7 @@ class Coefficients:
     family: str
     tool: str
     version: str
+    hardware: str
     luts: Mapping[str, float]
     ff: Mapping[str, float]
     errors: Mapping[str, Any]

