@@ -3,6 +3,7 @@
 Each part is a bench script in a folder of its own, for the harness of sim_tests/harness.cpp:
 
 jobs      random jobs, memory of fixed latency: outputs, cycles of each layer, every counter
+large     jobs at the limits of the buffers, likewise
 stalls    random jobs with random stalls on all channels: outputs
 faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
 """
@@ -20,6 +21,7 @@ from flows.bench_script import write_script
 from flows.execute import bench_of, job_of
 from ir.files import read_bytes, read_text, write_bytes, write_text
 from sim_tests.fault_mix import fault_rig
+from sim_tests.large_jobs import large_jobs
 from sim_tests.random_jobs import RandomJob, random_job
 
 LATENCY = 20
@@ -40,12 +42,14 @@ def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: i
     exact = short_jobs(overlay, 0, jobs, longest)
     loose = short_jobs(overlay, FIRST_STALLED, stalled, longest)
     _write_jobs(folder / "jobs", exact, stall_seed=None)
+    _write_jobs(folder / "large", large_jobs(overlay), stall_seed=None)
     _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
     script = fault_rig(overlay).script
     write_bytes(folder / "faults" / "blob.bin", script.blob)
     write_text(folder / "faults" / "script.txt", "\n".join(script.lines) + "\n")
     return [
         Part(folder=folder / "jobs", timed=True),
+        Part(folder=folder / "large", timed=True),
         Part(folder=folder / "faults", timed=True),
         Part(folder=folder / "stalls", timed=False),
     ]

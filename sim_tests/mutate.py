@@ -56,8 +56,23 @@ class Campaign:
         self.executable = build(design).executable
         self.parts = write_mix(overlay, self.folder, jobs=150, stalled=30, longest=LONGEST_JOB)
         self.place = self.folder / "state.json"
-        self.state: dict[str, str] = read_json(self.place) if self.place.exists() else {}
+        self.state = self._resume()
         self.reference = {part.folder.name: self._reference(part) for part in self.parts}
+
+    def _resume(self) -> dict[str, str]:
+        """What was found before; under another mix only what that one has killed, or is no change.
+
+        The mix is told by its scripts: state["mix"] is their hash.
+        """
+        scripts = b"".join(
+            (part.folder / name).read_bytes()
+            for part in self.parts
+            for name in ("script.txt", "blob.bin")
+        )
+        self.mix = hashlib.sha256(scripts).hexdigest()[:12]
+        kept = read_json(self.place) if self.place.exists() else {"mix": self.mix, "found": {}}
+        same = kept["mix"] == self.mix
+        return {n: found for n, found in kept["found"].items() if same or found != SURVIVED}
 
     def _reference(self, part: Part) -> list[bytes]:
         """What the unchanged overlay answers. MismatchError: it fails by itself."""
@@ -92,7 +107,7 @@ class Campaign:
             number = str(mutant.number)
             if number not in self.state:
                 self.state[number] = self.judge(mutant)
-                write_json(self.place, self.state)
+                write_json(self.place, {"mix": self.mix, "found": self.state})
                 line = f"{self.overlay}: {mutant}: {self.state[number]}"
                 print(line, file=sys.stderr, flush=True)
 
