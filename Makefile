@@ -22,7 +22,7 @@ SETTINGS := $(if $(BOARD),--set board=$(BOARD)) $(if $(SEED),--set seed=$(SEED))
 WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help setup doctor demo verilog sim codesign bench report docs format lint types floors check \
+.PHONY: help setup doctor demo verilog sim codesign bench bench-area report docs format lint types floors check \
         formal coverage mutate characterize test nightly nightly-hw nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
@@ -63,6 +63,9 @@ report: $(STAMP) ## build the report of CONFIG's newest run again
 
 bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, widths by channel
 	$(BITWRIGHT) bench table
+
+bench-area: $(STAMP) ## area and clock beside targets and peers; placing a whole overlay takes an hour
+	$(BITWRIGHT) bench area-table
 
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
 	$(BIN)/python -m flows.formal $(PROOFS)

@@ -19,7 +19,7 @@ from flows.lock import hold
 from flows.synth.blocks import ALL_BLOCKS, Block, batch_text, find_blocks
 from flows.synth.fabric import FABRICS, Fabric, find_fabric
 from flows.synth.launch import fresh_folder, run_yosys
-from flows.synth.packing import packed_sites
+from flows.synth.packing import METHOD, packed_sites
 from flows.synth.tools import Tool, find_yosys
 from ir.errors import ConfigError, ToolError
 from ir.files import read_json, write_json, write_text
@@ -86,16 +86,23 @@ class Synthesis:
 
 
 def synthesize(
-    verilog: str, *, family: str, top: str = TOP, cache: str | Path = DEFAULT_CACHE
+    verilog: str,
+    *,
+    family: str,
+    top: str = TOP,
+    by_child: bool = True,
+    cache: str | Path = DEFAULT_CACHE,
 ) -> Synthesis:
     """What `verilog` takes. Blocks that were synthesized before come from `cache`.
+
+    by_child: modules directly below the top are blocks of their own.
 
     Raises ConfigError for a family not in FABRICS or a text without `top`, ToolError when yosys is
     missing or fails.
     """
     fabric = find_fabric(family)
     yosys = find_yosys()
-    blocks = find_blocks(verilog, top)
+    blocks = find_blocks(verilog, top, by_child=by_child)
     places = _places(blocks, fabric, yosys, Path(cache).absolute())
     missing = [name for name, place in places.items() if _read(place) is None]
     if missing:
@@ -187,9 +194,7 @@ def _count(
     return fabric.counts(counted) | {"lut_packed": packed, "cells": counted}
 
 
-def _sum(
-    family: str, blocks: Sequence[BlockCount], yosys: Tool, digest: str
-) -> Synthesis:
+def _sum(family: str, blocks: Sequence[BlockCount], yosys: Tool, digest: str) -> Synthesis:
     def total(name: str) -> Any:
         numbers = [(getattr(block, name), block.count) for block in blocks]
         return None if numbers[0][0] is None else sum(n * times for n, times in numbers)
@@ -211,7 +216,8 @@ def _sum(
 
 def _counted(fabric: Fabric) -> dict[str, Any]:
     """What the counting depends on: a changed weight is a changed result."""
-    return {name: value for name, value in asdict(fabric).items() if name != "command"}
+    weights = {name: value for name, value in asdict(fabric).items() if name != "command"}
+    return weights | {"packing": METHOD if fabric.fracturable else ""}
 
 
 def _read(place: Path) -> BlockCount | None:

@@ -1,9 +1,9 @@
 """A design as blocks, each synthesized once however often it is instantiated, and then kept.
 
-A block is the top, a module directly below it, or a module with more than one instance anywhere.
-Modules inside a block are flattened into it; blocks below it are black boxes. So nothing is
-optimized across the border of a block, and what a block takes depends on its own text alone: it is
-the same in every overlay that has it.
+A block is the top, a module with more than one instance anywhere, and, where a report by stages is
+wanted, each module directly below the top. Modules inside a block are flattened into it; blocks
+below it are black boxes. So nothing is optimized across the border of a block, and what a block
+takes depends on its own text alone: it is the same in every overlay that has it.
 """
 
 import hashlib
@@ -44,13 +44,17 @@ class Block:
         ).hexdigest()
 
 
-def find_blocks(verilog: str, top: str) -> dict[str, Block]:
-    """{name: block}, the top first. ConfigError: there is no module `top`."""
+def find_blocks(verilog: str, top: str, *, by_child: bool = True) -> dict[str, Block]:
+    """{name: block}, the top first. ConfigError: there is no module `top`.
+
+    by_child: modules directly below the top are blocks, though there is one of each.
+    """
     modules = split_modules(verilog)
     if top not in modules:
         raise ConfigError(f"the Verilog has no module {top}")
     counts = totals(verilog, top)
-    roots = {top, *(name for name in instances(modules[top]) if name in modules)}
+    children = instances(modules[top]) if by_child else ()
+    roots = {top, *(name for name in children if name in modules)}
     roots |= {name for name in counts if _times(modules, counts, name) > 1}
     ordered = [top, *(name for name in modules if name in roots and name != top)]
     return {name: _block(modules, counts, roots, name) for name in ordered if name in counts}
@@ -61,9 +65,7 @@ def _times(modules: Mapping[str, str], counts: Counter[str], name: str) -> int:
     return sum(instances(modules[parent])[name] for parent in counts)
 
 
-def _block(
-    modules: Mapping[str, str], counts: Counter[str], roots: set[str], name: str
-) -> Block:
+def _block(modules: Mapping[str, str], counts: Counter[str], roots: set[str], name: str) -> Block:
     texts, below, waiting = [], {}, [name]
     seen = {name}
     while waiting:
@@ -106,7 +108,9 @@ def batch_text(blocks: Mapping[str, Block], chosen: list[str]) -> str:
 
 def _kept(block: Block) -> str:
     """The block's text, its own module marked to stay a module."""
-    return block.text.replace(f"module {block.name}", f"(* keep_hierarchy *)\nmodule {block.name}", 1)
+    return block.text.replace(
+        f"module {block.name}", f"(* keep_hierarchy *)\nmodule {block.name}", 1
+    )
 
 
 def _canonical(text: str) -> str:
