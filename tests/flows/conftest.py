@@ -10,7 +10,7 @@ SMALL = """
 name: small
 network: {name: mlp, width: 6}
 data: {name: digits}
-choices: [2, 3, 4]
+choices: [2, 4, 8]
 cycle_budget: 0.3
 overlay: {luts: 9000}
 rounds: 3
