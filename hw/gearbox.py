@@ -79,7 +79,8 @@ class Gearbox(wiring.Component):
             Signal(self.memory_bits, name=f"word_{index}")
             for index in range(-(-self.piece_bits // self.memory_bits))
         ]
-        offset, end = Signal(log_bits), Signal(range(self.memory_bits + self.piece_bits))
+        offset = Signal(log_bits)
+        end = Signal(range(self.memory_bits + self.piece_bits))
         need = Signal(range(len(words) + 3))
         count = Signal.like(need)
         take = Signal()
