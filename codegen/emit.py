@@ -25,8 +25,7 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
 
     `sources`: with attributes that name the line of hw/ each part comes from.
 
-    Zero contents of memories are left out: nothing is read before it was written, and they are nine
-    tenths of the text.
+    Zero contents of memories are left out: they are nine tenths of the text.
     """
     library = Library()
     parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=sources)]
@@ -34,7 +33,12 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
         parts.append(
             verilog.convert(module, name=name, emit_src=sources, strip_internal_attrs=not sources)
         )
-    return _MEMORY_ZEROS.sub("", "\n".join(parts))
+    return without_memory_zeros("\n".join(parts))
+
+
+def without_memory_zeros(text: str) -> str:
+    """Verilog whose memories begin with anything: nothing is read before it was written."""
+    return _MEMORY_ZEROS.sub("", text)
 
 
 def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:
