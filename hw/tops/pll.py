@@ -28,7 +28,7 @@ class Ecp5Dividers:
 
 @dataclass(frozen=True, kw_only=True)
 class Ice40Dividers:
-    """SB_PLL40 with simple feedback: f_vco = f_in * (divf + 1) / (divr + 1), f_out = f_vco / 2^divq.
+    """SB_PLL40, simple feedback: f_vco = f_in * (divf + 1) / (divr + 1), f_out = f_vco / 2^divq.
 
     filter_range: the code for the frequency at the phase detector.
     """
