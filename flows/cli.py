@@ -58,6 +58,7 @@ LINK = {
     "help": "the device; uart:sim is a simulated board (default harness)",
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
+SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
 WAVES = {"action": "store_true", "help": "keep the waveforms"}
 
 CONFIG_VERBS = (
@@ -70,6 +71,11 @@ CONFIG_VERBS = (
         name="run",
         help="images through the network on a device; also on a run's folder",
         options={"link": LINK, "images": IMAGES},
+    ),
+    ConfigVerb(
+        name="bitstream",
+        help="the board's chip, placed and routed by open tools",
+        options={"seeds": SEEDS},
     ),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}
