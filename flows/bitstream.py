@@ -116,5 +116,3 @@ def _wanted_mhz(space: Workspace) -> float:
 
 def _constraints_suffix(family: str) -> str:
     return {"ecp5": "lpf", "ice40": "pcf"}[family]
-
-

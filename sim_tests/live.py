@@ -30,7 +30,7 @@ class Live(Bench):
         if verb == "irq":
             return str(int(await self.irq_becomes(1, numbers[0])))
         if verb == "put":
-            await self.do_put(*numbers, 0xF)
+            await self.do_put(numbers[0], numbers[1], 0xF)
         else:
             await self.do_get(*numbers)
         _, response, _, *value = self.answers.pop().split()

@@ -80,7 +80,9 @@ class Driver:
         status = link.read32(OFFSETS["STATUS"])
         if not ended or status != 1 << STATUS_BITS["DONE"]:
             address, info = (link.read32(OFFSETS[name]) for name in ("ERROR_ADDR", "ERROR_INFO"))
-            reason = ending(status, address, info) if ended else f"gave no irq in {self.limit} cycles"
+            reason = (
+                ending(status, address, info) if ended else f"gave no irq in {self.limit} cycles"
+            )
             raise MismatchError(f"{link.name}: the job {reason}")
         counters = self.counters()
         place, size = network.layers[-1].output_region

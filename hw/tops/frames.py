@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import crc, data, stream, wiring
-from amaranth.lib.crc.catalog import CRC16_IBM_3740
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import crc, data, stream, wiring  # type: ignore  # the stubs lack crc
+from amaranth.lib.crc.catalog import CRC16_IBM_3740  # type: ignore
 from amaranth.lib.wiring import In, Out
 
 from hw.tops.protocol import (
@@ -180,7 +180,7 @@ class FrameSender(wiring.Component):
                 self._flag(m, 1, "IDLE")
         return m
 
-    def _flag(self, m: Module, when: object, following: str) -> None:
+    def _flag(self, m: Module, when: Value | int, following: str) -> None:
         m.d.comb += [self.bytes.valid.eq(when), self.bytes.payload.eq(FLAG)]
         with m.If(self.bytes.valid & self.bytes.ready):
             m.next = following

@@ -212,7 +212,7 @@ class HostLink(wiring.Component):
                 m.d.sync += asked.eq(0)
                 self._end(m, self.bresp != 0, "ANSWER")
 
-    def _end(self, m: Module, refused: Value, following: str) -> None:
+    def _end(self, m: Module, refused: Value | int, following: str) -> None:
         m.d.sync += self.place.eq(0)
         m.next = following
         with m.If(refused):

@@ -51,18 +51,18 @@ ICE40_FILTERS_HZ = ((17e6, 1), (26e6, 2), (44e6, 3), (66e6, 4), (101e6, 5), (133
 def ecp5_dividers(input_hz: float, output_hz: float) -> Ecp5Dividers:
     """The exact dividers whose VCO is nearest the middle of its range; ConfigError: none."""
     middle = sum(ECP5_VCO_HZ) / 2
-    return min(
-        _ecp5_all(input_hz, output_hz),
-        key=lambda d: (d.reference, abs(output_hz * d.output - middle)),
-        default=None,
-    ) or _none("ECP5", input_hz, output_hz)
+    found = list(_ecp5_all(input_hz, output_hz))
+    if not found:
+        raise _none("ECP5", input_hz, output_hz)
+    return min(found, key=lambda d: (d.reference, abs(output_hz * d.output - middle)))
 
 
 def ice40_dividers(input_hz: float, output_hz: float) -> Ice40Dividers:
     """The exact dividers with the highest frequency at the phase detector; ConfigError: none."""
-    return min(
-        _ice40_all(input_hz, output_hz), key=lambda d: (d.divr, d.divf), default=None
-    ) or _none("iCE40", input_hz, output_hz)
+    found = list(_ice40_all(input_hz, output_hz))
+    if not found:
+        raise _none("iCE40", input_hz, output_hz)
+    return min(found, key=lambda d: (d.divr, d.divf))
 
 
 def _ecp5_all(input_hz: float, output_hz: float) -> Iterator[Ecp5Dividers]:
@@ -102,8 +102,8 @@ def _equal(value: float, wanted: float) -> bool:
     return abs(value - wanted) <= TOLERANCE * wanted
 
 
-def _none(family: str, input_hz: float, output_hz: float) -> None:
-    raise ConfigError(
+def _none(family: str, input_hz: float, output_hz: float) -> ConfigError:
+    return ConfigError(
         f"no {family} PLL makes {output_hz / 1e6:g} MHz of {input_hz / 1e6:g} MHz; choose another "
         "clk_period_ns"
     )

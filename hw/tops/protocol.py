@@ -166,7 +166,7 @@ def from_wire(stuffed: bytes) -> bytes | None:
             continue
         whole.append(byte ^ STUFFING if escaped else byte)
         escaped = False
-    if escaped or len(whole) < CRC_BYTES or crc(whole):
+    if escaped or len(whole) < CRC_BYTES or crc(bytes(whole)):
         return None
     return bytes(whole[:-CRC_BYTES])
 

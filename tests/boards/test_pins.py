@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from amaranth.build import Pins as PlatformPins
-from amaranth.build import Resource, Subsignal
+from amaranth.build import Subsignal
 
 from boards.loader import Board, board_names, load_board
 
@@ -32,12 +32,13 @@ def sites_of(platform: Any) -> dict[str, list[Site]]:
     """{site: what it is}; a site may have several names."""
     found: dict[str, list[Site]] = {}
 
-    def walk(node: Resource | Subsignal, path: tuple[str, ...], io_type: Any) -> None:
+    def walk(node: Any, path: tuple[str, ...], io_type: Any) -> None:
         io_type = node.attrs.get("IO_TYPE", node.attrs.get("IOSTANDARD", io_type))
         for io in node.ios:
-            if isinstance(io, Subsignal):
+            kind = type(io)
+            if kind is Subsignal:
                 walk(io, (*path, io.name), io_type)
-            elif isinstance(io, PlatformPins):
+            elif kind is PlatformPins:
                 for site in io.names:
                     spot = Site(path=path, inverted=io.invert, io_type=io_type)
                     found.setdefault(site, []).append(spot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from amaranth.hdl import Module
@@ -81,11 +82,15 @@ class Bench:
             ctx.set(self.link.valid, 0)
             await idle(ctx, gap(self.rng))
 
-    async def ask(self, ctx, opcode: int, *, address=0, count=0, data=b"", again=False) -> Answer:
-        """A request under the next sequence number (`again`: the last one), and its answer."""
-        self.sequence += not again
+    async def ask(self, ctx, opcode: int, **request: Any) -> Answer:
+        """A request under the next sequence number (`again`: the last one), and its answer.
+
+        request: address, count, data and again; 0, empty and False where they are not given.
+        """
+        self.sequence += not request.get("again")
         head = {"sequence": self.sequence & 0xFF, "opcode": opcode}
-        body = protocol.pack(HEADER, **head, address=address, count=count) + data
+        head |= {name: request.get(name, 0) for name in ("address", "count")}
+        body = protocol.pack(HEADER, **head) + request.get("data", b"")
         await self.send(ctx, protocol.to_wire(body))
         answer = await self.answer(ctx)
         assert answer.sequence == self.sequence & 0xFF
