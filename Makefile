@@ -24,8 +24,9 @@ WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 SEEDS_OPTION := $(if $(SEEDS),--seeds $(SEEDS))
 
-.PHONY: help setup doctor demo verilog sim bitstream codesign bench report docs format lint types floors check \
-        formal coverage mutate characterize test nightly nightly-hw nightly-quant nightly-synth clean
+.PHONY: help setup doctor demo verilog sim bitstream codesign bench bench-area report docs format \
+        lint types floors check formal coverage mutate characterize test nightly nightly-hw \
+        nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -68,6 +69,9 @@ report: $(STAMP) ## build the report of CONFIG's newest run again
 
 bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, widths by channel
 	$(BITWRIGHT) bench table
+
+bench-area: $(STAMP) ## area and clock beside targets and peers; placing a whole overlay takes an hour
+	$(BITWRIGHT) bench area-table
 
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
 	$(BIN)/python -m flows.formal $(PROOFS)

@@ -38,7 +38,10 @@ class BenchOverlay:
     buffers: dict[str, int] = field(default_factory=dict)
 
     def config(self, shapes: Sequence[LayerShape]) -> OverlayConfig:
-        """The array's standard overlay; layers that need deeper buffers get deeper ones."""
+        """The array's standard overlay; layers that need deeper buffers get deeper ones.
+
+        Without layers the buffers are the standard's, or the user's.
+        """
         dm, dk, dn = self.array
         style = load("hw/overlays", self.style, OverlayConfig)
         config = style(
@@ -50,7 +53,7 @@ class BenchOverlay:
             **self._digits(style),
         )
         config = replace(config, rhs_ways=standard_ways(config))
-        fitted = fit_buffers(config, shapes)
+        fitted = fit_buffers(config, shapes) if shapes else replace(config, **STANDARD)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
         return replace(fitted, **standard | self.buffers)
 

