@@ -77,6 +77,7 @@ CONFIG_VERBS = (
         help="the board's chip, placed and routed by open tools",
         options={"seeds": SEEDS},
     ),
+    ConfigVerb(name="export", help="an IP folder for Vivado, with a PYNQ driver", options={}),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}
     ),
