@@ -37,7 +37,7 @@ def test_on_chip_memory_is_taken_from_the_block_ram():
 def test_blocks_without_parity_bits_are_used_whole():
     board = load_board("ice40_hx8k_evn")
     assert board.budget.bram_data_bits == board.budget.bram_block_bits == 4096
-    assert board.bram_blocks_for_buffers == 32 - 8 - 1
+    assert board.bram_blocks_for_buffers == 32 - 16 - 1
 
 
 @pytest.mark.parametrize(
