@@ -55,7 +55,7 @@ JOBS = {"type": int, "default": 1, "metavar": "N", "help": "programs at once (de
 LINK = {
     "default": "harness",
     "metavar": "harness|cocotb|uart:PORT",
-    "help": "the device; uart:sim is a simulated board (default harness)",
+    "help": "the device; uart alone is a simulated board (default harness)",
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
