@@ -25,8 +25,7 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
 
     `sources`: with attributes that name the line of hw/ each part comes from.
 
-    Zero contents of memories are left out: nothing is read before it was written, and they are nine
-    tenths of the text.
+    Zero contents of memories are left out: they are nine tenths of the text.
     """
     return emit_component(config.build(), name=TOP, sources=sources)
 
@@ -39,7 +38,12 @@ def emit_component(component: Elaboratable, *, name: str, sources: bool = False)
         parts.append(
             verilog.convert(module, name=shared, emit_src=sources, strip_internal_attrs=not sources)
         )
-    return _MEMORY_ZEROS.sub("", "\n".join(parts))
+    return without_memory_zeros("\n".join(parts))
+
+
+def without_memory_zeros(text: str) -> str:
+    """Verilog whose memories begin with anything: nothing is read before it was written."""
+    return _MEMORY_ZEROS.sub("", text)
 
 
 def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:
