@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen.emit import emit_component, emit_verilog
-from codegen.modules import unify
 from flows.bench_overlay import BUFFERS, BenchOverlay, numbers
 from flows.console import table
 from flows.synth import DEFAULT_CACHE, BlockCount, Synthesis, synthesize
@@ -70,11 +69,11 @@ class AreaJob:
         """(text, name of its top module); of dpu+result the array."""
         config = self.config()
         if self.part == "overlay":
-            return unify(emit_verilog(config)), TOP
+            return emit_verilog(config), TOP
         if self.part == "dpu":
             unit = DPU(lanes=config.dk, p=config.p, q=config.q, acc_bits=config.acc_bits)
-            return unify(emit_component(unit, name="dpu")), "dpu"
-        return unify(emit_component(Array(config=config), name="array")), "array"
+            return emit_component(unit, name="dpu"), "dpu"
+        return emit_component(Array(config=config), name="array"), "array"
 
 
 def add_area(parser: argparse.ArgumentParser) -> None:

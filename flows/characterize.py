@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from codegen.emit import emit_verilog
-from codegen.modules import unify
 from codegen.resources import FOLDER, Coefficients, families, load_coefficients
 from flows.nightly import commit
 from flows.resource_fit import Sample, fit, table
@@ -122,7 +121,7 @@ def characterize(
 
 
 def _measure(config: OverlayConfig, family: str, cache: str) -> Synthesis:
-    return synthesize(unify(emit_verilog(config)), family=family, cache=cache)
+    return synthesize(emit_verilog(config), family=family, cache=cache)
 
 
 def write_model(model: Coefficients) -> Path:
