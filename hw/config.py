@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from hw.fabric import PORTABLE, find_fabric
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, FORMATS, Stage
 
@@ -49,6 +50,8 @@ class OverlayConfig:
                     power of two
     acc_bits        accumulator width
     requant_lanes   R, results requantized each cycle; divides dm
+    fabric          what the dot-product units are made of (hw/fabric.py): a board's family, or
+                    "portable"
     """
 
     dm: int
@@ -62,9 +65,11 @@ class OverlayConfig:
     rhs_ways: int = 2
     acc_bits: int = 32
     requant_lanes: int = 1
+    fabric: str = PORTABLE
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        find_fabric(self.fabric)
+        for name, value in self.sizes.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a positive integer, not {value!r}")
         if self.rhs_ways & (self.rhs_ways - 1) or self.rhs_ways > 16:
@@ -95,6 +100,11 @@ class OverlayConfig:
             raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
         if not 4 <= self.acc_bits <= 32:
             raise ConfigError(f"acc_bits must be 4 to 32, not {self.acc_bits}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Every field that is a number."""
+        return {name: value for name, value in asdict(self).items() if name != "fabric"}
 
     @property
     def style(self) -> str:
@@ -153,8 +163,11 @@ class OverlayConfig:
 
     @property
     def hash(self) -> int:
-        """32-bit fingerprint of style and sizes, readable in the ID register."""
-        text = f"{self.style}:{sorted(asdict(self).items())}"
+        """32-bit fingerprint of style and sizes, readable in the ID register.
+
+        Not of the fabric: a program runs on any, only the cycles differ.
+        """
+        text = f"{self.style}:{sorted(self.sizes.items())}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
     def build(self) -> Elaboratable:

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Mux, Value, signed
 
 from flows.formal.bench import Bench
 from flows.formal.proof import Proof
-from hw.dpu import DPU, STEP_DELAY
+from hw.dpu import DPU, step_delay
 from hw.lanes import Lanes, lane_stages, tree_stages
 from hw.popcount import Popcount, stages
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
@@ -155,7 +155,7 @@ def dpu_bench(p: int, q: int) -> Bench:
     bench = Bench()
     unit = DPU(lanes=3, p=p, q=q, acc_bits=ACC_BITS)
     bench.add(unit)
-    step = unit.steps[STEP_DELAY(unit.lanes, p, q)]
+    step = unit.steps[step_delay(unit.lanes, p, q)]
     narrow, wide = sorted((p, q))
     bench.assume(step.shift <= wide // narrow)
     base = Mux(step.clear, 0, unit.acc << narrow * step.shift)

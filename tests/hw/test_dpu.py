@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from hw.dpu import DPU, STEP_DELAY, latency
+from hw.dpu import DPU, latency, step_delay
 from tests.hw.streams import simulate
 
 DIGITS = [(p, q) for p in (1, 2, 4) for q in (1, 2, 4)] + [(8, 8)]
@@ -65,7 +65,7 @@ def packed(digits: Sequence[int], bits: int) -> int:
 def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
     """The accumulator latency cycles after each word; steps[i] is the step i cycles later."""
     lanes = len(words[0].lhs)
-    dut, delay = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits), STEP_DELAY(lanes, p, q)
+    dut, delay = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits), step_delay(lanes, p, q)
     idle = Word(lhs=[0] * lanes, rhs=[0] * lanes, valid=0)
 
     async def drive(ctx) -> None:
