@@ -63,7 +63,7 @@ def lut6(
     The step is registered here once more: it goes to every bit.
     """
     choice, select = _choice(m, acc, before, narrow=narrow, wide=wide)
-    valid = Signal(name="step_valid", reset_less=True)
+    valid = Signal(name="step_valid")
     m.d.sync += valid.eq(before.valid)
     places = []
     for place in range(len(acc)):
@@ -91,7 +91,7 @@ def _choice(
     """How a bit is chosen to which the addend is added, and the registered bits that say so."""
     ratio = wide // narrow
     shift, clear = before.shift, before.clear
-    bits = [Signal(name=f"select_{i}", reset_less=True) for i in range(2)]
+    bits = [Signal(name=f"select_{i}") for i in range(2)]
     if ratio == 1:
         m.d.sync += [bits[0].eq(shift), bits[1].eq(clear)]
         return lambda place: (
@@ -106,7 +106,7 @@ def _choice(
         ), bits
     # Four places or fewer are chosen ahead, in a table of their own.
     m.d.sync += [bits[0].eq(shift == ratio), bits[1].eq(clear)]
-    low = Signal(2, name="select_low", reset_less=True)
+    low = Signal(2, name="select_low")
     m.d.sync += low.eq(shift)
     ahead = Signal(len(acc), name="moved")
     m.d.comb += ahead.eq(shifted(acc, low, narrow, (ratio - 1) * narrow))

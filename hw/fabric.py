@@ -15,16 +15,24 @@ PORTABLE = "portable"
 
 @dataclass(frozen=True, kw_only=True)
 class Fabric:
-    """lanes : a component as hw.lanes.Lanes; accumulate : a function as hw.accumulator.portable."""
+    """lanes : a component as hw.lanes.Lanes; accumulate : a function as hw.accumulator.portable.
+
+    cells : the fabric's own cells in them (hw/cells/)
+    """
 
     lanes: type[Lanes]
     accumulate: Accumulate
+    cells: tuple[str, ...] = ()
 
 
 FABRICS = {
     PORTABLE: Fabric(lanes=Lanes, accumulate=portable),
-    "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6),
-    "ultrascale": Fabric(lanes=Lut6UltraLanes, accumulate=partial(lut6, cell="CARRY8")),
+    "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6, cells=("LUT6_2", "CARRY4")),
+    "ultrascale": Fabric(
+        lanes=Lut6UltraLanes,
+        accumulate=partial(lut6, cell="CARRY8"),
+        cells=("LUT6_2", "CARRY8"),
+    ),
 }
 
 

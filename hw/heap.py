@@ -18,10 +18,10 @@ CHAIN_LUTS = 4
 
 
 def registered(m: Module, columns: Columns, *, name: str) -> Columns:
-    """The same a cycle later. No reset: what is in a pipeline counts for nothing until it is full."""
+    """The same a cycle later. With reset, so that no table is spent on a shift register."""
     held: Columns = []
     for place, column in enumerate(columns):
-        held.append([Signal(name=f"{name}_{place}_{i}", reset_less=True) for i in range(len(column))])
+        held.append([Signal(name=f"{name}_{place}_{i}") for i in range(len(column))])
         m.d.sync += [r.eq(bit) for r, bit in zip(held[-1], column, strict=True)]
     return held
 
