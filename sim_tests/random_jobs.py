@@ -54,7 +54,19 @@ SLICE: dict[str, OverlayConfig] = {
 }
 """Digits of equal and unequal width, -PxQ, either one the wider, and bit-parallel."""
 
-OVERLAYS = SERIAL | SLICE
+FABRIC: dict[str, OverlayConfig] = {
+    "2x64x2-xc7": BitSerial(
+        dm=2, dk=64, dn=2, memory_bits=64, requant_lanes=2, acc_bits=24, fabric="xc7", **_DEPTHS
+    ),
+    "2x16x2-2x2-xc7": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, fabric="xc7", **_DEPTHS),
+    "2x7x2-1x4-xc7": BitSlice(dm=2, dk=7, dn=2, p=1, q=4, fabric="xc7", **_DEPTHS),
+    "1x32x2-ultrascale": BitSerial(
+        dm=1, dk=32, dn=2, memory_bits=32, rhs_ways=1, fabric="ultrascale", **_DEPTHS
+    ),
+}
+"""Dot-product units of the fabrics' own cells."""
+
+OVERLAYS = SERIAL | SLICE | FABRIC
 
 
 @dataclass(frozen=True, kw_only=True)
