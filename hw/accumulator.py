@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
+from hw import ecp5
 from hw.xilinx import CarryCell, Place, carry_chain, lut6_2
 
 Accumulate = Callable[..., None]
@@ -44,6 +45,52 @@ def shifted(acc: Signal, shift: Value, narrow: int, wide: int) -> Value:
     for places in range(1, wide // narrow + 1):
         moved = Mux(shift == places, acc << narrow * places, moved)
     return moved
+
+
+def lut4(
+    m: Module,
+    acc: Signal,
+    addend: Value,
+    carry: Value,
+    *,
+    step: data.View,
+    before: data.View,
+    narrow: int,
+    wide: int,
+) -> None:
+    """A table that chooses and one with the carry chain for each bit, left to the synthesizer."""
+    valid, base, added = _prepared(m, acc, addend, before, narrow=narrow, wide=wide)
+    with m.If(valid):
+        m.d.sync += acc.eq((Cat(Const(1, 1), base) + Cat(carry, added))[1 : len(acc) + 1])
+
+
+def ecp5_chain(
+    m: Module,
+    acc: Signal,
+    addend: Value,
+    carry: Value,
+    *,
+    step: data.View,
+    before: data.View,
+    narrow: int,
+    wide: int,
+) -> None:
+    """The same with ECP5's carry chain."""
+    valid, base, added = _prepared(m, acc, addend, before, narrow=narrow, wide=wide)
+    with m.If(valid):
+        m.d.sync += acc.eq(ecp5.add(m, base, added, invert=None, carry=carry))
+
+
+def _prepared(
+    m: Module, acc: Signal, addend: Value, before: data.View, *, narrow: int, wide: int
+) -> tuple[Value, Value, Value]:
+    """(valid, what is added to, what is added); the step is registered here: it goes to each bit."""
+    step = Signal(before.shape(), name="step")
+    m.d.sync += step.eq(before)
+    base, added = Signal(len(acc), name="base"), Signal(len(acc), name="added")
+    chosen = shifted(acc, step.shift, narrow, wide) & ~step.clear.replicate(len(acc))
+    m.d.comb += [base.eq(chosen), added.eq(addend)]
+    return step.valid, base, added
 
 
 def lut6(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from hw.accumulator import Accumulate, lut6, portable
+from hw.accumulator import Accumulate, ecp5_chain, lut4, lut6, portable
 from hw.lanes import Lanes
+from hw.lanes_lut4 import Ecp5Lanes, Lut4Lanes
 from hw.lanes_lut6 import Lut6Lanes, Lut6UltraLanes
 from ir.errors import ConfigError, did_you_mean
 
@@ -27,6 +28,8 @@ class Fabric:
 
 FABRICS = {
     PORTABLE: Fabric(lanes=Lanes, accumulate=portable),
+    "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
+    "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
     "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6, cells=("LUT6_2", "CARRY4")),
     "ultrascale": Fabric(
         lanes=Lut6UltraLanes,
