@@ -11,6 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from hw import ecp5
+from hw.delay import delayed_view
 from hw.xilinx import CarryCell, Place, carry_chain, lut6_2
 
 Accumulate = Callable[..., None]
@@ -58,9 +59,15 @@ def lut4(
     narrow: int,
     wide: int,
 ) -> None:
-    """A table that chooses and one with the carry chain for each bit, left to the synthesizer."""
-    valid, base, added = _prepared(m, acc, addend, before, narrow=narrow, wide=wide)
-    with m.If(valid):
+    """A table that chooses and one with the carry chain for each bit, left to the synthesizer.
+
+    The step is registered here once more: it goes to every bit.
+    """
+    step = delayed_view(m, before, 1, name="step")
+    base, added = Signal(len(acc), name="base"), Signal(len(acc), name="added")
+    chosen = shifted(acc, step.shift, narrow, wide)
+    m.d.comb += [base.eq(Mux(step.clear, 0, chosen)), added.eq(addend)]
+    with m.If(step.valid):
         m.d.sync += acc.eq((Cat(Const(1, 1), base) + Cat(carry, added))[1 : len(acc) + 1])
 
 
@@ -75,22 +82,25 @@ def ecp5_chain(
     narrow: int,
     wide: int,
 ) -> None:
-    """The same with ECP5's carry chain."""
-    valid, base, added = _prepared(m, acc, addend, before, narrow=narrow, wide=wide)
+    """A place of ECP5's carry chain for each bit, the choice of a shift by one digit included.
+
+    `base` is the sum so far for the next word: its flip-flops are reset when that word clears, so
+    that clearing takes no table. `acc` keeps the sum for whoever drains it.
+    """
+    base = Signal(len(acc), name="base")
+    valid, stays = Signal(name="step_valid"), Signal(name="step_stays")
+    shift = Signal.like(before.shift, name="step_shift")
+    m.d.sync += [valid.eq(before.valid), stays.eq(before.shift == 0), shift.eq(before.shift)]
+    moved: Value = base << narrow
+    for count in range(2, wide // narrow + 1):
+        moved = Mux(shift == count, base << narrow * count, moved)
+    added = Signal(len(acc), name="added")
+    m.d.comb += added.eq(addend)
+    total = ecp5.choose_and_add(m, base, moved[: len(acc)], stays, added, carry=carry)
     with m.If(valid):
-        m.d.sync += acc.eq(ecp5.add(m, base, added, invert=None, carry=carry))
-
-
-def _prepared(
-    m: Module, acc: Signal, addend: Value, before: data.View, *, narrow: int, wide: int
-) -> tuple[Value, Value, Value]:
-    """(valid, what is added to, what is added); the step is registered here: it goes to each bit."""
-    step = Signal(before.shape(), name="step")
-    m.d.sync += step.eq(before)
-    base, added = Signal(len(acc), name="base"), Signal(len(acc), name="added")
-    chosen = shifted(acc, step.shift, narrow, wide) & ~step.clear.replicate(len(acc))
-    m.d.comb += [base.eq(chosen), added.eq(addend)]
-    return step.valid, base, added
+        m.d.sync += [acc.eq(total), base.eq(total)]
+    with m.If(before.valid & before.clear):
+        m.d.sync += base.eq(0)
 
 
 def lut6(

@@ -14,6 +14,9 @@ ADD = 0x96AA
 ADD_PRODUCTS = 0x7888
 """INIT of a place that adds a & b and c & d."""
 
+CHOOSE_AND_ADD = 0x663C
+"""INIT of a place that adds b and a if d, else b and c."""
+
 INJECT = 0x000A
 """INIT of a place whose carry is a; c and d must be one."""
 
@@ -67,3 +70,14 @@ def add(m: Module, a: Value, b: Value, *, invert: Value | None, carry: Value | N
     flip = ZERO if invert is None else invert
     places = [Place(init=ADD, a=x, b=y, c=flip) for x, y in zip(a, b, strict=True)]
     return Cat(*carry_chain(m, [*enter, *places])[len(enter) :])
+
+
+def choose_and_add(
+    m: Module, first: Value, second: Value, choice: Value, b: Value, *, carry: Value
+) -> Value:
+    """(`first` if `choice` else `second`) + b + carry, of equal lengths and modulo 2^length."""
+    places = [
+        Place(init=CHOOSE_AND_ADD, a=x, b=z, c=y, d=choice)
+        for x, y, z in zip(first, second, b, strict=True)
+    ]
+    return Cat(*carry_chain(m, [Place(init=INJECT, a=carry, c=ONE), *places])[1:])

@@ -180,10 +180,12 @@ def dpu_bench(p: int, q: int, fabric: str = PORTABLE) -> Bench:
     bench.assume(unit.steps[delay - 1].shift <= wide // narrow)
     bench.assume(step.as_value() == bench.past(unit.steps[delay - 1].as_value()))
     base = Mux(step.clear, 0, unit.acc << narrow * step.shift)
-    carry = bench.inner("lanes.carry") if p * q == 1 else 0
-    added = base + bench.inner("lanes.addend") + carry
+    added = base + bench.inner("lanes.addend") + bench.inner("lanes.carry")
     after = Mux(step.valid, added, unit.acc)[:ACC_BITS]
     bench.claim(unit.acc.as_unsigned() == bench.past(after), when=bench.since(1))
+    if fabric == "ecp5":  # a copy of acc, cleared ahead
+        kept = Mux(step.valid & step.clear, 0, unit.acc)[:ACC_BITS]
+        bench.claim(bench.inner("base") == kept)
     return bench
 
 
