@@ -9,6 +9,7 @@ BOARD ?=
 SEED ?=
 WAVES ?=
 JOBS ?=
+SEEDS ?=
 PROOFS ?=
 PYTHON ?= python3
 
@@ -21,9 +22,11 @@ BITWRIGHT := $(BIN)/bitwright
 SETTINGS := $(if $(BOARD),--set board=$(BOARD)) $(if $(SEED),--set seed=$(SEED))
 WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
+SEEDS_OPTION := $(if $(SEEDS),--seeds $(SEEDS))
 
-.PHONY: help setup doctor demo verilog sim codesign bench report docs format lint types floors check \
-        formal coverage mutate characterize test nightly nightly-hw nightly-quant nightly-synth clean
+.PHONY: help setup doctor demo verilog sim bitstream codesign bench bench-area report docs format \
+        lint types floors check formal coverage mutate characterize test nightly nightly-hw \
+        nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,7 +35,7 @@ help: ## this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "variables: CONFIG=$(CONFIG) BOARD= SEED= WAVES=1 JOBS="
+	@echo "variables: CONFIG=$(CONFIG) BOARD= SEED= WAVES=1 JOBS= SEEDS="
 	@echo "start with: make demo"
 
 setup: $(STAMP) ## the environment in .venv, every package pinned
@@ -55,6 +58,9 @@ verilog: $(STAMP) ## overlay, program and memory images for CONFIG
 sim: $(STAMP) ## simulate CONFIG: bit-exact against torch, cycles against the prediction
 	$(BITWRIGHT) simulate $(CONFIG) $(SETTINGS) $(WAVES_OPTION)
 
+bitstream: $(STAMP) ## a loadable bitstream for BOARD, with CONFIG's overlay; about 15 minutes
+	$(BITWRIGHT) bitstream $(CONFIG) $(SETTINGS) $(SEEDS_OPTION)
+
 codesign: $(STAMP) ## iterate quantize, size, generate, measure to a fixed point, for CONFIG
 	$(BITWRIGHT) codesign $(CONFIG) $(SETTINGS) $(JOBS_OPTION)
 
@@ -63,6 +69,9 @@ report: $(STAMP) ## build the report of CONFIG's newest run again
 
 bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, widths by channel
 	$(BITWRIGHT) bench table
+
+bench-area: $(STAMP) ## area and clock beside targets and peers; placing a whole overlay takes an hour
+	$(BITWRIGHT) bench area-table
 
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
 	$(BIN)/python -m flows.formal $(PROOFS)

@@ -6,6 +6,7 @@ One YAML file in this folder = one board, and the file's name is the board's nam
 from dataclasses import dataclass
 from typing import Literal
 
+from boards.pins import Pins
 from ir import plugins
 from ir.config import bind
 from ir.errors import ConfigError, shorten
@@ -13,6 +14,22 @@ from ir.yaml_reader import read_yaml
 
 FOLDER = "boards"
 SUFFIX = ".yaml"
+
+Family = Literal["simulation", "ecp5", "ice40", "xc7", "xcup"]
+Toolchain = Literal["none", "nextpnr-ecp5", "nextpnr-ice40", "vivado"]
+
+# What a part's name begins with, and who places it.
+FAMILIES: dict[str, tuple[tuple[str, ...], Toolchain]] = {
+    "simulation": (("none",), "none"),
+    "ecp5": (("LFE5U",), "nextpnr-ecp5"),
+    "ice40": (("iCE40",), "nextpnr-ice40"),
+    "xc7": (("xc7",), "vivado"),
+    "xcup": (("xczu", "xck"), "vivado"),
+}
+OPEN_FLOWS = ("nextpnr-ecp5", "nextpnr-ice40")
+ON_CHIP_LATENCY = 2
+LINK_BLOCKS = 1
+"""Block RAMs of the host link, which stands beside an on-chip memory."""
 
 
 def _require_positive(thing: object, *fields: str) -> None:
@@ -37,6 +54,11 @@ class Budget:
         _require_positive(self, "luts", "ffs", "bram_blocks", "bram_block_bits")
         if self.dsps < 0:
             raise ConfigError(f"dsps must not be negative, not {self.dsps}")
+
+    @property
+    def bram_data_bits(self) -> int:
+        """Bits of a block that hold bytes: a ninth of blocks with parity bits does not."""
+        return 1 << (self.bram_block_bits.bit_length() - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,33 +97,85 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One board. `part` and `toolchain` are in the words of the tool that places and routes."""
+    """One board. `part` and `toolchain` are in the words of the tool that places and routes.
+
+    pins        what the top needs; boards without an open flow have none
+    uart_baud   of the host link
+    platform    the board's class in amaranth-boards, whose pins are these
+    """
 
     name: str
     description: str
     part: str
-    family: Literal["simulation", "ecp5", "ice40", "xc7"]
-    toolchain: Literal["none", "nextpnr-ecp5", "nextpnr-ice40", "vivado"]
+    family: Family
+    toolchain: Toolchain
     budget: Budget
     clock: Clock
     memory: Memory
+    pins: Pins | None = None
+    uart_baud: int = 115_200
+    platform: str = ""
 
     def __post_init__(self) -> None:
         if not self.part.strip():
             raise ConfigError("part must not be empty")
+        prefixes, toolchain = FAMILIES[self.family]
+        if not self.part.startswith(prefixes):
+            raise ConfigError(
+                f"part {shorten(self.part)} is not of family {self.family!r}, whose parts begin "
+                f"with {' or '.join(prefixes)}"
+            )
+        if self.toolchain != toolchain:
+            raise ConfigError(
+                f"toolchain must be {toolchain!r} for family {self.family!r}, not "
+                f"{self.toolchain!r}"
+            )
+        self._check_top()
         if self.bram_blocks_for_buffers <= 0:
             raise ConfigError(
                 f"an on-chip memory of {self.memory.size_bytes} bytes leaves no block RAM of "
                 f"{self.budget.bram_blocks} to the overlay"
             )
 
+    def _check_top(self) -> None:
+        """A board with an open flow gets a top, which needs pins and a memory of its own."""
+        _require_positive(self, "uart_baud")
+        if not self.has_open_flow:
+            return
+        if self.pins is None:
+            raise ConfigError(
+                f"pins is missing: toolchain {self.toolchain!r} needs clock, uart_rx and uart_tx"
+            )
+        size = self.memory.size_bytes
+        if self.memory.place != "on_chip" or self.memory.latency_cycles != ON_CHIP_LATENCY:
+            raise ConfigError(
+                f"memory must have place on_chip and latency_cycles {ON_CHIP_LATENCY}: the top has "
+                "no other"
+            )
+        if size < 4096 or size & (size - 1):
+            raise ConfigError(
+                f"memory.size_bytes must be a power of two of at least 4096 on chip, not {size}"
+            )
+
+    @property
+    def has_open_flow(self) -> bool:
+        """Whether open tools make its bitstream."""
+        return self.toolchain in OPEN_FLOWS
+
+    @property
+    def processor(self) -> Literal["zynq7", "zynqmp"] | None:
+        """The processing system beside the fabric."""
+        if self.part.startswith("xc7z"):
+            return "zynq7"
+        return "zynqmp" if self.family == "xcup" else None
+
     @property
     def bram_blocks_for_buffers(self) -> int:
         """The block RAMs that are left to the overlay."""
         if self.memory.place == "external":
             return self.budget.bram_blocks
-        used = -(-self.memory.size_bytes * 8 // self.budget.bram_block_bits)
-        return self.budget.bram_blocks - used
+        used = -(-self.memory.size_bytes * 8 // self.budget.bram_data_bits)
+        return self.budget.bram_blocks - used - LINK_BLOCKS
 
 
 def board_names() -> list[str]:

@@ -11,7 +11,7 @@ from hw.config import OverlayConfig
 
 SMALLEST = 16
 MOST_LHS = 1 << 15
-"""Words of a weight bank beyond which weights are streamed instead of kept."""
+"""Words of a weight bank beyond which weights are streamed, and long sums split, not kept whole."""
 
 
 def power_of_two(least: int) -> int:
@@ -39,10 +39,13 @@ def fit_buffers(
     """`config` with the depths that `shapes` need, run one after the other."""
     tilings = [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
     lhs = max(t.lhs_words_total for t in tilings)
+    whole = max((2 * t.lhs_words for t in tilings if not t.splittable), default=0)
     least_lhs = 2 * max(t.lhs_words for t in tilings)
+    longest = max(whole, MOST_LHS)
     return replace(
         config,
-        lhs_depth=power_of_two(lhs if lhs <= most_lhs else max(least_lhs, most_lhs)),
+        lhs_depth=power_of_two(lhs if lhs <= most_lhs else max(min(least_lhs, longest), most_lhs)),
+        k_split=int(config.k_split or least_lhs > longest),
         rhs_depth=power_of_two(max(t.rhs_words for t in tilings)),
         ring_depth=power_of_two(max(tiles_in_ring * t.ring_words for t in tilings) + 1),
         table_depth=power_of_two(

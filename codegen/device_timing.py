@@ -81,13 +81,17 @@ class Device:
             self._freed_seen += 1
         return self._freed_words[self._freed_seen][0]
 
+    def _frees(self, words: int) -> None:
+        """The word issued last was the last to need `words` words of weights."""
+        self._freed_words.append((self.last_issue, self._freed_words[-1][1] + words))
+
     def _done(self, layers: int) -> int:
         while len(self.done_cycles) < layers:
             next(self._running)
         return self.done_cycles[layers - 1]
 
     def _run(self) -> Iterator[None]:
-        """Yields after every tile."""
+        """Yields after every tile, or part of K."""
         layer = 0
         execute_popped = result_popped = None
         while True:
@@ -116,11 +120,12 @@ class Device:
         ring = _Ring(self, result, self.writes.completed)
         stalls: Counter[str] = Counter(dict.fromkeys(STALLS, 0))
         begins: int | None = None
-        keeps, words = not execute["lhs_stream"], self._tile_words(execute)
+        keeps, split = not execute["lhs_stream"], execute["split"]
+        words = self._tile_words(execute)
         for column, row, first, last in tile_order(execute):
             for turn in range(execute["turns"]):
                 place = start = max(free, self.last_issue + 1)
-                if turn == 0 and first and not (keeps and column):
+                if (split or turn == 0) and first and not (keeps and column):
                     start = max(start, self.reads.lhs_token(self._lhs_used) + 1)
                     self._lhs_used += 1
                 stalls["EXEC_WAIT_LHS"] += start - place
@@ -138,8 +143,11 @@ class Device:
                 stalls["EXEC_WAIT_RESULT"] += issued - end
                 self.last_issue = issued
                 self.drain_free = issued + execute["tile_cycles"]
-            if last and not (keeps and column + 1 != execute["col_tiles"]):
-                self._freed_words.append((issued, self._freed_words[-1][1] + words[row]))
+                if split:
+                    self._frees(words[row])
+                    yield
+            if not split and last and not (keeps and column + 1 != execute["col_tiles"]):
+                self._frees(words[row])
             if row + 1 == execute["row_tiles"]:
                 ring.merge(column, issued)
             yield

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import lru_cache
 
 from amaranth.back import verilog
-from amaranth.hdl import Shape
+from amaranth.hdl import Elaboratable, Shape
 from amaranth.lib.wiring import In
 
 from hw.config import OverlayConfig
@@ -25,16 +25,25 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
 
     `sources`: with attributes that name the line of hw/ each part comes from.
 
-    Zero contents of memories are left out: nothing is read before it was written, and they are nine
-    tenths of the text.
+    Zero contents of memories are left out: they are nine tenths of the text.
     """
+    return emit_component(config.build(), name=TOP, sources=sources)
+
+
+def emit_component(component: Elaboratable, *, name: str, sources: bool = False) -> str:
+    """A component of hw/ as Verilog, its top module called `name`, its shared parts behind it."""
     library = Library()
-    parts = [verilog.convert(config.build(), name=TOP, platform=library, emit_src=sources)]
-    for name, module in library.modules.items():
+    parts = [verilog.convert(component, name=name, platform=library, emit_src=sources)]
+    for shared, module in library.modules.items():
         parts.append(
-            verilog.convert(module, name=name, emit_src=sources, strip_internal_attrs=not sources)
+            verilog.convert(module, name=shared, emit_src=sources, strip_internal_attrs=not sources)
         )
-    return _MEMORY_ZEROS.sub("", "\n".join(parts))
+    return without_memory_zeros("\n".join(parts))
+
+
+def without_memory_zeros(text: str) -> str:
+    """Verilog whose memories begin with anything: nothing is read before it was written."""
+    return _MEMORY_ZEROS.sub("", text)
 
 
 def ports(config: OverlayConfig) -> dict[str, dict[str, int | str]]:
@@ -73,4 +82,12 @@ def regmap_python() -> str:
     )
 
 
-__all__ = ["OFFSETS", "emit_verilog", "ports", "regmap_header", "regmap_json", "regmap_python"]
+__all__ = [
+    "OFFSETS",
+    "emit_component",
+    "emit_verilog",
+    "ports",
+    "regmap_header",
+    "regmap_json",
+    "regmap_python",
+]

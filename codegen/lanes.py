@@ -14,7 +14,7 @@ def weight_lanes(tiling: Tiling) -> np.ndarray:
     A filter is (operands * channels / groups, kh, kw), operand after operand.
     """
     shape = tiling.shape
-    if shape.groups == 1 and len(shape.parts) == 1 and tiling.turns == 1:
+    if shape.groups == 1 and len(shape.parts) == 1 and not shape.largest:
         return lane_map(tiling)
     maps = [_tile_lanes(tiling, tile) for tile in range(tiling.row_tiles)]
     if shape.groups == 1:
@@ -37,7 +37,7 @@ def _tile_lanes(tiling: Tiling, tile: int) -> np.ndarray:
         elements = (number * channels + inside)[:, np.newaxis] * taps
         every = elements + np.arange(taps)[np.newaxis, :, np.newaxis, np.newaxis]
         found.append(np.where(own[:, np.newaxis], every, -1))
-    return np.concatenate(found, axis=1).reshape(len(rows), tiling.k_words, -1)
+    return np.concatenate(found, axis=1).reshape(len(rows), -1, tiling.config.dk)
 
 
 def _words(operand: tuple[int, ...], tiling: Tiling, first: int) -> np.ndarray:

@@ -75,7 +75,7 @@ def unpack_elements(raw: bytes, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def lane_map(tiling: Tiling) -> np.ndarray:
-    """(k_words, Dk): which element of a filter's (C, kh, kw) meets each lane of each word; -1 none.
+    """(words, Dk): which element of a filter's (C, kh, kw) meets each lane of each word; -1 none.
 
     A word holds Dk channels at a kernel position. When neighbours are packed (tiling.window), it
     holds all channels of several kernel columns, the last column in the lowest slot.
@@ -92,14 +92,14 @@ def lane_map(tiling: Tiling) -> np.ndarray:
     words = places.transpose(1, 2, 3, 0).reshape(height * tiling.words_per_row, -1)
     if tiling.window:
         words = np.pad(words, ((0, 0), (0, lanes - columns * slot)), constant_values=-1)
-    return words.reshape(tiling.k_words, lanes)
+    return words.reshape(-1, lanes)
 
 
 def pack_weights(codes: np.ndarray, tiling: Tiling, lanes: np.ndarray | None = None) -> bytes:
-    """codes (M, C, kh, kw) -> row tiles, each filled up to a whole bus word.
+    """codes (M, C, kh, kw) -> row tiles; in each the parts of K, filled up to a whole bus word.
 
-    lanes: (k_words, Dk), or (M, k_words, Dk) when rows differ: which element of a row's filter
-    meets each lane, -1 for none; default: `lane_map`.
+    lanes: (words, Dk), or (M, words, Dk) when rows differ: which element of a row's filter meets
+    each lane, -1 for none; default: `lane_map`. Zeros fill the last part.
     """
     config, precision = tiling.config, tiling.shape.weights
     filters = precision.check(codes).reshape(len(codes), -1)
@@ -111,11 +111,14 @@ def pack_weights(codes: np.ndarray, tiling: Tiling, lanes: np.ndarray | None = N
     ):
         rows = slice(tile * config.dm, (tile + 1) * config.dm)
         words = _words(filters[rows], elements[rows] if elements.ndim == 3 else elements)
-        planes = _planes(words > 0 if bipolar else words, digits, config.p)
-        bits = np.zeros((digits, tiling.k_words, config.dm, config.lhs_word_bits), np.uint8)
-        flat = planes.transpose(0, 2, 1, 3, 4).reshape(*bits.shape[:3], config.lhs_bits)
-        bits[..., : config.lhs_bits] = flat
-        tiles.append(_bytes(bits.reshape(-1), config.bus_bytes))
+        spare = tiling.k_words * tiling.weight_turns - words.shape[1]
+        words = np.pad(words, ((0, 0), (0, spare), (0, 0)))
+        for part in np.split(words > 0 if bipolar else words, tiling.weight_turns, axis=1):
+            planes = _planes(part, digits, config.p)
+            bits = np.zeros((digits, tiling.k_words, config.dm, config.lhs_word_bits), np.uint8)
+            flat = planes.transpose(0, 2, 1, 3, 4).reshape(*bits.shape[:3], config.lhs_bits)
+            bits[..., : config.lhs_bits] = flat
+            tiles.append(_bytes(bits.reshape(-1), config.bus_bytes))
     return b"".join(tiles)
 
 

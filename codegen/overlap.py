@@ -32,7 +32,10 @@ def choose(tilings: Sequence[Tiling]) -> list[tuple[Tiling, Plan]]:
 
 
 def _orders(tiling: Tiling) -> Iterator[Order]:
-    """Orders that the buffers allow."""
+    """Orders that the buffers allow. Parts of K come anew for every tile."""
+    if tiling.weight_turns > 1:
+        yield Order(resident=False)
+        return
     most = min(tiling.ring_tiles, tiling.col_tiles)
     resident = tiling.lhs_words_total <= tiling.config.lhs_depth
     firsts = {min(block, most) for block in (*range(1, 9), 12, MOST_BLOCK)}
@@ -52,7 +55,7 @@ def _first(tiling: Tiling) -> tuple[Tiling, Plan]:
         ordered = replace(tiling, order=order)
         cuts = {0, ordered.pixels_before(order.block_first)} if order.resident else {0}
         for cut in sorted(cuts):
-            for ahead in (0, 1):
+            for ahead in (0,) if tiling.weight_turns > 1 else (0, 1):
                 plan = Plan(ahead=ahead, cut=cut)
                 tried.append((cycles_alone(ordered, plan), len(tried), ordered, plan))
     _, _, ordered, plan = min(tried)
@@ -104,9 +107,11 @@ def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, P
     held = before.lhs_words_total if before.order.resident else 2 * before.lhs_words
     room = tiling.config.lhs_depth - min(held, tiling.config.lhs_depth)
     time = _array_cycles(before) - before.input_beats
-    time -= sum(row_tile_beats(before, digits) for digits in before.row_digits[plan_before.ahead :])
-    words = accumulate(digits * tiling.k_words for digits in tiling.row_digits)
-    beats = accumulate(row_tile_beats(tiling, digits) for digits in tiling.row_digits)
+    waiting = before.row_digits[plan_before.ahead :]
+    time -= before.weight_turns * sum(row_tile_beats(before, digits) for digits in waiting)
+    turns = tiling.weight_turns
+    words = accumulate(turns * digits * tiling.k_words for digits in tiling.row_digits)
+    beats = accumulate(turns * row_tile_beats(tiling, digits) for digits in tiling.row_digits)
     fits = (w <= room and b <= time for w, b in zip(words, beats, strict=True))
     ahead = sum(takewhile(bool, fits))
     ordered = replace(tiling, order=order)

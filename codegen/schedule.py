@@ -80,7 +80,7 @@ def _table_fetches(tiling: Tiling, at: Addresses, base: int) -> list[Instruction
 
 
 def row_tile_beats(tiling: Tiling, digits: int) -> int:
-    """Bus words of a row tile's weights."""
+    """Bus words of a row tile's weights, in a turn."""
     config = tiling.config
     bits = digits * tiling.k_words * config.dm * config.lhs_word_bits
     return ceil_div(bits, config.memory_bits)
@@ -90,13 +90,13 @@ def weight_fetches(
     tiling: Tiling, address: int, begin: int = 0, end: int | None = None, repeats: int = 1
 ) -> list[Instruction]:
     """Row tiles [begin, end), one fetch for each run of equal digits, the whole `repeats` times."""
-    config, fetches = tiling.config, []
+    config, turns, fetches = tiling.config, tiling.weight_turns, []
     pieces = ceil_div(config.dm, config.lhs_rows)
     piece = config.lhs_rows * config.lhs_word_bits
     tail = config.dm * config.lhs_word_bits - (pieces - 1) * piece
     offsets = [0]
     for digits in tiling.row_digits:
-        offsets.append(offsets[-1] + row_tile_beats(tiling, digits) * config.bus_bytes)
+        offsets.append(offsets[-1] + turns * row_tile_beats(tiling, digits) * config.bus_bytes)
     tile = begin
     for digits, run in groupby(tiling.row_digits[begin:end]):
         count = len(list(run))
@@ -106,8 +106,8 @@ def weight_fetches(
                 Kind.LHS,
                 address + offsets[tile],
                 row_tile_beats(tiling, digits),
-                segments=count,
-                units=count,
+                segments=count * turns,
+                units=count * turns,
                 reserve=words,
                 groups=words,
                 chunks=pieces,
@@ -221,11 +221,12 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "a_signed": int(shape.activations.signed and not shape.activations.bipolar),
             "w_bipolar": int(all(tiling.row_bipolar)),
             "turns": tiling.turns,
+            "split": int(tiling.weight_turns > 1),
             "taps": len(tiling.taps) // tiling.turns,
             "tap_table": int(tiling.tap_table),
             "tap_base": base,
             "pad_ones": int(shape.pad_ones),
-            "chunks": tiling.row_reads[1],
+            "chunks": tiling.chunk_words,
             "k_words": tiling.k_words,
             "lhs_stream": int(not tiling.order.resident),
             "tile_stride": tiling.tile_stride,
@@ -260,6 +261,7 @@ def _result(
             "block_first": min(tiling.order.block_first, tiling.col_tiles),
             "block": min(tiling.order.block, tiling.col_tiles),
             "turns": tiling.turns,
+            "split": int(tiling.weight_turns > 1),
             "columns": tiling.columns,
             "period": tiling.period,
             "selects": tiling.selects,

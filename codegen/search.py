@@ -127,7 +127,10 @@ class Search:
         )
         return sorted(
             (fitted for candidate in found for fitted in self._with_buffers(candidate)),
-            key=lambda f: (f.resources.luts, f.bound, f.resources.bram, f.config.hash),
+            key=lambda f: (
+                *(f.resources.luts, f.bound, f.resources.bram),
+                *(-f.config.lhs_depth, f.config.hash),  # of equals, the one with deeper buffers
+            ),
         )
 
     def _with_buffers(self, candidate: Candidate) -> Iterator[Fitted]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from codegen.k_split import KSplit, split_k
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig, padded_bits
 from ir.errors import CapacityError
@@ -118,18 +119,52 @@ class Tiling:
             firsts.append(min(int(place[first]) for place in places))
             ends.append(max(int(place[last]) for place in places) + 1)
         span = max(end - first for first, end in zip(firsts, ends, strict=True))
-        most = min(count for _, count in self.operand_words) - span
+        most = max(count for _, count in self.operand_words) - span  # zeros meet what lies behind
         return tuple(min(first, max(most, 0)) for first in firsts), span
 
     @property
     def k_words(self) -> int:
-        """Tk: words of a digit pair."""
-        return self.row_reads[1] * len(self.taps) // self.turns
+        """Tk: words of a digit pair in a turn."""
+        return self.chunk_words * len(self.taps) // self.turns
 
     @property
     def turns(self) -> int:
-        """Times that a tile is computed: a maximum takes one for each kernel position."""
-        return len(self.taps) if self.shape.largest else 1
+        """Times that a tile is computed, each with further kernel positions.
+
+        A maximum takes one for each kernel position, and shares the weights among them.
+        """
+        return len(self.taps) if self.shape.largest else self.k_split.parts
+
+    @property
+    def weight_turns(self) -> int:
+        """Turns that take weights of their own."""
+        return self.k_split.parts
+
+    @property
+    def chunk_words(self) -> int:
+        """Words of a plane that an entry of the tap table reads."""
+        return self.k_split.chunk_words or self.row_reads[1]
+
+    @property
+    def splittable(self) -> bool:
+        """Whether its sums can be taken in parts: rows of a group read few words, and no sums."""
+        return self.shape.groups == 1 and not self.shape.largest
+
+    @cached_property
+    def k_split(self) -> KSplit:
+        """How K is cut where a row tile's weights exceed the banks."""
+        config = self.config
+        if not (config.k_split and self.splittable):
+            return KSplit()
+        span = self.row_reads[1]
+        return split_k(
+            words=span * len(self._positions),
+            span=span,
+            most=config.lhs_depth // max(self.row_digits),
+            entries=config.table_depth // 2,
+            exact=any(self.row_bipolar),
+            overlap=self.col_tiles == 1 < self.row_tiles,  # weights pass once, in parts or not
+        )
 
     @property
     def virtual_pixels(self) -> int:
@@ -274,8 +309,20 @@ class Tiling:
     def taps(self) -> list[Tap]:
         """The tap table, in the order of the weights.
 
-        Operands; in each kernel rows, then columns or their groups.
+        Operands; in each kernel rows, then columns or their groups; in each, where K is split, the
+        parts of its words. Zeros meet the entries that fill the last part.
         """
+        words = self.chunk_words
+        taps = [
+            replace(tap, offset=tap.offset + chunk)
+            for tap in self._positions
+            for chunk in range(0, self.row_reads[1], words)
+        ]
+        return taps + [taps[0]] * (-len(taps) % self.weight_turns)
+
+    @cached_property
+    def _positions(self) -> list[Tap]:
+        """The kernel positions of all operands."""
         return [tap for first, _ in self.operand_words for tap in self._taps(first)]
 
     def _taps(self, first: int) -> list[Tap]:
@@ -355,13 +402,13 @@ class Tiling:
 
     @property
     def lhs_words(self) -> int:
-        """Words of the widest row tile in a bank."""
+        """Words of the widest row tile in a bank, in a turn."""
         return self.k_words * max(self.row_digits)
 
     @property
     def lhs_words_total(self) -> int:
         """Words of all weights in a bank."""
-        return self.k_words * sum(self.row_digits)
+        return self.k_words * self.weight_turns * sum(self.row_digits)
 
     # memory
 
@@ -469,7 +516,12 @@ class Tiling:
         config, name = self.config, self.shape.name
         entries = max(len(self.taps), self.row_tiles if self.row_table else 0)
         for what, needs, has in (
-            ("lhs_depth (words of a row tile's weights)", self.lhs_words, config.lhs_depth),
+            (
+                "lhs_depth (words of a row tile's weights"
+                + (")" if config.k_split else "; k_split would cut them)"),
+                self.lhs_words,
+                config.lhs_depth,
+            ),
             ("rhs_depth (words of the input)", self.rhs_words, config.rhs_depth),
             (
                 "ring_depth - 1 (bus words of a column tile's results)",

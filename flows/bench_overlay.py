@@ -27,7 +27,7 @@ WAYS = (4, 8)
 @dataclass(frozen=True, kw_only=True)
 class BenchOverlay:
     """array: (Dm, Dk, Dn). digits: bits of a weight's and an activation's digit, None: the style's.
-    buffers: their sizes by name, in place of the standard's.
+    buffers: their sizes by name (and k_split), in place of the standard's.
     """
 
     array: tuple[int, int, int]
@@ -38,7 +38,10 @@ class BenchOverlay:
     buffers: dict[str, int] = field(default_factory=dict)
 
     def config(self, shapes: Sequence[LayerShape]) -> OverlayConfig:
-        """The array's standard overlay; layers that need deeper buffers get deeper ones."""
+        """The array's standard overlay; layers that need deeper buffers get deeper ones.
+
+        Without layers the buffers are the standard's, or the user's.
+        """
         dm, dk, dn = self.array
         style = load("hw/overlays", self.style, OverlayConfig)
         config = style(
@@ -50,7 +53,7 @@ class BenchOverlay:
             **self._digits(style),
         )
         config = replace(config, rhs_ways=standard_ways(config))
-        fitted = fit_buffers(config, shapes)
+        fitted = fit_buffers(config, shapes) if shapes else replace(config, **STANDARD)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
         return replace(fitted, **standard | self.buffers)
 
@@ -97,11 +100,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in BUFFERS:
         option = name.replace("_", "-")
         parser.add_argument(f"--{option}", type=int, metavar="N", help="default: the bench's")
+    parser.add_argument(
+        "--k-split",
+        action="store_const",
+        const=1,
+        help="sums too long for --lhs-depth in parts",
+    )
 
 
 def overlay_of(arguments: argparse.Namespace) -> BenchOverlay:
     """What the options say. ConfigError names the one that is wrong."""
-    given: dict[str, Any] = {name: getattr(arguments, name) for name in BUFFERS}
+    given: dict[str, Any] = {name: getattr(arguments, name) for name in (*BUFFERS, "k_split")}
     return BenchOverlay(
         array=numbers(arguments.array, 3, "array"),  # type: ignore[arg-type]
         style=arguments.style,

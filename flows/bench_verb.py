@@ -7,9 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows import bench_layer, bench_network, bench_table, console
+from flows import (
+    bench_area,
+    bench_area_table,
+    bench_layer,
+    bench_network,
+    bench_table,
+    console,
+)
 
-HELP = "cycles of a layer or network on an overlay"
+HELP = "cycles of a layer or network on an overlay, and its area"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,12 @@ class Job:
 
 def _measure_table(arguments: argparse.Namespace) -> dict[str, Any]:
     return bench_table.measure_table(measure_line, word=arguments.section)
+
+
+def _measure_area_table(arguments: argparse.Namespace) -> dict[str, Any]:
+    return bench_area_table.measure_table(
+        measure_line, word=arguments.only, place=not arguments.no_fmax
+    )
 
 
 JOBS = {
@@ -44,6 +57,18 @@ JOBS = {
         add=bench_network.add_network,
         measure=bench_network.measure_arguments,
         describe=bench_network.describe,
+    ),
+    "area": Job(
+        help="LUTs, flip-flops and block RAMs of a unit, an array or an overlay, and its clock",
+        add=bench_area.add_area,
+        measure=bench_area.measure_arguments,
+        describe=bench_area.describe,
+    ),
+    "area-table": Job(
+        help="area and clock beside what they must be and what others reach",
+        add=bench_area_table.add_area_table,
+        measure=_measure_area_table,
+        describe=bench_area_table.describe,
     ),
     "table": Job(
         help="the figures of docs/results.md, one line each",

@@ -9,12 +9,15 @@ import numpy as np
 from codegen.emit import ports, regmap_header, regmap_json, regmap_python
 from codegen.lower import CompiledNetwork, lower
 from flows.artifacts import CHECKPOINT, publish, published
-from flows.hardware import SOURCES, Sized, graph_digest, verilog_of
+from flows.hardware import SOURCES, Sized, graph_digest, overlay_from, verilog_of
 from flows.networks import SOURCES as TRAINING_SOURCES
 from flows.networks import Tuned
+from flows.run_folder import RunFolder
 from flows.steps import digest, source_digest
 from flows.workspace import Workspace
-from ir.files import read_bytes, to_json
+from hw.config import OverlayConfig
+from ir.errors import ConfigError
+from ir.files import read_bytes, read_json, to_json
 from ir.golden import execute
 from ir.graph import IntegerGraph
 from ir.graph_file import graph_to_dict, load_graph
@@ -24,6 +27,9 @@ from ir.plan import PrecisionPlan, load_plan
 MODEL, HARDWARE = "model", "hw"
 PLAN, GRAPH = "model/plan.json", "model/graph.json"
 VERILOG = "hw/overlay.v"
+OVERLAY_CONFIG = "hw/overlay.config.json"
+DESCRIBED = ("style", "hash", "resources")
+"""What stands beside the sizes in OVERLAY_CONFIG."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,13 +75,24 @@ def publish_hardware(space: Workspace, graph: IntegerGraph, overlay: Sized) -> b
     return made
 
 
+def published_overlay(run: RunFolder) -> OverlayConfig:
+    """The overlay in hw/; ConfigError unless hw/, program/ and images/ are there, whole."""
+    if published(run, HARDWARE) is None:
+        raise ConfigError(
+            f"{run.path} is not the whole folder of a run: `bitwright compile CONFIG` makes one"
+        )
+    found = read_json(run / OVERLAY_CONFIG)
+    sizes = {name: value for name, value in found.items() if name not in DESCRIBED}
+    return overlay_from(found["style"], sizes)
+
+
 def _hardware(overlay: Sized) -> dict[str, bytes]:
     config = overlay.config
     described = {"style": config.style, "hash": f"{config.hash:#010x}", **asdict(config)}
     return {
         VERILOG: verilog_of(config).encode(),
         "hw/overlay.ports.json": _json(ports(config)),
-        "hw/overlay.config.json": _json(described | {"resources": overlay.resources}),
+        OVERLAY_CONFIG: _json(described | {"resources": overlay.resources}),
         "hw/regmap.json": regmap_json().encode(),
         "hw/regmap.h": regmap_header().encode(),
         "hw/regmap.py": regmap_python().encode(),

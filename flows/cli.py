@@ -52,6 +52,13 @@ class ConfigVerb:
 
 
 JOBS = {"type": int, "default": 1, "metavar": "N", "help": "programs at once (default 1)"}
+LINK = {
+    "default": "harness",
+    "metavar": "harness|cocotb|uart:PORT",
+    "help": "the device; uart:sim is a simulated board (default harness)",
+}
+IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
+SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
 WAVES = {"action": "store_true", "help": "keep the waveforms"}
 
 CONFIG_VERBS = (
@@ -59,6 +66,16 @@ CONFIG_VERBS = (
     ConfigVerb(name="compile", help="overlay, program and memory images", options={}),
     ConfigVerb(
         name="simulate", help="bit-exact against torch, measured cycles", options={"waves": WAVES}
+    ),
+    ConfigVerb(
+        name="run",
+        help="images through the network on a device; also on a run's folder",
+        options={"link": LINK, "images": IMAGES},
+    ),
+    ConfigVerb(
+        name="bitstream",
+        help="the board's chip, placed and routed by open tools",
+        options={"seeds": SEEDS},
     ),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}

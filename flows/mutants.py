@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows import toolchain
-from flows.synth import find_yosys
+from flows.synth.tools import find_yosys
 from hw.overlay import TOP
 from ir.errors import ToolError
 from ir.files import read_text, write_text

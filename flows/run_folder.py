@@ -26,6 +26,7 @@ from ir.errors import ConfigError
 from ir.files import read_bytes, to_json, write_bytes, write_json, write_text
 
 BUILD = Path("build")
+CONFIG = "config.resolved.yaml"
 PACKAGES = (
     "bitwright",
     "torch",
@@ -77,7 +78,7 @@ def open_run(
         run = RunFolder(path=place)
         _sweep(place)
         _drop_half_line(place / "events.jsonl")
-        write_text(place / "config.resolved.yaml", resolved(project))
+        write_text(place / CONFIG, resolved(project))
         write_json(place / "manifest.json", manifest(project, command))
         _point_latest(place)
         run.event("start", command=command, process=os.getpid())

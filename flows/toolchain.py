@@ -134,7 +134,7 @@ def run(
     words = [str(word) for word in command]
     with staged(log) as growing:
         returncode, reason = _run_logged(words, growing, cwd, env, timeout_s)
-        tail = _tail(growing)
+        tail = last_lines(growing)
     missing = [str(path) for path in expects if not Path(path).exists()]
     if returncode == 0 and missing:
         reason = f"ended well but left no {shorten(missing[0], 200)}"
@@ -187,7 +187,8 @@ def _end_family(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tail(log: Path) -> str:
+def last_lines(log: Path) -> str:
+    """The end of a log, for an error's message."""
     with open(log, "rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()

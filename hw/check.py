@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -56,6 +56,8 @@ def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield now.row_table & (now.row_base + now.row_tiles > config.table_depth)
     yield (now.tile_stride > config.rhs_depth) | (now.plane_words > config.rhs_depth)
     yield now.ring_words >= config.ring_depth
+    alone = now.lhs_stream & (now.block_first == 1) & (now.block == 1)
+    yield now.split & ~(alone if config.k_split else Const(0))
 
 
 def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
@@ -64,6 +66,7 @@ def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield now.address[: config.bus_bytes.bit_length() - 1].any()
     yield now.columns > config.dn
     yield now.selects > now.period
+    yield now.split & (not config.k_split)
     yield now.param_base + rows > config.table_depth
     yield now.ring_words >= config.ring_depth
 

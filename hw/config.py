@@ -50,6 +50,8 @@ class OverlayConfig:
                     power of two
     acc_bits        accumulator width
     requant_lanes   R, results requantized each cycle; divides dm
+    k_split         1: sums can be added up over parts of K, so that row tiles of weights may exceed
+                    the banks
     fabric          what the dot-product units are made of (hw/fabric.py): a board's family, or
                     "portable"
     """
@@ -65,12 +67,16 @@ class OverlayConfig:
     rhs_ways: int = 2
     acc_bits: int = 32
     requant_lanes: int = 1
+    k_split: int = 0
     fabric: str = PORTABLE
 
     def __post_init__(self) -> None:
         find_fabric(self.fabric)
         for name, value in self.sizes.items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if name == "k_split":
+                if value not in (0, 1) or isinstance(value, bool):
+                    raise ConfigError(f"k_split must be 0 or 1, not {value!r}")
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} must be a positive integer, not {value!r}")
         if self.rhs_ways & (self.rhs_ways - 1) or self.rhs_ways > 16:
             raise ConfigError(f"rhs_ways must be 1, 2, 4, 8 or 16, not {self.rhs_ways}")

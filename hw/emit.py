@@ -22,7 +22,8 @@ class Emitter(wiring.Component):
     below `limit`.
 
     Where a tile has several turns, the largest code of them is kept and written with the last: a
-    maximum over kernel positions is a layer with a turn for each.
+    maximum over kernel positions is a layer with a turn for each. Where K is split, the last turn's
+    codes are those of all.
 
     The first write of a column is in the cycle after its last group of codes was valid
     (`column_ready`).
@@ -152,7 +153,7 @@ class Emitter(wiring.Component):
         ]
         for row in range(config.dm):
             before = read.data.word_select(row, bits).as_signed()
-            with m.If((turn != 0) & (before > arriving[row][:bits].as_signed())):
+            with m.If((turn != 0) & ~self.now.split & (before > arriving[row][:bits].as_signed())):
                 m.d.comb += largest[row].eq(before)
         with m.If(self.column_ready):
             m.d.sync += place.eq(Mux(self.last_column, 0, place + 1))

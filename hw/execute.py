@@ -46,7 +46,8 @@ class Execute(wiring.Component):
       hold a tile, so nothing need stop the array.
 
     A tile may take several turns, each with the kernel positions behind those of the turn before;
-    they share its weights and its place, and the result stage keeps the largest code.
+    they share its weights and its place, and the result stage keeps the largest code. Where K is
+    split, each turn has weights of its own, and the result stage adds the sums up.
 
     An instruction is taken in cycle c and issues from c + 1 + Dn on: the columns' positions are set
     up meanwhile.
@@ -134,6 +135,7 @@ class Execute(wiring.Component):
             pairs.issue.eq(issue),
             tiles.now.eq(now),
             turn_end.eq(issue & pairs.tile_end),
+            tiles.turn.eq(turn_end),
             tiles.step.eq(turn_end & turns.last),
             tiles.tile_words.eq(tile_words),
             self.lhs_freed.eq(Mux(tiles.frees, tile_words, 0)),
@@ -213,7 +215,7 @@ class Execute(wiring.Component):
         capped = Mux(need > now.rhs_total, now.rhs_total, need)
         first_row = tiles.loop.row == 0
         m.d.comb += [
-            takes.eq(pairs.clear & tiles.takes & turns.first),
+            takes.eq(pairs.clear & tiles.takes & (turns.first | now.split)),
             wants_lhs.eq(takes & (lhs_tokens == 0)),
             wants_rhs.eq(pairs.clear & first_row & turns.first & (rhs_tokens < capped)),
             wants_drain.eq(pairs.tile_end & (draining > self.drain_latency)),

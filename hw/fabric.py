@@ -31,7 +31,7 @@ FABRICS = {
     "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
     "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
     "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6, cells=("LUT6_2", "CARRY4")),
-    "ultrascale": Fabric(
+    "xcup": Fabric(
         lanes=Lut6UltraLanes,
         accumulate=partial(lut6, cell="CARRY8"),
         cells=("LUT6_2", "CARRY8"),

@@ -10,6 +10,7 @@ from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.emit import Emitter
+from hw.partial import PartialSums, sums_layout
 from hw.ram import SharedRam
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 from hw.ring import ring_layout
@@ -27,7 +28,8 @@ class Result(wiring.Component):
 
     In each column, group g of R rows is selected in cycle g of the period; the codes reach the
     emitter SELECT_TO_CODE cycles later. With thresholds all groups are selected once for each, with
-    parameters of their own, and the codes added up.
+    parameters of their own, and the codes added up. Where K is split, PartialSums adds the sums of
+    a tile's turns up before they are requantized.
 
     Members
     -------
@@ -153,7 +155,18 @@ class Result(wiring.Component):
         with m.If(self.load):
             m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
 
-        self._lanes(m, now, emitter, group, now.param_base + param_row + cycle)
+        sums = self._sums(m, group)
+        if config.k_split:
+            m.submodules.partial = partial = PartialSums(config=config)
+            m.d.comb += [
+                partial.sums.eq(sums),
+                partial.column.eq(column),
+                partial.group.eq(group),
+                partial.adds.eq(now.split & (turn != 0)),
+                partial.keeps.eq(now.split & selects & ~adds & (turn + 1 != now.turns)),
+            ]
+            sums = partial.total
+        self._lanes(m, now, emitter, sums, now.param_base + param_row + cycle)
         column_ready = selects & (cycle + 1 == now.selects)
         flags = Cat(column_ready, column + 1 == now.columns, selects, adds, group)
         m.d.comb += Cat(
@@ -164,8 +177,21 @@ class Result(wiring.Component):
             emitter.group,
         ).eq(delayed(m, flags, SELECT_TO_CODE, name="flags"))
 
+    def _sums(self, m: Module, group: Value) -> data.View:
+        """The accumulators of a row group of the column at the chain's end; its column sum."""
+        config, lanes = self.config, self.config.requant_lanes
+        sums = Signal(sums_layout(config))
+        m.d.comb += sums.column.eq(self.column_sum)
+        with m.Switch(group):
+            for index in range(config.row_groups):
+                with m.Case(index):
+                    m.d.comb += [
+                        sums.rows[lane].eq(self.acc[index * lanes + lane]) for lane in range(lanes)
+                    ]
+        return sums
+
     def _lanes(
-        self, m: Module, now: data.View, emitter: Emitter, group: Value, param_address: Value
+        self, m: Module, now: data.View, emitter: Emitter, sums: data.View, param_address: Value
     ) -> None:
         """R requantizers; lane r serves rows r, r + R, ... of the tile, in order of the groups."""
         config = self.config
@@ -186,11 +212,7 @@ class Result(wiring.Component):
             m.submodules[f"lane_{lane}"] = unit = Requantizer(acc_bits=config.acc_bits)
             acc = Signal(signed(config.acc_bits), name=f"acc_{lane}")
             column_sum = Signal(signed(config.acc_bits), name=f"column_sum_{lane}")
-            with m.Switch(group):
-                for index in range(config.row_groups):
-                    with m.Case(index):
-                        m.d.sync += acc.eq(self.acc[index * lanes + lane])
-            m.d.sync += column_sum.eq(self.column_sum)
+            m.d.sync += [acc.eq(sums.rows[lane]), column_sum.eq(sums.column)]
             m.d.comb += [
                 unit.acc.eq(acc),
                 unit.column_sum.eq(column_sum),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,21 +14,24 @@ from ir.isa import FORMATS, Stage, layout
 class TileWalk(wiring.Component):
     """BlockLoop's tiles with their addresses.
 
-    Weights stay until the last block has used them, or (`lhs_stream`) come anew for each block.
+    Weights stay until the last block has used them, or (`lhs_stream`) come anew for each block, or
+    (`split`) for each turn of a tile.
 
     Members
     -------
     now : In                     the execute instruction
-    step : In(1)                 the tile's last word is issued
-    tile_words : In(24)          with `step`: words of its weights in a bank
+    turn : In(1)                 the last word of one of the tile's turns is issued
+    step : In(1)                 and it is the tile's last word
+    tile_words : In(24)          with `turn`: words of its weights in a bank
     lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
     takes : Out(1)               it takes a row tile of weights that arrived
-    frees : Out(1)               with `step`: its weights are not needed any more
+    frees : Out(1)               with `turn`: its weights are not needed any more
 
     loop                         the BlockLoop: which tile it is, and which comes next
     """
 
     now: data.View
+    turn: Signal
     step: Signal
     tile_words: Signal
     lhs: Signal
@@ -41,6 +44,7 @@ class TileWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(layout(FORMATS[Stage.EXECUTE])),
+                "turn": In(1),
                 "step": In(1),
                 "tile_words": In(24),
                 "lhs": Out(range(config.lhs_depth)),
@@ -58,7 +62,13 @@ class TileWalk(wiring.Component):
         m.d.comb += [
             loop.step.eq(self.step),
             self.takes.eq(loop.first_column & (stream | loop.first_block)),
-            self.frees.eq(self.step & loop.row_change & (stream | loop.column_last)),
+            self.frees.eq(
+                Mux(
+                    self.now.split,
+                    self.turn,
+                    self.step & loop.row_change & (stream | loop.column_last),
+                )
+            ),
         ]
         self._activations(m, loop)
         self._weights(m, loop)
@@ -81,6 +91,8 @@ class TileWalk(wiring.Component):
         """A row tile's weights follow those of the one before; addresses wrap with the bank."""
         layer, after = Signal.like(self.lhs), Signal.like(self.lhs)
         m.d.comb += after.eq(self.lhs + self.tile_words)
+        with m.If(self.turn & self.now.split):
+            m.d.sync += self.lhs.eq(after)
         with m.If(self.step & loop.row_change):
             m.d.sync += self.lhs.eq(after)
             with m.If(loop.layer_end):

@@ -37,10 +37,10 @@ class Finding(Exception):
 class Bench:
     """The devices around `dut` (bench_top), and one method per command of the script."""
 
-    def __init__(self, dut: Any, folder: Path, memory_bytes: int):
+    def __init__(self, dut: Any, folder: Path | None, memory_bytes: int):
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
         self.dut = dut
-        self.blob = memoryview((folder / "blob.bin").read_bytes())
+        self.blob = memoryview((folder / "blob.bin").read_bytes() if folder else b"")
         self.memory = bytearray(memory_bytes)
         self.answers: list[str] = []
         self.dumped = bytearray()

@@ -13,7 +13,7 @@ from hw.csr import CODE_SHIFT, OFFSETS, REGISTERS, STATUS_BITS
 from sim_tests.fault_programs import image_of, random_program
 from sim_tests.faults import CHANNELS, RESPONSES, Rig, small_job
 
-PROGRAMS = 120
+PROGRAMS = 500
 PATTERNS = (0xFFFFFFFF, 0, 0xA5A5A5A5, 0x5A5A5A5A)
 WISHES = ("CONTROL", "IRQ_CLEAR")
 

@@ -33,11 +33,16 @@ MOST_CYCLES = 60_000
 
 _DEPTHS = {"lhs_depth": 256, "rhs_depth": 1024, "ring_depth": 256, "table_depth": 256}
 
+_SPLIT = {"lhs_depth": 16, "k_split": 1}
+"""Weight banks that hold few row tiles whole: most sums are cut."""
+
 SERIAL: dict[str, OverlayConfig] = {
     "2x16x2": BitSerial(dm=2, dk=16, dn=2, memory_bits=64, **_DEPTHS),
     "4x48x3": BitSerial(dm=4, dk=48, dn=3, memory_bits=128, requant_lanes=2, **_DEPTHS),
     "1x16x1": BitSerial(dm=1, dk=16, dn=1, memory_bits=32, rhs_ways=1, **_DEPTHS),
-    "3x7x5": BitSerial(dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, rhs_ways=8, **_DEPTHS),
+    "3x7x5": BitSerial(
+        dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, rhs_ways=8, **_DEPTHS | _SPLIT
+    ),
     "2x64x2": BitSerial(dm=2, dk=64, dn=2, memory_bits=256, requant_lanes=2, **_DEPTHS),
     "8x64x8": BitSerial(dm=8, dk=64, dn=8, memory_bits=64, requant_lanes=4, rhs_ways=4, **_DEPTHS),
 }
@@ -46,7 +51,9 @@ SERIAL: dict[str, OverlayConfig] = {
 SLICE: dict[str, OverlayConfig] = {
     "2x16x2-2x2": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, memory_bits=64, **_DEPTHS),
     "3x8x2-4x1": BitSlice(dm=3, dk=8, dn=2, p=4, q=1, requant_lanes=3, **_DEPTHS),
-    "4x8x3-1x4": BitSlice(dm=4, dk=8, dn=3, p=1, q=4, memory_bits=128, rhs_ways=4, **_DEPTHS),
+    "4x8x3-1x4": BitSlice(
+        dm=4, dk=8, dn=3, p=1, q=4, memory_bits=128, rhs_ways=4, **_DEPTHS | _SPLIT
+    ),
     "2x7x5-2x4": BitSlice(
         dm=2, dk=7, dn=5, p=2, q=4, memory_bits=64, requant_lanes=2, rhs_ways=1, **_DEPTHS
     ),
@@ -60,8 +67,8 @@ FABRIC: dict[str, OverlayConfig] = {
     ),
     "2x16x2-2x2-xc7": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, fabric="xc7", **_DEPTHS),
     "2x7x2-1x4-xc7": BitSlice(dm=2, dk=7, dn=2, p=1, q=4, fabric="xc7", **_DEPTHS),
-    "1x32x2-ultrascale": BitSerial(
-        dm=1, dk=32, dn=2, memory_bits=32, rhs_ways=1, fabric="ultrascale", **_DEPTHS
+    "1x32x2-xcup": BitSerial(
+        dm=1, dk=32, dn=2, memory_bits=32, rhs_ways=1, fabric="xcup", **_DEPTHS
     ),
 }
 """Dot-product units of the fabrics' own cells."""

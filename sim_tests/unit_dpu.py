@@ -40,7 +40,7 @@ _SIZES = [
     (5, 8, 8, 28),
     (7, 4, 4, 9),
 ]
-UNITS = [Unit(*size, fabric) for fabric in ("xc7", "ultrascale", "ecp5", "ice40") for size in _SIZES]
+UNITS = [Unit(*size, fabric) for fabric in ("xc7", "xcup", "ecp5", "ice40") for size in _SIZES]
 
 
 class Units(wiring.Component):

@@ -28,14 +28,35 @@ def test_on_chip_memory_is_taken_from_the_block_ram():
     board = load_board("ulx3s_85f")
     assert board.budget.luts == 83_640
     assert board.clock.frequency_hz == 50e6
-    # 131072 bytes are 1048576 bits: 56.9 blocks of 18432
-    assert board.bram_blocks_for_buffers == 208 - 57
+    # 131072 bytes are 64 blocks, whose parity bits hold nothing; one more is the host link's
+    assert board.bram_blocks_for_buffers == 208 - 64 - 1
+
+
+def test_blocks_without_parity_bits_are_used_whole():
+    board = load_board("ice40_hx8k_evn")
+    assert board.budget.bram_data_bits == board.budget.bram_block_bits == 4096
+    assert board.bram_blocks_for_buffers == 32 - 8 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "processor", "is_open"),
+    [
+        ("pynq_z2", "zynq7", False),
+        ("ultra96_v2", "zynqmp", False),
+        ("arty_a7_100", None, False),
+        ("icebreaker", None, True),
+        ("sim", None, False),
+    ],
+)
+def test_what_stands_beside_the_fabric(name: str, processor: str | None, is_open: bool):
+    board = load_board(name)
+    assert (board.processor, board.has_open_flow) == (processor, is_open)
 
 
 def test_an_unknown_board_lists_what_there_is():
     with pytest.raises(
         UnknownPluginError,
-        match=r"unknown board 'ulx3s' \(did you mean 'ulx3s_85f'\?\); there is: sim, ulx3s_85f",
+        match=r"unknown board 'ulx3s' \(did you mean 'ulx3s_...'\?\); there is: arty_.*, ulx3s_85f",
     ):
         load_board("ulx3s")
 
@@ -60,7 +81,18 @@ def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("clk_period_ns: 20.0", "clk_period_ns: -1", "clk_period_ns must be positive, not -1.0"),
         ("bus_bits: 64", "bus_bits: 48", "memory.bus_bits must be one of 32, 64, 128, 256"),
         ("latency_cycles: 2", "latency_cycles: 0", "memory: latency_cycles must be positive"),
-        ("size_bytes: 131072", "size_bytes: 1000000000", "leaves no block RAM of 208"),
+        ("size_bytes: 131072", "size_bytes: 1048576", "leaves no block RAM of 208"),
+        ("size_bytes: 131072", "size_bytes: 100000", "size_bytes must be a power of two of at"),
+        ("latency_cycles: 2", "latency_cycles: 3", "memory must have place on_chip and latency_"),
+        ("place: on_chip", "place: external", "memory must have place on_chip and latency_"),
+        ("part: LFE5U-85F", "part: xc7z020", r"part 'xc7z020-.*' is not of family 'ecp5', whose"),
+        ("toolchain: nextpnr-ecp5", "toolchain: vivado", "toolchain must be 'nextpnr-ecp5' for"),
+        ("uart_baud: 1000000", "uart_baud: 0", "uart_baud must be positive, not 0"),
+        ("pins:", "pinz:", r"unknown key 'pinz' \(did you mean 'pins'\?\)"),
+        ("  uart_rx: {site: M1, io_type: LVCMOS33}\n", "", "pins.uart_rx is missing"),
+        ("site: M1,", "site: L4,", "pins: uart_tx and uart_rx are both at site L4"),
+        ("site: M1,", "site: rx,", "pins.uart_rx: site must be a pin's name such as G2 or 35"),
+        ("pull: down", "pull: left", "pins.reset_button: pull must be up or down, not 'left'"),
         ("family: ecp5", "family: ecp6", r"family must be one of .*\(did you mean 'ecp5'\?\)"),
         ("part: LFE5U-85F-6BG381C", "part: ' '", "part must not be empty"),
         ("part: LFE5U-85F-6BG381C", "", "part is missing"),
@@ -72,6 +104,13 @@ def test_a_wrong_board_names_file_and_field(board_file: Path, old: str, new: str
     assert old in text
     write_text(board_file, text.replace(old, new))
     with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
+        load_board("mine")
+
+
+def test_an_open_flow_needs_pins(board_file: Path):
+    text = read_text(board_file)
+    write_text(board_file, text[: text.index("pins:")])
+    with pytest.raises(ConfigError, match="pins is missing: toolchain 'nextpnr-ecp5' needs clock,"):
         load_board("mine")
 
 

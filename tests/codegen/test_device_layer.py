@@ -123,6 +123,17 @@ def test_operands_of_an_addition_lie_side_by_side() -> None:
     assert lanes[4].tolist() == [[-1] * 4, [0, -1, -1, -1], [-1] * 4, [1, -1, -1, -1]]
 
 
+def test_every_row_meets_its_channel_in_operands_of_different_lengths() -> None:
+    """12 channels take 3 words; 6 and 6 side by side take 4."""
+    sum_ = layer_shapes(added(CODES, CODES))[2]
+    for operands in (((12,), (6, 6)), ((6, 6), (12,)), ((12,), (1, 1, 10))):
+        shape = replace(sum_, channels=12, rows=12, groups=12, operands=operands)
+        for dm in (1, 2, 3, 5):
+            tiling = Tiling(shape=shape, config=replace(CONFIG, dm=dm), from_host=False)
+            for lanes in weight_lanes(tiling):
+                assert sorted(lanes[lanes >= 0].tolist()) == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "common"),
     [

@@ -198,7 +198,11 @@ def test_padded_bits(count: int, bits: int) -> None:
 
 CASE = Case(channels=8, height=8, width=8, rows=5, w_bits=4, a_bits=2, out_bits=3)
 TOO_SMALL = [
-    ({"lhs_depth": 32}, r"lhs_depth \(words of a row tile's weights\) = 36, the overlay has 32"),
+    (
+        {"lhs_depth": 32},
+        r"lhs_depth \(words of a row tile's weights; k_split would cut them\) = 36, the overlay "
+        "has 32",
+    ),
     ({"rhs_depth": 32}, r"rhs_depth \(words of the input\) = 64, the overlay has 32"),
     ({"ring_depth": 4, "memory_bits": 32, "dn": 4}, r"ring_depth - 1 .* = 4, the overlay has 3"),
     ({"table_depth": 4}, r"table_depth / 2 \(requantizer rows\) = 6, the overlay has 2"),

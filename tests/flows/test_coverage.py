@@ -13,6 +13,7 @@ module bitwright_overlay(clk);
   (* src = "/somewhere/hw/writer.py:21" *)
   wire [1:0] left;
   assign x = 1;
+  if (\\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
 endmodule
 module other();
 """
@@ -29,6 +30,7 @@ def files(tmp_path: Path) -> list[Path]:
     first = [
         entry("v_line/bitwright_overlay", 5, "block", 7),
         entry("v_branch/bitwright_overlay.writer", 5, "if", 0),
+        entry("v_branch/bitwright_overlay", 6, "if", 0),  # the Verilog writer's
         entry(toggle, 4, "left[0]:0->1", 0),
         entry(inner, 4, "left__02412[0]:0->1", 0),  # the same net: left$12
         entry(inner, 4, "left[1]:0->1", 0),

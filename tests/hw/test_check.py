@@ -1,5 +1,7 @@
 """Instructions are judged one cycle after they are taken; starvation after long silence."""
 
+from dataclasses import replace
+
 import pytest
 
 from hw.check import STARVED_CYCLES, Check, Starvation
@@ -16,8 +18,8 @@ LEGAL = {
 LEGAL[Stage.FETCH] |= {"hash": CONFIG.hash, "kind": Kind.LHS}
 
 
-def judged(stage: Stage, **changes: int) -> Code:
-    dut, found = Check(config=CONFIG, stage=stage), []
+def judged(stage: Stage, k_split: int = 0, **changes: int) -> Code:
+    dut, found = Check(config=replace(CONFIG, k_split=k_split), stage=stage), []
 
     async def bench(ctx) -> None:
         ctx.set(dut.now, {**LEGAL[stage], **changes})
@@ -49,6 +51,20 @@ def test_every_limit_of_the_table(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"lhs_stream": 1}, Code.NONE),
+        ({}, Code.ILLEGAL),
+        ({"lhs_stream": 1, "block": 2}, Code.ILLEGAL),
+        ({"lhs_stream": 1, "block_first": 2}, Code.ILLEGAL),
+    ],
+)
+def test_parts_of_k_come_anew_for_every_tile(changes: dict[str, int], code: Code) -> None:
+    assert judged(Stage.EXECUTE, k_split=1, split=1, **changes) is code
+    assert judged(Stage.RESULT, k_split=1, split=1) is Code.NONE
+
+
+@pytest.mark.parametrize(
     ("stage", "changes", "code"),
     [
         (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 1}, Code.NONE),
@@ -57,6 +73,8 @@ def test_every_limit_of_the_table(stage: Stage) -> None:
         (Stage.FETCH, {"kind": Kind.RHS, "width": 1, "stride": 1}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.RHS, "width": 1}, Code.ILLEGAL),
         (Stage.FETCH, {"address": 4}, Code.ILLEGAL),
+        (Stage.EXECUTE, {"split": 1, "lhs_stream": 1}, Code.ILLEGAL),  # not on this overlay
+        (Stage.RESULT, {"split": 1}, Code.ILLEGAL),
         (Stage.FETCH, {"hash": CONFIG.hash ^ 1}, Code.OVERLAY),
         (Stage.EXECUTE, {"tap_table": 1, "tap_base": 64}, Code.ILLEGAL),
         (Stage.EXECUTE, {"tap_base": 64}, Code.NONE),

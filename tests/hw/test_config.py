@@ -32,6 +32,8 @@ WRONG = [
     ({"rhs_ways": 3}, "rhs_ways must be 1, 2, 4, 8 or 16, not 3"),
     ({"rhs_ways": 32}, "rhs_ways must be 1, 2, 4, 8 or 16, not 32"),
     ({"requant_lanes": 3}, "requant_lanes = 3 must divide dm = 8"),
+    ({"k_split": 2}, "k_split must be 0 or 1, not 2"),
+    ({"k_split": True}, "k_split must be 0 or 1, not True"),
     ({"acc_bits": 3}, "acc_bits must be 4 to 32, not 3"),
     ({"acc_bits": 33}, "acc_bits must be 4 to 32, not 33"),
 ]

@@ -1,0 +1,118 @@
+"""`bitwright bitstream`: a board's whole chip, placed, routed and packed by open tools.
+
+A bitstream that misses the board's clock is no bitstream: other seeds are tried, and when none
+holds, nothing is left but the report.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from codegen.board_top import BoardTop, check_board_memory, emit_board_top, top_pins
+from codegen.lower import lower
+from flows import compile as compiling
+from flows.project import load_project
+from flows.synth import Design, Placement, find_tool, find_yosys, implement
+from flows.synth.parts import find_part
+from flows.workspace import Workspace, open_workspace
+from ir.errors import ConfigError
+from ir.files import write_json, write_text
+
+FOLDER = "bitstream"
+STEPS = compiling.STEPS + 1
+
+
+def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mapping[str, Any]:
+    """Paths of the bitstream and of its report. seeds: how many placements are tried at most.
+
+    ConfigError: the board has no open flow. CapacityError: the part is too small. ToolError: a tool
+    is missing or fails. `ok` is False when no placement reaches the board's clock.
+    """
+    if seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {seeds}")
+    _check_tools(config, overrides)
+    with open_workspace("bitstream", config, overrides, steps=STEPS) as space:
+        model, overlay, _ = compiling.compile_model(space)
+        network = lower(model.graph, overlay.config)
+        check_board_memory(space.board, network.memory_bytes)
+        top = emit_board_top(space.board, overlay.config)
+        space.progress.begin(f"place and route for {space.board.part}")
+        placed = _implement(space, top, seeds)
+        space.progress.end(f"{placed.fmax_mhz:.1f} MHz of {_wanted_mhz(space):g} MHz")
+        report = {
+            "ok": placed.met,
+            "name": space.project.name,
+            "run": str(space.run.path),
+            "board": space.board.name,
+            "clock_mhz": _wanted_mhz(space),
+            "overlay": compiling.describe_overlay(overlay),
+            "memory": {"needs": network.memory_bytes, "has": space.board.memory.size_bytes},
+            **asdict(placed),
+        }
+        place = space.run / FOLDER / f"{space.board.name}.json"
+        write_json(place, report)
+        files = [placed.bitstream] if placed.bitstream else []
+        return report | {"files": [*files, str(place)]}
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """Clock, cells, and where the bitstream and its report lie."""
+    used = ", ".join(
+        f"{name} {cell['used']} of {cell['available']}"
+        for name, cell in result["utilization"].items()
+        if 20 * cell["used"] >= cell["available"]
+    )
+    verdict = "met" if result["met"] else "missed: no bitstream; raise clk_period_ns or --seeds"
+    return "\n".join(
+        [
+            f"{result['board']} ({result['part']}): {used}",
+            f"clock {result['clock_mhz']:g} MHz, reached {result['fmax_mhz']:.1f} MHz: {verdict}",
+            *result["files"],
+        ]
+    )
+
+
+def _check_tools(config: Path, overrides: tuple[str, ...]) -> None:
+    """What is wrong with the board or the tools is said before anything is trained."""
+    board = load_project(config, overrides).load_board()
+    top_pins(board)
+    part = find_part(board.part)
+    find_yosys()
+    for program in (part.placer, part.packer):
+        find_tool(program)
+
+
+def _implement(space: Workspace, top: BoardTop, seeds: int) -> Placement:
+    """The first placement that reaches the board's clock, else the fastest, without bitstream."""
+    board = space.board
+    folder = space.run / FOLDER
+    write_text(folder / f"{board.name}.v", top.verilog)
+    write_text(folder / f"{board.name}.{_constraints_suffix(board.family)}", top.constraints)
+    design = Design(
+        verilog=top.verilog,
+        top=top.top,
+        part=board.part,
+        pins=top.constraints,
+        clock_mhz=_wanted_mhz(space),
+    )
+    place = folder / f"{board.name}{find_part(board.part).suffix}"
+    place.unlink(missing_ok=True)
+    missed = []
+    for seed in range(1, seeds + 1):
+        found = implement(design, seed=seed, bitstream=place)
+        if found.met:
+            return found
+        place.unlink()
+        space.progress.say(f"seed {seed}: {found.fmax_mhz:.1f} MHz")
+        missed.append(found)
+    best = max(missed, key=lambda placed: placed.fmax_mhz)
+    return Placement(**{**asdict(best), "bitstream": None})
+
+
+def _wanted_mhz(space: Workspace) -> float:
+    return round(space.board.clock.frequency_hz / 1e6, 6)
+
+
+def _constraints_suffix(family: str) -> str:
+    return {"ecp5": "lpf", "ice40": "pcf"}[family]

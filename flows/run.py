@@ -1,0 +1,203 @@
+"""`bitwright run`: images through the network on a device, simulated or real, with one driver.
+
+    bitwright run examples/digits.yaml --link harness
+    bitwright run build/digits/latest --link uart:/dev/ttyUSB0
+    bitwright run examples/digits.yaml --set board=ulx3s_85f --link uart:sim
+
+Codes must equal the golden model's and cycles the prediction.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boards.loader import Board, board_names, load_board
+from codegen.board_top import check_board_memory
+from codegen.lower import CompiledNetwork, lower
+from flows import compile as compiling
+from flows.build import GRAPH, VERILOG, published_overlay
+from flows.driver.board_sim import simulated_board
+from flows.driver.device import Driver, Outcome
+from flows.driver.link import Link
+from flows.driver.live import cocotb_link, harness_link
+from flows.driver.serial_port import SerialPort
+from flows.driver.uart import UartLink
+from flows.execute import bench_of
+from flows.project import Project, load_project
+from flows.run_folder import CONFIG, RunFolder
+from flows.verify import FOLDER
+from flows.workspace import open_workspace
+from ir.errors import ConfigError, MismatchError, shorten
+from ir.golden import execute
+from ir.graph_file import load_graph
+from quant.data import Split, load_data
+
+STEPS = compiling.STEPS
+SIMULATED = "sim"
+LINKS = "harness, cocotb, uart:PORT or uart:sim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is run: a compiled network with its board and its test images."""
+
+    name: str
+    folder: Path
+    board: Board
+    network: CompiledNetwork
+    test: Split
+
+
+def run(
+    config: Path, overrides: tuple[str, ...] = (), link: str = "harness", images: int = 4
+) -> Mapping[str, Any]:
+    """config: a YAML file, or the folder of a run. images: how many of the test images.
+
+    MismatchError (exit code 1) at the first code or cycle that is not as it must be.
+    """
+    if images < 1:
+        raise ConfigError(f"--images must be at least 1, not {images}")
+    check_link(link)
+    with _subject(config, overrides) as subject:
+        test = subject.test
+        codes = list(test.images[:images].astype(np.int64))
+        with _open(link, subject) as device:
+            started = time.monotonic()
+            driver = Driver(device, subject.network, latency=subject.board.memory.latency_cycles)
+            driver.load()
+            loaded = time.monotonic()
+            outcomes = [driver.run(image) for image in codes]
+            ended = time.monotonic()
+        expected = _golden(subject.network, codes)
+        _compare(outcomes, expected, subject.network, driver.predicted)
+        classes = [int(outcome.codes.reshape(-1).argmax()) for outcome in outcomes]
+        labels = [int(label) for label in test.labels[:images]]
+        return {
+            "ok": True,
+            "name": subject.name,
+            "run": str(subject.folder),
+            "board": subject.board.name,
+            "link": link,
+            "images": len(outcomes),
+            "bit_exact": True,
+            "codes": int(expected.size),
+            "cycles": {"measured": outcomes[0].cycles, "predicted": driver.predicted},
+            "counters": dict(outcomes[0].counters),
+            "classes": classes,
+            "labels": labels,
+            "load_seconds": round(loaded - started, 3),
+            "run_seconds": round(ended - loaded, 3),
+            "overlay": asdict(subject.network.config),
+        }
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """What was run, and that it was right."""
+    right = sum(a == b for a, b in zip(result["classes"], result["labels"], strict=True))
+    return "\n".join(
+        [
+            f"{result['images']} images through {result['name']} over {result['link']}: bit-exact, "
+            f"{result['codes']} codes equal",
+            f"{result['cycles']['measured']} cycles an image, measured as predicted",
+            f"classes {result['classes']}, labels {result['labels']}: {right} right",
+            f"loaded in {result['load_seconds']} s, run in {result['run_seconds']} s",
+        ]
+    )
+
+
+def check_link(link: str) -> None:
+    """ConfigError unless `link` names a kind of link."""
+    kind, colon, place = link.partition(":")
+    if (kind == "uart") != bool(colon and place) or kind not in ("harness", "cocotb", "uart"):
+        raise ConfigError(f"--link must be {LINKS}, not {shorten(link)}")
+
+
+@contextlib.contextmanager
+def _subject(config: Path, overrides: Sequence[str]) -> Iterator[Subject]:
+    if config.is_dir():
+        yield _from_folder(config, overrides)
+        return
+    with open_workspace("run", config, overrides, steps=STEPS) as space:
+        model, overlay, _ = compiling.compile_model(space)
+        yield Subject(
+            name=space.project.name,
+            folder=space.run.path,
+            board=space.board,
+            network=lower(model.graph, overlay.config),
+            test=space.data.test,
+        )
+
+
+def _from_folder(folder: Path, overrides: Sequence[str]) -> Subject:
+    """What an earlier run left; nothing is trained or made."""
+    if overrides:
+        raise ConfigError(f"--set does not change {folder}: give the config instead of a run")
+    overlay = published_overlay(RunFolder(path=folder))
+    project: Project = load_project(folder / CONFIG)
+    return Subject(
+        name=project.name,
+        folder=folder,
+        board=load_board(project.board),
+        network=lower(load_graph(folder / GRAPH), overlay),
+        test=load_data(project.data).test,
+    )
+
+
+@contextlib.contextmanager
+def _open(link: str, subject: Subject) -> Iterator[Link]:
+    """The device; where simulators run, their logs land in the run's verification/."""
+    kind, _, port = link.partition(":")
+    board, network, logs = subject.board, subject.network, subject.folder / FOLDER / "device"
+    if kind == "uart":
+        with _uart(port, board, network, logs) as device:
+            yield device
+        return
+    bench = bench_of([network], subject.folder / VERILOG, latency=board.memory.latency_cycles)
+    opened = harness_link if kind == "harness" else cocotb_link
+    with opened(bench, logs) as device:
+        yield device
+
+
+@contextlib.contextmanager
+def _uart(port: str, board: Board, network: CompiledNetwork, logs: Path) -> Iterator[Link]:
+    if not board.has_open_flow:
+        able = [name for name in board_names() if load_board(name).has_open_flow]
+        raise ConfigError(
+            f"board {board.name} has no serial host link; choose one that has: {', '.join(able)}"
+        )
+    check_board_memory(board, network.memory_bytes)
+    with contextlib.ExitStack() as stack:
+        if port == SIMULATED:
+            port = stack.enter_context(simulated_board(board, network.config, logs))
+        yield UartLink(stack.enter_context(SerialPort(port, board.uart_baud)))
+
+
+def _golden(network: CompiledNetwork, images: Sequence[np.ndarray]) -> np.ndarray:
+    """(images, M, H, W): what the network's last layer must give."""
+    graph = network.graph
+    shape = graph.tensors[graph.input].shape
+    values = execute(graph, np.stack([image.reshape(shape) for image in images]))
+    return values[network.layers[-1].layer.output]
+
+
+def _compare(
+    outcomes: Sequence[Outcome], expected: np.ndarray, network: CompiledNetwork, predicted: int
+) -> None:
+    """MismatchError at the first difference."""
+    layer = network.layers[-1].name
+    for image, (outcome, golden) in enumerate(zip(outcomes, expected, strict=True)):
+        codes = outcome.codes.reshape(golden.shape)
+        if not np.array_equal(codes, golden):
+            place = tuple(int(i) for i in np.argwhere(codes != golden)[0])
+            raise MismatchError(
+                f"image {image} must give {int(golden[place])}, not {int(codes[place])}",
+                layer=layer,
+                element=place,
+            )
+        if outcome.cycles != predicted:
+            raise MismatchError(f"image {image}: {outcome.cycles} cycles, predicted {predicted}")

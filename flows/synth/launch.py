@@ -1,0 +1,67 @@
+"""Running a tool of the flow in a folder of its own.
+
+The packaged programs see relative paths alone, and the packaged yosys loses its standard output and
+its error messages after the first ABC call. So every tool runs inside its own folder, writes a log
+there, and what it found is read from files.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows import toolchain
+from flows.synth.tools import Tool
+from ir.errors import ToolError
+from ir.files import read_text, write_text
+
+SHOWN_LINES = 8
+YOSYS_TIMEOUT_S = 3600.0
+
+
+def fresh_folder(folder: Path) -> Path:
+    """`folder`, emptied: what a killed run left there is no result."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def run_yosys(yosys: Tool, script: str, folder: Path, expects: Sequence[str]) -> None:
+    """Run `script` in `folder`. ToolError with the log when it fails or leaves no `expects`."""
+    write_text(folder / "run.ys", script)
+    arguments = ["-q", "-l", "yosys.log", "-s", "run.ys"]
+    run_tool(yosys, arguments, folder, log="yosys.log", expects=expects, timeout_s=YOSYS_TIMEOUT_S)
+
+
+def run_tool(
+    tool: Tool,
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    log: str,
+    expects: Sequence[str],
+    timeout_s: float,
+) -> None:
+    """Run a tool in `folder`, where it writes its own `log`; the folder stays when it fails.
+
+    ToolError names the log and ends with its last lines.
+    """
+    printed = folder / "printed.log"
+    try:
+        toolchain.run(
+            [tool.binary, *arguments],
+            printed,
+            cwd=folder,
+            expects=[folder / name for name in expects],
+            timeout_s=timeout_s,
+        )
+    except ToolError as error:
+        own = folder / log
+        text = read_text(own) if own.is_file() else error.output
+        raise ToolError(
+            error.command,
+            error.returncode,
+            own if own.is_file() else error.log,
+            error.fix,
+            error.reason,
+            "\n".join(text.splitlines()[-SHOWN_LINES:]),
+        ) from error

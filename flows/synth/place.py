@@ -1,0 +1,206 @@
+"""Place and route, and the bitstream: yosys, nextpnr and the packer, one after the other.
+
+    placement = implement(
+        Design(verilog=text, top="top", part="LFE5U-85F-6BG381C", pins=lpf, clock_mhz=50.0),
+        seed=1,
+        bitstream="build/top.bit",
+    )
+
+Netlists and placements are kept by content, so the same call takes no time again.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.lock import hold
+from flows.synth.launch import fresh_folder, run_tool, run_yosys
+from flows.synth.parts import Part, find_part
+from flows.synth.report import raise_if_too_large, read_report
+from flows.synth.tools import Tool, find_tool, find_yosys
+from ir.errors import ConfigError, ToolError
+from ir.files import read_bytes, read_json, write_bytes, write_json, write_text
+
+DEFAULT_CACHE = Path("build/cache/place")
+PLACE_TIMEOUT_S = 3600.0
+PACK_TIMEOUT_S = 600.0
+KEY_CHARACTERS = 20
+TIMING_FAILS_SOFTLY = "--timing-allow-fail"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What to place and route.
+
+    verilog    text with all modules          top  name of the top module
+    part       ordering code (parts.py)       pins  text of the LPF or PCF; "" lets nextpnr choose
+    clock_mhz  what clocks without a constraint in `pins` must reach
+    """
+
+    verilog: str
+    top: str
+    part: str
+    clock_mhz: float
+    pins: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.clock_mhz > 0:
+            raise ConfigError(f"clock_mhz must be positive, not {self.clock_mhz!r}")
+        if f"module {self.top}" not in self.verilog:
+            raise ConfigError(f"the Verilog has no module {self.top}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What nextpnr reached.
+
+    clocks       {net: {achieved, constraint}} in MHz
+    fmax_mhz     achieved by the clock that is nearest to missing its constraint, or misses it most
+    met          every clock reaches its constraint
+    utilization  {kind of cell: {used, available}}
+    bitstream    its path, None when none was asked for
+    seconds      of the run that found it; a result from the cache keeps it
+    """
+
+    part: str
+    seed: int
+    fmax_mhz: float
+    met: bool
+    clocks: Mapping[str, Mapping[str, float]]
+    utilization: Mapping[str, Mapping[str, int]]
+    bitstream: str | None
+    tool: str
+    version: str
+    synthesis: str
+    seconds: float
+
+
+def implement(
+    design: Design,
+    *,
+    seed: int = 1,
+    bitstream: str | Path | None = None,
+    cache: str | Path = DEFAULT_CACHE,
+) -> Placement:
+    """Synthesize, place and route `design`, and write its bitstream when a path is given.
+
+    Timing that is missed is no error: look at `met`. CapacityError: the part is too small.
+    ConfigError: no open tool places the part. ToolError, with the log: a tool is missing or failed;
+    an unknown or missing pin is such a failure of nextpnr, which names it.
+    """
+    part = find_part(design.part)
+    netlist = synthesize_netlist(design, part, cache)
+    placer = find_tool(part.placer)
+    settings = [*part.placement, "--freq", f"{design.clock_mhz:g}", "--seed", str(seed)]
+    key = _key(netlist.parent.name, design.pins, settings, placer, str(bool(bitstream)))
+    place = Path(cache).absolute() / f"{key}.json"
+    with hold(place.with_suffix(".lock")):
+        if not place.is_file():
+            _place(design, part, netlist, placer, settings, place, pack=bool(bitstream))
+        found = read_json(place)
+    if bitstream:
+        write_bytes(bitstream, read_bytes(place.with_suffix(part.suffix)))
+    yosys = find_yosys()
+    return Placement(
+        part=design.part,
+        seed=seed,
+        bitstream=str(bitstream) if bitstream else None,
+        synthesis=f"{yosys.tool} {yosys.version}",
+        **found,
+    )
+
+
+def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_CACHE) -> Path:
+    """The JSON netlist of `design` for its part, flattened."""
+    yosys = find_yosys()
+    script = _netlist_script(design.top, part)
+    key = _key(design.verilog, script, yosys)
+    folder = Path(cache).absolute() / key
+    with hold(folder.with_suffix(".lock")):
+        if not (folder / "netlist.json").is_file():
+            work = fresh_folder(folder.with_suffix(".work"))
+            write_text(work / "design.v", design.verilog)
+            run_yosys(yosys, script, work, expects=["netlist.json"])
+            fresh_folder(folder)
+            (work / "netlist.json").replace(folder / "netlist.json")
+            shutil.rmtree(work)
+    return folder / "netlist.json"
+
+
+def _netlist_script(top: str, part: Part) -> str:
+    """Nets are split before ABC: yosys 0.70 stops at names that it would use twice otherwise."""
+    command = " ".join(filter(None, [f"synth_{part.family}", part.synthesis, f"-top {top}"]))
+    steps = [
+        "read_verilog design.v",
+        f"{command} -run begin:map_luts",
+        "splitnets",
+        f"{command} -run map_luts:",
+        "write_json netlist.json",
+    ]
+    return "\n".join(steps) + "\n"
+
+
+def _place(
+    design: Design,
+    part: Part,
+    netlist: Path,
+    placer: Tool,
+    settings: list[str],
+    place: Path,
+    *,
+    pack: bool,
+) -> None:
+    """Run nextpnr, and the packer; the report lands at `place`, the bitstream beside it."""
+    started = time.monotonic()
+    folder = fresh_folder(place.with_suffix(".work"))
+    shutil.copyfile(netlist, folder / "netlist.json")
+    constraints = {"ecp5": ("lpf", "pins.lpf"), "ice40": ("pcf", "pins.pcf")}[part.family]
+    routed = {"ecp5": ("textcfg", "routed.config"), "ice40": ("asc", "routed.asc")}[part.family]
+    options = [*settings, TIMING_FAILS_SOFTLY, "--json", "netlist.json", "--report", "report.json"]
+    options += ["--log", "nextpnr.log", "--quiet", f"--{routed[0]}", routed[1]]
+    if design.pins:
+        write_text(folder / constraints[1], design.pins)
+        options += [f"--{constraints[0]}", constraints[1]]
+    else:
+        options += [f"--{constraints[0]}-allow-unconstrained"]
+    if part.family == "ecp5":
+        options += ["--router", "router2"]
+    expects = ["report.json", routed[1]]
+    try:
+        run_tool(
+            placer, options, folder, log="nextpnr.log", expects=expects, timeout_s=PLACE_TIMEOUT_S
+        )
+    except ToolError as error:
+        raise_if_too_large(folder / "nextpnr.log", part.name, error)
+        raise
+    if pack:
+        _pack(part, folder, routed[1], place.with_suffix(part.suffix))
+    found = read_report(folder / "report.json")
+    found |= {"tool": placer.tool, "version": placer.version}
+    write_json(place, found | {"seconds": round(time.monotonic() - started, 1)})
+    shutil.rmtree(folder)
+
+
+def _pack(part: Part, folder: Path, routed: str, target: Path) -> None:
+    output = f"design{part.suffix}"
+    options = ["--compress", routed, output] if part.family == "ecp5" else [routed, output]
+    run_tool(
+        find_tool(part.packer),
+        options,
+        folder,
+        log="packed.log",
+        expects=[output],
+        timeout_s=PACK_TIMEOUT_S,
+    )
+    (folder / output).replace(target)
+
+
+def _key(*parts: Any) -> str:
+    """What a result depends on, as a file name."""
+    texts = [asdict(p) | {"binary": ""} if isinstance(p, Tool) else p for p in parts]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:KEY_CHARACTERS]

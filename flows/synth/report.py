@@ -1,0 +1,49 @@
+"""What nextpnr reports: clocks, utilization, and that a part is too small."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ir.errors import CapacityError, ConfigError, ToolError
+from ir.files import read_json, read_text
+
+_UTILIZATION = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """{clocks, fmax_mhz, met, utilization} of a nextpnr report.
+
+    ConfigError: the report has no clock, so nothing in the design is registered.
+    """
+    report = read_json(path)
+    clocks = {
+        name: {kind: round(float(value), 2) for kind, value in clock.items()}
+        for name, clock in report["fmax"].items()
+    }
+    if not clocks:
+        raise ConfigError("the design has no path between registers: there is no clock to measure")
+    tightest = min(clocks.values(), key=lambda clock: clock["achieved"] / clock["constraint"])
+    return {
+        "clocks": clocks,
+        "fmax_mhz": tightest["achieved"],
+        "met": tightest["achieved"] >= tightest["constraint"],
+        "utilization": {
+            name: {"used": int(cell["used"]), "available": int(cell["available"])}
+            for name, cell in report["utilization"].items()
+            if cell["used"]
+        },
+    }
+
+
+def raise_if_too_large(log: Path, part: str, error: ToolError) -> None:
+    """CapacityError when nextpnr's log shows that the design needs more cells than the part has."""
+    if not log.is_file():
+        return
+    over = {
+        name: (int(used), int(available))
+        for name, used, available in _UTILIZATION.findall(read_text(log))
+        if int(used) > int(available)
+    }
+    if over:
+        needs = ", ".join(f"{name}: {used} of {has}" for name, (used, has) in over.items())
+        raise CapacityError(f"the design does not fit {part}: {needs}; log: {log}") from error

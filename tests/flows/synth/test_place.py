@@ -1,0 +1,128 @@
+"""Place and route: options, reports, what is kept, and what failures say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.synth import place
+from flows.synth.place import Design, Placement, implement
+from flows.synth.tools import Tool
+from ir.errors import CapacityError, ConfigError, ToolError
+
+ECP5, ICE40 = "LFE5U-25F-6BG256C", "iCE40HX8K-CT256"
+COUNTER = """
+module top(input clk, input [3:0] a, output reg [7:0] y);
+  always @(posedge clk) y <= y + a;
+endmodule
+"""
+REPORT = {
+    "fmax": {
+        "clk": {"achieved": 40.0, "constraint": 50.0},
+        "slow": {"achieved": 30.0, "constraint": 20.0},
+    },
+    "utilization": {
+        "TRELLIS_COMB": {"used": 9, "available": 24288},
+        "DCCA": {"used": 0, "available": 56},
+    },
+}
+
+
+def design(part: str = ECP5, **changes: str) -> Design:
+    texts = {"verilog": COUNTER, "top": "top", "part": part} | changes
+    return Design(clock_mhz=50.0, **texts)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Programs that note their arguments and leave what the real ones leave."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    works = {
+        "yosys": "echo '{}' > netlist.json",
+        "nextpnr-ecp5": f"cat > report.json << 'END'\n{json.dumps(REPORT)}\nEND\n> routed.config",
+        "ecppack": "echo bits > design.bit",
+    }
+    for name, work in works.items():
+        binary = folder / name
+        binary.write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/runs\n{work}\n')
+        binary.chmod(0o755)
+
+    def find(name: str) -> Tool:
+        return Tool(tool=name, binary=folder / name, version="1.0")
+
+    monkeypatch.setattr(place, "find_tool", find)
+    monkeypatch.setattr(place, "find_yosys", lambda: find("yosys"))
+    return tmp_path
+
+
+def runs(programs: Path) -> list[str]:
+    return (programs / "runs").read_text().splitlines()
+
+
+def test_the_clock_that_misses_most_is_reported(programs: Path):
+    found = implement(design(), cache=programs / "cache")
+    assert (found.fmax_mhz, found.met) == (40.0, False)
+    assert found.utilization == {"TRELLIS_COMB": {"used": 9, "available": 24288}}
+    assert (found.tool, found.version, found.synthesis) == ("nextpnr-ecp5", "1.0", "yosys 1.0")
+    assert found.bitstream is None
+
+
+def test_pins_seed_and_clock_reach_nextpnr(programs: Path):
+    implement(design(pins='LOCATE COMP "clk" SITE "P3";'), seed=7, cache=programs / "cache")
+    (line,) = [run for run in runs(programs) if run.startswith("nextpnr")]
+    assert "--25k --package CABGA256 --speed 6 --freq 50 --seed 7" in line
+    assert "--lpf pins.lpf" in line and "unconstrained" not in line
+    implement(design(), seed=7, cache=programs / "cache")
+    assert "--lpf-allow-unconstrained" in runs(programs)[-1]
+
+
+def test_netlist_and_placement_are_kept(programs: Path):
+    first = implement(design(), cache=programs / "cache")
+    assert implement(design(), cache=programs / "cache") == first
+    implement(design(), seed=2, cache=programs / "cache")
+    assert [run.split()[0] for run in runs(programs)] == ["yosys", "nextpnr-ecp5", "nextpnr-ecp5"]
+
+
+def test_the_bitstream_lands_where_it_is_asked_for(programs: Path):
+    target = programs / "out" / "top.bit"
+    for _ in range(2):
+        target.unlink(missing_ok=True)
+        found = implement(design(), bitstream=target, cache=programs / "cache")
+        assert found.bitstream == str(target) and target.read_text() == "bits\n"
+    assert sum(run.startswith("ecppack") for run in runs(programs)) == 1
+
+
+def test_a_part_that_is_too_small(programs: Path):
+    log = "Info:          DP16KD:    300/    56   535%\nERROR: no more BELs\n"
+    (programs / "bin" / "nextpnr-ecp5").write_text(
+        f"#!/bin/sh\ncat > nextpnr.log << 'END'\n{log}END\nexit 1\n"
+    )
+    with pytest.raises(CapacityError, match=r"does not fit LFE5U-25F-6BG256C: DP16KD: 300 of 56"):
+        implement(design(), cache=programs / "cache")
+
+
+def test_a_failing_nextpnr_names_its_log(programs: Path):
+    (programs / "bin" / "nextpnr-ecp5").write_text(
+        "#!/bin/sh\necho \"ERROR: IO 'led' is unconstrained\" > nextpnr.log\nexit 1\n"
+    )
+    with pytest.raises(ToolError, match=r"exit code 1(.|\n)*nextpnr\.log(.|\n)*IO 'led'"):
+        implement(design(), cache=programs / "cache")
+
+
+def test_what_is_refused_before_any_tool_runs():
+    with pytest.raises(ConfigError, match="the Verilog has no module bottom"):
+        design(top="bottom")
+    with pytest.raises(ConfigError, match="clock_mhz must be positive, not 0"):
+        Design(verilog=COUNTER, top="top", part=ECP5, clock_mhz=0)
+    with pytest.raises(ConfigError, match="has no open flow"):
+        implement(design("xc7z020clg400-1"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", [ECP5, ICE40])
+def test_a_counter_for_real(tmp_path: Path, part: str):
+    target = tmp_path / "counter.bits"
+    found = implement(design(part), bitstream=target, cache=tmp_path / "cache")
+    assert isinstance(found, Placement) and found.met and found.fmax_mhz > 50
+    assert target.stat().st_size > 1000

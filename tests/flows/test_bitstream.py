@@ -1,0 +1,97 @@
+"""`bitwright bitstream`: what it refuses before any training, and what timing decides."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import bitstream
+from flows.cli import main
+from flows.synth import Design, Placement
+from ir.errors import CapacityError
+from ir.files import write_bytes
+
+Capture = pytest.CaptureFixture[str]
+BOARD = "board=ulx3s_85f"
+PLACED = Placement(
+    part="LFE5U-85F-6BG381C",
+    seed=1,
+    fmax_mhz=60.0,
+    met=True,
+    clocks={"clk": {"achieved": 60.0, "constraint": 50.0}},
+    utilization={"TRELLIS_COMB": {"used": 9000, "available": 83640}},
+    bitstream=None,
+    tool="nextpnr-ecp5",
+    version="0.11",
+    synthesis="yosys 0.70",
+    seconds=1.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("board", "code", "message"),
+    [
+        ("sim", 2, "board sim: part none has no open flow (toolchain none); `bitwright export`"),
+        ("kv260", 2, "board kv260: part xck26-sfvc784-2LV-c has no open flow (toolchain vivado)"),
+        ("nexys", 2, "unknown board 'nexys'; there is: arty_a7_100, "),
+    ],
+)
+def test_boards_without_an_open_flow(
+    desk: Path, capsys: Capture, board: str, code: int, message: str
+) -> None:
+    assert main(["bitstream", "small.yaml", "--set", f"board={board}"]) == code
+    assert message in capsys.readouterr().err
+    assert list((desk / "build").iterdir()) == [desk / "build" / "cache"], "nothing was trained"
+
+
+def test_a_tool_that_is_missing(
+    desk: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.synth.tools.shutil.which", lambda name: None)
+    monkeypatch.setattr("flows.synth.tools.sysconfig.get_path", lambda name: "/nowhere")
+    assert main(["bitstream", "small.yaml", "--set", BOARD]) == 3
+    assert "is not installed in this environment" in capsys.readouterr().err
+
+
+def test_no_seeds(desk: Path, capsys: Capture) -> None:
+    assert main(["bitstream", "small.yaml", "--set", BOARD, "--seeds", "0"]) == 2
+    assert "--seeds must be at least 1, not 0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_first_placement_that_is_fast_enough(
+    desk: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[Any] = []
+
+    def implement(design: Design, *, seed: int, bitstream: Path) -> Placement:
+        assert design.top == "bitwright_board" and "module bitwright_overlay(" in design.verilog
+        assert 'LOCATE COMP "uart_rx" SITE "M1";' in design.pins
+        speed = reached.pop(0)
+        if isinstance(speed, Exception):
+            raise speed
+        write_bytes(bitstream, b"bits")
+        met = speed >= design.clock_mhz
+        return replace(PLACED, seed=seed, fmax_mhz=speed, met=met, bitstream=str(bitstream))
+
+    monkeypatch.setattr(bitstream, "implement", implement)
+    command = ["bitstream", "small.yaml", "--set", BOARD, "--seeds", "3", "--json"]
+    reached[:] = [49.0, 51.0, 99.0]
+    assert main(command) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["seed"], result["fmax_mhz"], result["clock_mhz"]) == (2, 51.0, 50.0)
+    file, report = map(Path, result["files"])
+    assert file.read_bytes() == b"bits" and file.name == "ulx3s_85f.bit"
+    assert json.loads(report.read_text())["utilization"] == PLACED.utilization
+
+    reached[:] = [40.0, 45.0, 44.0]
+    assert main(command) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["ok"], result["seed"], result["bitstream"]) == (False, 2, None)
+    assert not file.exists(), "a bitstream that misses its clock is none"
+
+    reached[:] = [CapacityError("the design does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8")]
+    assert main(command) == 2
+    assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8" in capsys.readouterr().out
