@@ -126,11 +126,12 @@ def lut6(
     for place in range(len(acc)):
         inputs, chosen = choice(place)
         added = addend[min(place, len(addend) - 1)]
+        size = len(inputs) + len(select)
         sum_bit, base = lut6_2(
             m,
             [*inputs, *select, added],
-            lambda *b, chosen=chosen: chosen(*b[:-1]) ^ b[-1],
-            lambda *b, chosen=chosen, size=len(inputs) + len(select): chosen(*b[:size]),
+            lambda *bits, chosen=chosen: chosen(*bits[:-1]) ^ bits[-1],
+            lambda *bits, chosen=chosen, size=size: chosen(*bits[:size]),
         )
         places.append(Place(s=sum_bit, di=base))
     sums, _ = carry_chain(m, places, carry, cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hw.fabric import PORTABLE, find_fabric
 from ir.errors import ConfigError
@@ -68,7 +68,7 @@ class OverlayConfig:
     acc_bits: int = 32
     requant_lanes: int = 1
     k_split: int = 0
-    fabric: str = PORTABLE
+    fabric: Any = PORTABLE  # a str; callers unpack their sizes from {name: int}, which str refuses
 
     def __post_init__(self) -> None:
         find_fabric(self.fabric)

@@ -35,11 +35,11 @@ def dpu_members(lanes: int, p: int, q: int, acc_bits: int, fabric: str) -> dict[
 class DPU(wiring.Component):
     """acc = (0 if clear else acc << min(p, q) * shift) + sum over lanes of lhs digit * rhs digit
 
-    `acc` holds the sum `latency(lanes, p, q, fabric)` cycles after the operands. Digit pairs are visited
-    with falling exponents, so the accumulator moves by a narrow digit at a time, or by what is left
-    of a wide one: never by a barrel. Sums beyond acc_bits wrap, and so do sums on the way: only the
-    last must fit (arithmetic modulo 2^acc_bits), which codegen sees to by refusing layers whose
-    exact bound does not.
+    `acc` holds the sum `latency(lanes, p, q, fabric)` cycles after the operands. Digit pairs are
+    visited with falling exponents, so the accumulator moves by a narrow digit at a time, or by what
+    is left of a wide one: never by a barrel. Sums beyond acc_bits wrap, and so do sums on the way:
+    only the last must fit (arithmetic modulo 2^acc_bits), which codegen sees to by refusing layers
+    whose exact bound does not.
 
     Parameters
     ----------

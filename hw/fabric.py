@@ -41,7 +41,7 @@ FABRICS = {
 
 def find_fabric(name: str) -> Fabric:
     """ConfigError: there is none of that name."""
-    if name not in FABRICS:
+    if not isinstance(name, str) or name not in FABRICS:
         raise ConfigError(
             f"no fabric {name!r}{did_you_mean(str(name), FABRICS)}; "
             f"there is: {', '.join(sorted(FABRICS))}"

@@ -109,7 +109,7 @@ def add_rows(
     m: Module,
     columns: Columns,
     controls: Sequence[Value],
-    count: Callable[[int, Sequence[int], Sequence[int]], int],
+    count: Callable[[int, tuple[int, ...], tuple[int, ...]], int],
     *,
     carry_in: Value,
     cell: CarryCell,

@@ -96,8 +96,7 @@ class Lut4Lanes(Lanes):
         for level in range(_depth(len(terms))):
             odd = row[-1:] if len(row) % 2 else []
             row = [
-                self._add(m, a, b, place, None)
-                for a, b in zip(row[::2], row[1::2], strict=False)
+                self._add(m, a, b, place, None) for a, b in zip(row[::2], row[1::2], strict=False)
             ] + odd
             row = [_registered(m, value, name=f"sum_{level}_{i}") for i, value in enumerate(row)]
             place *= 2
@@ -110,8 +109,8 @@ class Lut4Lanes(Lanes):
             one = a[1] ^ b[1]
             return Cat(a[0] ^ b[0], one ^ carry, a[1] & b[1] | one & carry)
         size = max(len(a), len(b)) + 1
-        longer = [Cat(value, Const(0, size - len(value))) for value in (a, b)]
-        return self.add_words(m, *longer, None)
+        longer_a, longer_b = (Cat(value, Const(0, size - len(value))) for value in (a, b))
+        return self.add_words(m, longer_a, longer_b, None)
 
     def _add(self, m: Module, a: Value, b: Value, place: int, subtract: Value | None) -> Value:
         """a + 2^place * b, or minus, of signed numbers; one bit longer than the longer one."""
@@ -136,7 +135,7 @@ class Lut4Lanes(Lanes):
 
 
 class Ecp5Lanes(Lut4Lanes):
-    """The same with ECP5's carry chains, whose tables take two products or an inversion with them."""
+    """The same with ECP5's carry chains, whose tables take in two products or an inversion."""
 
     def add_chosen(self, m: Module, words: Sequence[Value], chosen: Sequence[Value]) -> Value:
         """One place for two products."""

@@ -115,7 +115,10 @@ class Lut6Lanes(Lanes):
         signs = self._signs(m, max(stages) - min(stages) + 1, name="signs")
         if len(found) == 1:
             negative = found[0].negative(*signs)
-            m.d.comb += [self.addend.eq(Cat(numbers[0], negative).as_signed()), self.carry.eq(negative)]
+            m.d.comb += [
+                self.addend.eq(Cat(numbers[0], negative).as_signed()),
+                self.carry.eq(negative),
+            ]
         else:
             self._total(m, found, numbers, signs)
         return m
@@ -149,7 +152,9 @@ class Lut6Lanes(Lanes):
             return sum(bit ^ inverted for bit in bits) + (3 - len(bits)) * inverted
 
         sums = add_rows(m, columns, [negative], count, carry_in=negative, cell=self.cell)
-        return Cat(*(column[0] for column in registered(m, [[s] for s in sums], name=f"{name}_sum")))
+        return Cat(
+            *(column[0] for column in registered(m, [[s] for s in sums], name=f"{name}_sum"))
+        )
 
     def _total(
         self, m: Module, found: list[Kind], numbers: list[Value], signs: tuple[Value, Value]
@@ -174,10 +179,14 @@ class Lut6Lanes(Lanes):
         sums = add_rows(m, rows, signs, with_constant, carry_in=zero, cell=self.cell)
         total = registered(m, [[s] for s in sums], name="total")
         if len(found) > 2:
-            held = [delayed(m, number, 1, name=f"held_{i}") for i, number in enumerate(numbers[1:3])]
+            held = [
+                delayed(m, number, 1, name=f"held_{i}") for i, number in enumerate(numbers[1:3])
+            ]
             others = _columns(width, found[1:3], held)
             rows = [mine + theirs for mine, theirs in zip(total, others, strict=True)]
-            sums = add_rows(m, rows, [], lambda place, bits, _: sum(bits), carry_in=zero, cell=self.cell)
+            sums = add_rows(
+                m, rows, [], lambda place, bits, _: sum(bits), carry_in=zero, cell=self.cell
+            )
             total = registered(m, [[s] for s in sums], name="grand_total")
         m.d.comb += self.addend.eq(Cat(*(bits[0] for bits in total)).as_signed())
 

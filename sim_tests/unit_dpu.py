@@ -19,7 +19,7 @@ from hw.lanes import step_layout
 from sim_tests.dpu_model import Word, model, packed, random_word
 
 TOP = "units"
-WORDS = 400
+WORDS = 300
 SEED = 3
 
 
@@ -33,14 +33,16 @@ class Unit(NamedTuple):
     fabric: str
 
 
-_SIZES = [
-    *((lanes, 1, 1, acc) for lanes, acc in ((1, 12), (2, 12), (3, 8), (13, 20), (64, 32), (100, 16))),
-    *((11, p, q, 24) for p in (1, 2, 4) for q in (1, 2, 4) if p * q > 1),
-    (64, 2, 2, 32),
-    (5, 8, 8, 28),
-    (7, 4, 4, 9),
+_SIZES = (
+    *((1, 1, 1, 12), (3, 1, 1, 8), (13, 1, 1, 20), (64, 1, 1, 32)),
+    *((9, 1, 2, 16), (16, 2, 2, 9), (11, 2, 4, 24), (7, 4, 1, 24), (5, 8, 8, 28)),
+)
+_FEWER = ((64, 1, 1, 32), (11, 2, 2, 24))
+UNITS = [
+    Unit(*size, fabric)
+    for fabric, sizes in (("xc7", _SIZES), ("ecp5", _SIZES), ("xcup", _FEWER))
+    for size in sizes
 ]
-UNITS = [Unit(*size, fabric) for fabric in ("xc7", "xcup", "ecp5", "ice40") for size in _SIZES]
 
 
 class Units(wiring.Component):

@@ -40,7 +40,11 @@ def proofs() -> list[Proof]:
     return [
         *(_popcount_proof(lanes) for lanes in POPCOUNT_LANES),
         *(_lanes_proof(p, q, n, fabric) for fabric in FABRICS for (p, q), n in LANES.items()),
-        *(_parallel_proof(*s, fabric) for fabric in FABRICS for s in ((0, 0), (0, 1), (1, 0), (1, 1))),
+        *(
+            _parallel_proof(*s, fabric)
+            for fabric in FABRICS
+            for s in ((0, 0), (0, 1), (1, 0), (1, 1))
+        ),
         *(_dpu_proof(p, q, fabric) for fabric in FABRICS for p, q in (*LANES, (8, 8))),
         *(_requantizer_proof(stage) for stage in REQUANTIZER_STAGES),
     ]

@@ -5,18 +5,24 @@ from __future__ import annotations
 import pytest
 
 from hw.dpu import DPU, latency, step_delay
+from hw.fabric import PORTABLE
 from sim_tests.dpu_model import Word, model, packed, random_word
 from tests.hw.streams import simulate
 
 DIGITS = [(p, q) for p in (1, 2, 4) for q in (1, 2, 4)] + [(8, 8)]
-def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
+BEHAVIOURAL = [PORTABLE, "ice40"]
+"""Fabrics whose units hold no cells: those with cells are simulated in tests/sim_tests."""
+
+
+def run(words: list[Word], p: int, q: int, acc_bits: int, *, fabric: str = PORTABLE) -> list[int]:
     """The accumulator latency cycles after each word; steps[i] is the step i cycles later."""
     lanes = len(words[0].lhs)
-    dut, delay = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits), step_delay(lanes, p, q)
+    dut = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits, fabric=fabric)
+    delay, late = step_delay(lanes, p, q, fabric), latency(lanes, p, q, fabric)
     idle = Word(lhs=[0] * lanes, rhs=[0] * lanes, valid=0)
 
     async def drive(ctx) -> None:
-        for index in range(len(words) + latency(lanes, p, q)):
+        for index in range(len(words) + late):
             word = words[index] if index < len(words) else idle
             ctx.set(dut.lhs, packed(word.lhs, p))
             ctx.set(dut.rhs, packed(word.rhs, q))
@@ -26,14 +32,15 @@ def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
             await ctx.tick()
 
     cycles = simulate(dut, drive, trace={"acc": dut.acc})
-    return [cycle["acc"] for cycle in cycles[latency(lanes, p, q) :]][: len(words)]
+    return [cycle["acc"] for cycle in cycles[late:]][: len(words)]
 
 
 @pytest.mark.parametrize(("p", "q"), DIGITS)
 @pytest.mark.parametrize(("lanes", "acc_bits"), [(1, 32), (5, 12), (16, 24)])
-def test_random_steps(rng, p: int, q: int, lanes: int, acc_bits: int) -> None:
+@pytest.mark.parametrize("fabric", BEHAVIOURAL)
+def test_random_steps(rng, p: int, q: int, lanes: int, acc_bits: int, fabric: str) -> None:
     words = [random_word(rng, lanes, p, q) for _ in range(80)]
-    assert run(words, p, q, acc_bits) == model(words, p, q, acc_bits)
+    assert run(words, p, q, acc_bits, fabric=fabric) == model(words, p, q, acc_bits)
 
 
 @pytest.mark.parametrize(("p", "q"), DIGITS)
@@ -87,3 +94,19 @@ def test_only_the_last_sum_must_fit(p: int, q: int) -> None:
 )
 def test_latency(lanes: int, p: int, q: int, cycles: int) -> None:
     assert latency(lanes, p, q) == cycles
+
+
+@pytest.mark.parametrize(
+    ("fabric", "lanes", "p", "q", "cycles"),
+    [
+        ("xc7", 64, 1, 1, 6),
+        ("xc7", 64, 2, 2, 8),
+        ("xcup", 64, 1, 1, 6),
+        ("ecp5", 64, 1, 1, 8),
+        ("ecp5", 64, 2, 2, 9),
+        ("ecp5", 16, 8, 8, 10),
+        ("ice40", 16, 1, 1, 6),
+    ],
+)
+def test_latency_of_other_fabrics(fabric: str, lanes: int, p: int, q: int, cycles: int) -> None:
+    assert latency(lanes, p, q, fabric) == cycles
