@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -75,3 +76,14 @@ def after(heights: tuple[int, ...], stage: tuple[tuple[int, ...], ...]) -> tuple
                 if column + place < len(left):
                     left[column + place] += 1
     return tuple(left)
+
+
+def after_stages(
+    heights: tuple[int, ...], columns: int, stages: tuple[tuple[tuple[int, ...], ...], ...]
+) -> Iterator[tuple[int, ...]]:
+    """Heights before the first stage, and after each."""
+    heights = heights + (0,) * (columns - len(heights))
+    yield heights
+    for stage in stages:
+        heights = after(heights, stage)
+        yield heights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
@@ -42,6 +43,13 @@ class LaneTiming:
     wide: int
     signs: int
     addend: int
+
+
+class LaneSize(NamedTuple):
+    """What lanes take of their fabric: tables (LUTs; two for a CCU2C) and flip-flops."""
+
+    tables: int
+    registers: int
 
 
 def tree_stages(lanes: int) -> int:
@@ -120,6 +128,11 @@ class Lanes(wiring.Component):
         """When signs are due and the sum is there."""
         addend = lane_stages(lanes, p, q)
         return LaneTiming(wide=0, signs=tree_stages(lanes), addend=addend)
+
+    @classmethod
+    def size(cls, lanes: int, p: int, q: int) -> LaneSize | None:
+        """What they take, by their structure; None where the synthesizer decides."""
+        return None
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from hw import ecp5
 from hw.delay import delayed
-from hw.lanes import Lanes, LaneTiming
+from hw.lanes import Lanes, LaneSize, LaneTiming, addend_bits
 from hw.popcount import levels
 
 
 def _depth(terms: int) -> int:
     """Registers of a tree over `terms` numbers that are registered already."""
     return levels(terms) if terms > 1 else 0
+
+
+class _TreeSize(NamedTuple):
+    """Tables, flip-flops and bits of the sum of a tree."""
+
+    tables: int
+    registers: int
+    sum_bits: int
 
 
 class Lut4Lanes(Lanes):
@@ -39,6 +48,55 @@ class Lut4Lanes(Lanes):
         if p == q == 1:
             return LaneTiming(wide=0, signs=trees, addend=trees + 1)
         return LaneTiming(wide=0, signs=trees, addend=trees + 2 + _depth(narrow - 1))
+
+    @classmethod
+    def size(cls, lanes: int, p: int, q: int) -> LaneSize:
+        """All tables, those left to the synthesizer as it should find them; and flip-flops."""
+        narrow, top = min(p, q), max(p, q) - 1
+        tops = cls._tree_size(lanes, 1)
+        if not top:
+            return LaneSize(tops.tables + tops.sum_bits, tops.registers + tops.sum_bits + 2)
+        low = cls._tree_size(lanes, top)
+        both = max(low.sum_bits + 1 - top, tops.sum_bits + 1) + 1
+        terms = [both + top] * narrow
+        tables = narrow * (low.tables + tops.tables + cls._places(both, subtract=True))
+        registers = narrow * (low.registers + tops.registers) + sum(terms)
+        if narrow == 1:
+            return LaneSize(tables + terms[0], registers + terms[0] + 1)
+        row, place = terms[:-1], 1
+        while len(row) > 1:
+            sizes = [max(a - place, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
+            tables += sum(cls._places(size) for size in sizes)
+            row = [size + place for size in sizes] + (row[-1:] if len(row) % 2 else [])
+            registers += sum(row) + terms[-1]
+            place *= 2
+        last = max(row[0] - narrow + 1, terms[-1]) + 1
+        tables += cls._places(last, subtract=True)
+        return LaneSize(tables, registers + addend_bits(lanes, p, q))
+
+    @classmethod
+    def _tree_size(cls, lanes: int, bits: int) -> _TreeSize:
+        """Of the tree over words of so many bits, chosen by a bit each."""
+        row = [bits + 1] * (lanes // 2) + [bits] * (lanes % 2)
+        tables = lanes // 2 * cls._chosen_places(bits) + lanes % 2 * bits
+        registers = sum(row)
+        for _ in range(1, levels(lanes)):
+            pairs = list(zip(row[::2], row[1::2], strict=False))
+            for a, b in pairs:
+                tables += 3 if a == b == 2 else cls._places(max(a, b) + 1)
+            row = [max(pair) + 1 for pair in pairs] + (row[-1:] if len(row) % 2 else [])
+            registers += sum(row)
+        return _TreeSize(tables, registers, row[0])
+
+    @classmethod
+    def _places(cls, bits: int, *, subtract: bool = False) -> int:
+        """Tables of an adder."""
+        return bits * (1 + subtract)
+
+    @classmethod
+    def _chosen_places(cls, bits: int) -> int:
+        """Tables of the sum of two chosen words."""
+        return 2 if bits == 1 else 3 * bits + 1
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -136,6 +194,14 @@ class Lut4Lanes(Lanes):
 
 class Ecp5Lanes(Lut4Lanes):
     """The same with ECP5's carry chains, whose tables take in two products or an inversion."""
+
+    @classmethod
+    def _places(cls, bits: int, *, subtract: bool = False) -> int:
+        return 2 * -(-(bits + subtract) // 2)
+
+    @classmethod
+    def _chosen_places(cls, bits: int) -> int:
+        return 2 if bits == 1 else 2 * -(-(bits + 1) // 2)
 
     def add_chosen(self, m: Module, words: Sequence[Value], chosen: Sequence[Value]) -> Value:
         """One place for two products."""

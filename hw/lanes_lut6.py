@@ -10,8 +10,8 @@ from amaranth.hdl import Cat, Const, Module, Value
 
 from hw.delay import delayed
 from hw.heap import Columns, add_rows, compress, count_products, product_heights, registered
-from hw.heap_plan import HeapPlan, plan_heap
-from hw.lanes import Lanes, LaneTiming, addend_bits
+from hw.heap_plan import HeapPlan, after_stages, plan_heap
+from hw.lanes import Lanes, LaneSize, LaneTiming, addend_bits
 from hw.xilinx import CarryCell
 
 
@@ -102,6 +102,24 @@ class Lut6Lanes(Lanes):
         stages = [len(kind.plan(lanes).stages) for kind in found]
         signs = 1 + min(stages)
         return LaneTiming(wide=0, signs=signs, addend=2 + max(stages) + len(found) // 2)
+
+    @classmethod
+    def size(cls, lanes: int, p: int, q: int) -> LaneSize:
+        """All tables and, but for a few that delay signs, all flip-flops."""
+        found = kinds(p, q)
+        longest = max(len(kind.plan(lanes).stages) for kind in found)
+        tables = registers = 0
+        for kind in found:
+            plan, columns = kind.plan(lanes), kind.columns(lanes)
+            heights = product_heights([count * lanes for count in _products(kind)])
+            tables += sum((count * lanes + 1) // 2 for count in _products(kind))
+            tables += plan.luts + columns
+            held = [*after_stages(heights[:columns], columns, plan.stages)]
+            registers += sum(sum(now) for now in held)
+            registers += columns * (1 + longest - len(plan.stages))
+        totals = len(found) // 2 * addend_bits(lanes, p, q)
+        waiting = sum(kind.columns(lanes) for kind in found[1:3]) if len(found) > 2 else 0
+        return LaneSize(tables=tables + totals, registers=registers + totals + waiting)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from amaranth.back import verilog
 from amaranth.hdl import Module, Signal
 
 from codegen.emit import emit_verilog
@@ -58,3 +59,25 @@ def test_truth_table() -> None:
 def test_a_fifth_output_that_six_inputs_cannot_have() -> None:
     with pytest.raises(ValueError, match="O5 must be O6 where the last input is 0"):
         lut6_2(Module(), list(Signal(6)), lambda *b: b[0], lambda *b: b[1])
+
+
+@pytest.mark.parametrize(("lanes", "p", "q"), [(64, 1, 1), (5, 2, 2), (6, 1, 4), (3, 8, 8)])
+def test_lanes_of_tables_of_six_inputs_know_their_size(lanes: int, p: int, q: int) -> None:
+    unit = find_fabric("xc7").lanes
+    text = verilog.convert(unit(lanes=lanes, p=p, q=q), emit_src=False)
+    size = unit.size(lanes, p, q)
+    assert size is not None
+    assert size.tables == text.count("LUT6_2 #(")
+
+
+@pytest.mark.parametrize(
+    ("digits", "tables", "registers"),
+    [((64, 1, 1), 195, 192), ((64, 2, 2), 784, 763), ((24, 4, 2), 402, 406)],
+)
+def test_lanes_of_ecp5_know_their_size(digits, tables: int, registers: int) -> None:
+    """As yosys 0.70 counts them, give or take two (docs/hardware.md)."""
+    assert find_fabric("ecp5").lanes.size(*digits) == (tables, registers)
+
+
+def test_the_size_of_portable_lanes_is_the_synthesizer_s() -> None:
+    assert find_fabric(PORTABLE).lanes.size(64, 1, 1) is None
