@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from hw.config import OverlayConfig
+from hw.fabric import find_fabric
 from hw.popcount import LEVELS_PER_STAGE, stages
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
 from hw.unpack import piece_bits, piece_grain
@@ -39,17 +40,21 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
 
 
 def _array(config: OverlayConfig) -> dict[str, float]:
-    """Units (one-bit weights: one more row, for column sums), their trees and accumulators.
+    """Units (one-bit weights: one more row, for column sums), their lanes and accumulators.
 
-    Digits of one bit have a structure of their own: `count` is its adder bits, `tree` that of
-    wider ones.
+    Lanes made of the fabric's own cells know how many `tables` they are. Of portable ones `count`
+    is the adder bits where digits have one bit, `tree` those of wider digits.
     """
     units = (config.dm + (config.p == 1)) * config.dn
     adders, registers = lane_bits(config.dk, config.p, config.q)
     single = config.p * config.q == 1
+    size = find_fabric(config.fabric).lanes.size(config.dk, config.p, config.q)
+    if size is not None:
+        adders, registers = 0, size.registers
     return {
         "fixed": 1,
         "unit": units,
+        "tables": 0 if size is None else units * size.tables,
         "count": units * adders if single else 0,
         "tree": 0 if single else units * adders,
         "wide_unit": 0 if single else units,

@@ -26,6 +26,7 @@ from flows.synth.parts import find_part
 from hw.array import Array
 from hw.config import OverlayConfig
 from hw.dpu import DPU
+from hw.fabric import fabric_of
 from hw.overlay import TOP
 from ir.errors import ConfigError
 
@@ -56,7 +57,7 @@ class AreaJob:
             memory_bits=self.memory_bits,
             buffers=dict(self.buffers),
         )
-        return replace(bench.config([]), acc_bits=self.acc_bits)
+        return replace(bench.config([]), acc_bits=self.acc_bits, fabric=fabric_of(self.family))
 
     @property
     def bit_products(self) -> int:
@@ -71,7 +72,13 @@ class AreaJob:
         if self.part == "overlay":
             return emit_verilog(config), TOP
         if self.part == "dpu":
-            unit = DPU(lanes=config.dk, p=config.p, q=config.q, acc_bits=config.acc_bits)
+            unit = DPU(
+                lanes=config.dk,
+                p=config.p,
+                q=config.q,
+                acc_bits=config.acc_bits,
+                fabric=config.fabric,
+            )
             return emit_component(unit, name="dpu"), "dpu"
         return emit_component(Array(config=config), name="array"), "array"
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from flows.nightly import commit
 from flows.resource_fit import Sample, fit, table
 from flows.synth import DEFAULT_CACHE, Synthesis, synthesize
 from hw.config import OverlayConfig
+from hw.fabric import fabric_of
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import BitwrightError, ConfigError
@@ -100,7 +101,8 @@ def characterize(
 
     jobs: how many yosys run at once. What other overlays have in common is synthesized once.
     """
-    chosen = spread() if overlays is None else overlays
+    built = {"fabric": fabric_of(family)}
+    chosen = [(replace(config, **built), held_out) for config, held_out in overlays or spread()]
     samples = []
     with ProcessPoolExecutor(jobs) as pool:
         counts = [pool.submit(_measure, config, family, str(cache)) for config, _ in chosen]

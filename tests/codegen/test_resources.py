@@ -67,6 +67,8 @@ def test_stages_count_what_they_have():
     assert found["unpacker.shift"] == 64 * 3 and found["unpacker.held"] == 64
     assert found["result.select"] == 20 * 2
     assert found["ring.choice"] == 16 * 7
+    native = quantities(replace(CONFIG, fabric="xc7"))
+    assert native["array.count"] == 0 and native["array.tables"] >= 5 * 3 * 10
     wide = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
     assert wide["array.count"] == 0 and wide["array.wide_unit"] == 4 * 3
 
