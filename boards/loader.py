@@ -31,6 +31,10 @@ ON_CHIP_LATENCY = 2
 LINK_BLOCKS = 1
 """Block RAMs of the host link, which stands beside an on-chip memory."""
 
+TOP_LUTS = {"ecp5": 1500, "ice40": 1700}
+"""LUTs of all that stands around an overlay on a board with an open flow: yosys 0.70 counts 1,443
+on ulx3s_85f and 1,607 on ice40_hx8k_evn."""
+
 
 def _require_positive(thing: object, *fields: str) -> None:
     for field in fields:
@@ -131,6 +135,11 @@ class Board:
                 f"{self.toolchain!r}"
             )
         self._check_top()
+        if self.luts_for_overlay <= 0:
+            raise ConfigError(
+                f"budget.luts must be more than the {TOP_LUTS[self.family]} of the top around the "
+                f"overlay, not {self.budget.luts}"
+            )
         if self.bram_blocks_for_buffers <= 0:
             raise ConfigError(
                 f"an on-chip memory of {self.memory.size_bytes} bytes leaves no block RAM of "
@@ -168,6 +177,12 @@ class Board:
         if self.part.startswith("xc7z"):
             return "zynq7"
         return "zynqmp" if self.family == "xcup" else None
+
+    @property
+    def luts_for_overlay(self) -> int:
+        """The LUTs that are left to the overlay."""
+        top = TOP_LUTS[self.family] if self.has_open_flow else 0
+        return self.budget.luts - top
 
     @property
     def bram_blocks_for_buffers(self) -> int:

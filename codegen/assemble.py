@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from codegen.schedule import Instruction
 from hw.config import OverlayConfig
 from hw.queue import QUEUE_INSTRUCTIONS
-from ir.isa import INSTRUCTION_BITS, Kind, Stage, encode
+from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage, decode, encode, layout, words_of
 
 Part = tuple[list[Instruction], list[Instruction]]
 
@@ -75,3 +75,16 @@ def assemble(parts: Sequence[Part], *, address: int, config: OverlayConfig) -> t
             word = encode(stage, values | mark)
             program += word.to_bytes(INSTRUCTION_BYTES, "little")
     return program, lengths[0]
+
+
+def address_bits(program: bytes) -> list[int]:
+    """Where addresses lie in a program: the lowest bit of each, in the program as one number.
+
+    A driver whose memory begins at another address adds it at each of these places.
+    """
+    found = []
+    for index, word in enumerate(words_of(program)):
+        stage, values = decode(word)
+        if "address" in values:
+            found.append(index * INSTRUCTION_BITS + layout(FORMATS[stage])["address"].offset)
+    return found

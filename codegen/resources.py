@@ -25,8 +25,9 @@ from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 
 FOLDER = Path(__file__).with_name("resource_coefficients")
-SIMULATED_AS = "xc7"
-"""The family whose fabric stands for boards that are only simulated."""
+COUNTED_AS = {"simulation": "xc7", "xcup": "xc7", "ice40": "ecp5"}
+"""Families whose fabric another one's stands for. iCE40 has neither LUT memories nor wide
+multiplexers: an overlay takes about twice as many LUTs there."""
 
 LUT_PARTS = (
     *("fixed", "tree", "accumulator", "rotator", "column", "row", "lane", "lane_bit"),
@@ -78,8 +79,8 @@ def families() -> list[str]:
 
 @lru_cache(maxsize=8)
 def load_coefficients(family: str) -> Coefficients:
-    """The fit for a family; "simulation" is counted as SIMULATED_AS. ConfigError: there is none."""
-    name = SIMULATED_AS if family == "simulation" else family
+    """The fit for a family, or for the one of COUNTED_AS. ConfigError: there is none."""
+    name = COUNTED_AS.get(family, family)
     known = families()
     if name not in known:
         raise ConfigError(

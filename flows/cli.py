@@ -55,7 +55,7 @@ JOBS = {"type": int, "default": 1, "metavar": "N", "help": "programs at once (de
 LINK = {
     "default": "harness",
     "metavar": "harness|cocotb|uart:PORT",
-    "help": "the device; uart:sim is a simulated board (default harness)",
+    "help": "the device; uart alone is a simulated board (default harness)",
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
@@ -77,6 +77,7 @@ CONFIG_VERBS = (
         help="the board's chip, placed and routed by open tools",
         options={"seeds": SEEDS},
     ),
+    ConfigVerb(name="export", help="an IP folder for Vivado, with a PYNQ driver", options={}),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}
     ),

@@ -35,7 +35,7 @@ class Sized:
 def overlay_budget(space: Workspace) -> tuple[int, int]:
     """(LUTs, block RAMs) that the overlay may take: the config's, at most the board's."""
     wanted, board = space.project.overlay, space.board
-    luts, blocks = board.budget.luts, board.bram_blocks_for_buffers
+    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
     return min(wanted.luts or luts, luts), min(wanted.bram_blocks or blocks, blocks)
 
 

@@ -2,7 +2,7 @@
 
     bitwright run examples/digits.yaml --link harness
     bitwright run build/digits/latest --link uart:/dev/ttyUSB0
-    bitwright run examples/digits.yaml --set board=ulx3s_85f --link uart:sim
+    bitwright run examples/digits.yaml --set board=ulx3s_85f --link uart       a simulated board
 
 Codes must equal the golden model's and cycles the prediction.
 """
@@ -39,7 +39,7 @@ from quant.data import Split, load_data
 
 STEPS = compiling.STEPS
 SIMULATED = "sim"
-LINKS = "harness, cocotb, uart:PORT or uart:sim"
+LINKS = ("harness", "cocotb", "uart")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +62,11 @@ def run(
     """
     if images < 1:
         raise ConfigError(f"--images must be at least 1, not {images}")
-    check_link(link)
+    kind, port = parse_link(link)
     with _subject(config, overrides) as subject:
         test = subject.test
         codes = list(test.images[:images].astype(np.int64))
-        with _open(link, subject) as device:
+        with _open(kind, port, subject) as device:
             started = time.monotonic()
             driver = Driver(device, subject.network, latency=subject.board.memory.latency_cycles)
             driver.load()
@@ -110,11 +110,12 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
-def check_link(link: str) -> None:
-    """ConfigError unless `link` names a kind of link."""
-    kind, colon, place = link.partition(":")
-    if (kind == "uart") != bool(colon and place) or kind not in ("harness", "cocotb", "uart"):
-        raise ConfigError(f"--link must be {LINKS}, not {shorten(link)}")
+def parse_link(link: str) -> tuple[str, str]:
+    """(kind, port) of a link; a serial line without a port is a simulated board's."""
+    kind, colon, port = link.partition(":")
+    if kind not in LINKS or colon and (kind != "uart" or not port):
+        raise ConfigError(f"--link must be {', '.join(LINKS)} or uart:PORT, not {shorten(link)}")
+    return kind, port or SIMULATED
 
 
 @contextlib.contextmanager
@@ -149,9 +150,8 @@ def _from_folder(folder: Path, overrides: Sequence[str]) -> Subject:
 
 
 @contextlib.contextmanager
-def _open(link: str, subject: Subject) -> Iterator[Link]:
+def _open(kind: str, port: str, subject: Subject) -> Iterator[Link]:
     """The device; where simulators run, their logs land in the run's verification/."""
-    kind, _, port = link.partition(":")
     board, network, logs = subject.board, subject.network, subject.folder / FOLDER / "device"
     if kind == "uart":
         with _uart(port, board, network, logs) as device:

@@ -8,7 +8,9 @@
 // board.h, made with the design: CLOCKS_PER_BIT, and release_button(top).
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -98,6 +100,7 @@ static bool announce(const char* name, const char* path) {
 
 int main(int count, char** words) {
     if (count != 2) return std::fprintf(stderr, "PATH_FILE\n"), 2;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);  // ends with whoever started it
     const char* path = nullptr;
     const int terminal = open_terminal(path);
     if (terminal < 0) return std::perror("pseudo-terminal"), 1;
@@ -113,7 +116,6 @@ int main(int count, char** words) {
         top->clock = 0;
         top->eval();
         if (line.quiet() && cycle % 1024 == 0) {
-            if (getppid() == 1) return 0;  // whoever started this is gone
             pollfd waiting{terminal, POLLIN, 0};
             poll(&waiting, 1, kQuietMilliseconds);
         }

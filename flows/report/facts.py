@@ -233,7 +233,7 @@ def _on_board(config: OverlayConfig, name: str) -> dict[str, Any]:
     except ConfigError as error:
         return {"description": board.description, "unknown": str(error)}
     pairs = {
-        "LUTs": (need.luts, board.budget.luts),
+        "LUTs": (need.luts, board.luts_for_overlay),
         "flip-flops": (need.ff, board.budget.ffs),
         "block RAMs": (need.bram, board.bram_blocks_for_buffers),
         "DSPs": (need.dsp, board.budget.dsps),

@@ -24,6 +24,7 @@ from hw.tops.protocol import (
     REQUESTS,
     VERSION,
     Opcode,
+    Request,
     Status,
     size_of,
 )
@@ -32,8 +33,8 @@ PATIENCE = 4095
 """Cycles that a memory access waits for the overlay before the answer is BUSY."""
 
 LITE = lite_channels(ADDRESS_BITS)
-READS = (Opcode.INFO, Opcode.READ_REGISTER, Opcode.READ_MEMORY)
-MEMORY = (Opcode.READ_MEMORY, Opcode.WRITE_MEMORY)
+ANSWERED = tuple(request.opcode for request in REQUESTS if request.answers != 0)
+"""Opcodes whose answer has data."""
 
 
 class HostLink(wiring.Component):
@@ -156,19 +157,16 @@ class HostLink(wiring.Component):
             with m.Switch(asked.opcode):
                 for request in REQUESTS:
                     with m.Case(request.opcode):
-                        self._judge_one(m, request.opcode, repeated)
+                        self._judge_one(m, request, repeated)
 
-    def _judge_one(self, m: Module, opcode: Opcode, repeated: Value) -> None:
-        asked = self.asked
-        fixed = {Opcode.INFO: INFO_BYTES}.get(opcode, REGISTER_BYTES)
-        count_right = (
-            (asked.count > 0) & (asked.count <= MOST_DATA)
-            if opcode in MEMORY
-            else asked.count == fixed
-        )
-        sent = 0 if opcode in READS else asked.count
-        space = self.memory_bytes if opcode in MEMORY else 1 << ADDRESS_BITS
-        inside = asked.address + asked.count <= space
+    def _judge_one(self, m: Module, request: Request, repeated: Value) -> None:
+        """Its count, the data that came with it, its address."""
+        asked, opcode = self.asked, request.opcode
+        fixed = request.answers or request.sends  # bytes; of memory accesses `count` itself
+        any_count = (asked.count > 0) & (asked.count <= MOST_DATA)
+        count_right = asked.count == fixed if fixed else any_count
+        sent = 0 if opcode in ANSWERED else asked.count
+        inside = asked.address + asked.count <= (1 << ADDRESS_BITS if fixed else self.memory_bytes)
         with m.If(repeated & (opcode == Opcode.WRITE_REGISTER)):
             m.d.sync += self.status.eq(self.status)
         with m.Elif(~count_right | (self.receiver.data_bytes != sent)):
@@ -284,7 +282,7 @@ class HostLink(wiring.Component):
         header_bytes = size_of(ANSWER_HEADER)
         sent = Signal(range(header_bytes))
         bare = Signal()
-        m.d.comb += bare.eq((self.status != Status.OKAY) | ~asked.opcode.matches(*READS))
+        m.d.comb += bare.eq((self.status != Status.OKAY) | ~asked.opcode.matches(*ANSWERED))
         parts = Array([asked.sequence, asked.opcode | ANSWER, self.status])
         with m.State("ANSWER"):
             m.d.comb += [

@@ -17,9 +17,9 @@ OKAY, DECERR = 0, 3
 
 
 class Bursts(wiring.Component):
-    """Accepted bursts, walked through word by word: the current one in registers, others in a list.
+    """Bursts, walked through word by word: the current one in registers, others in a list.
 
-    A burst that is put while there is none is current in the next cycle.
+    A burst that is put while there is none is shown at once, in the same cycle.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ class Bursts(wiring.Component):
     Members
     -------
     put : In(1), put_word, put_length : In    word address and beats - 1; not while `full`
-    step : In(1)                              the current word is done
-    valid : Out(1), word : Out, last : Out(1) the current word; it is its burst's last
+    step : In(1)                              the word that is shown is done
+    valid : Out(1), word : Out, last : Out(1) the word that is shown; it is its burst's last
     full : Out(1)                             OUTSTANDING bursts are waiting
     """
 
@@ -62,29 +62,33 @@ class Bursts(wiring.Component):
         burst = Cat(self.put_word, self.put_length)
         m.submodules.waiting = waiting = memory.Memory(shape=len(burst), depth=OUTSTANDING, init=[])
         write, read = waiting.write_port(), waiting.read_port(domain="comb")
-        count, left = Signal(range(OUTSTANDING + 1)), Signal(8)
-        free, direct, take = Signal(), Signal(), Signal()
+        kept, count = Signal(), Signal(range(OUTSTANDING + 1))
+        current, shown = Signal(len(burst)), Signal(len(burst))
+        left = shown[self.word_bits :]
+        goes_on, take, direct = Signal(), Signal(), Signal()
+        ends = self.step & self.last
         m.d.comb += [
+            shown.eq(Mux(kept, current, burst)),
+            self.valid.eq(kept | self.put),
+            self.word.eq(shown[: self.word_bits]),
             self.last.eq(left == 0),
-            free.eq(~self.valid | (self.step & self.last)),
-            take.eq(free & (count != 0)),
-            direct.eq(free & (count == 0)),
+            goes_on.eq(self.valid & ~ends),
+            take.eq(kept & ends & (count != 0)),
+            direct.eq(kept & ends & (count == 0)),
             write.data.eq(burst),
-            write.en.eq(self.put & ~direct),
+            write.en.eq(self.put & kept & ~direct),
             self.full.eq(count == OUTSTANDING),
         ]
         m.d.sync += [
             write.addr.eq(write.addr + write.en),
             read.addr.eq(read.addr + take),
             count.eq(count + write.en - take),
+            kept.eq(goes_on | take | (direct & self.put)),
         ]
-        with m.If(free):
-            m.d.sync += [
-                self.valid.eq(take | self.put),
-                Cat(self.word, left).eq(Mux(take, read.data, burst)),
-            ]
-        with m.Elif(self.step):
-            m.d.sync += [self.word.eq(self.word + 1), left.eq(left - 1)]
+        with m.If(goes_on):
+            m.d.sync += current.eq(Cat((self.word + self.step)[: self.word_bits], left - self.step))
+        with m.Else():
+            m.d.sync += current.eq(Mux(take, read.data, burst))
         return m
 
 
@@ -189,17 +193,20 @@ class OnChipMemory(wiring.Component):
         return bursts
 
     def _reads(self, m: Module, rams: list[SharedRam]) -> None:
+        """Word addresses go to the memory as they come; what it shows is registered once more."""
         bursts = self._bursts(m, "reads", self.araddr, self.arlen, self.arvalid & self.arready)
-        step, host, host_read = Signal(), Signal(), Signal()
+        read, last, outside = Signal(), Signal(), Signal()
+        moves, step, grant, granted = Signal(), Signal(), Signal(), Signal()
+        shown = Cat(ram.read_data for ram in rams)
+        host = self.host_request & ~self.host_write & ~granted
         m.d.comb += [
             self.arready.eq(~bursts.full),
-            step.eq(bursts.valid & (~self.rvalid | self.rready)),
+            moves.eq(~self.rvalid | self.rready),
+            step.eq(bursts.valid & (~read | moves)),
             bursts.step.eq(step),
-            host.eq(self.host_request & ~self.host_write & ~host_read),
-            self.rdata.eq(Cat(ram.read_data for ram in rams)),
+            grant.eq(host & ~bursts.valid & ~read),
+            self.host_byte.eq(shown.word_select(self.host_address[: self.offset_bits], 8)),
         ]
-        offset = self.host_address[: self.offset_bits]
-        grant = host & ~bursts.valid & ~self.rvalid
         for ram in rams:
             m.d.comb += [
                 ram.read_address.eq(
@@ -207,17 +214,17 @@ class OnChipMemory(wiring.Component):
                 ),
                 ram.read_enable.eq(step | grant),
             ]
-        m.d.sync += host_read.eq(grant)
-        with m.If(step):
+        m.d.sync += granted.eq(grant)
+        with m.If(~read | moves):
+            m.d.sync += [read.eq(step), last.eq(bursts.last), outside.eq(bursts.word[-1])]
+        with m.If(moves):
             m.d.sync += [
-                self.rvalid.eq(1),
-                self.rlast.eq(bursts.last),
-                self.rresp.eq(Mux(bursts.word[-1], DECERR, OKAY)),
+                self.rvalid.eq(read),
+                self.rdata.eq(shown),
+                self.rlast.eq(last),
+                self.rresp.eq(Mux(outside, DECERR, OKAY)),
             ]
-        with m.Elif(self.rready):
-            m.d.sync += self.rvalid.eq(0)
-        m.d.comb += self.host_byte.eq(self.rdata.word_select(offset, 8))
-        with m.If(host_read):
+        with m.If(granted):
             m.d.comb += self.host_done.eq(1)
 
     def _writes(self, m: Module, rams: list[SharedRam]) -> None:

@@ -30,12 +30,14 @@ def test_on_chip_memory_is_taken_from_the_block_ram():
     assert board.clock.frequency_hz == 50e6
     # 131072 bytes are 64 blocks, whose parity bits hold nothing; one more is the host link's
     assert board.bram_blocks_for_buffers == 208 - 64 - 1
+    assert board.luts_for_overlay == 83_640 - 1500
+    assert load_board("pynq_z1").luts_for_overlay == 53_200
 
 
 def test_blocks_without_parity_bits_are_used_whole():
     board = load_board("ice40_hx8k_evn")
     assert board.budget.bram_data_bits == board.budget.bram_block_bits == 4096
-    assert board.bram_blocks_for_buffers == 32 - 8 - 1
+    assert board.bram_blocks_for_buffers == 32 - 16 - 1
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,7 @@ def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("old", "new", "message"),
     [
         ("luts: 83640", "luts: 0", "budget: luts must be positive, not 0"),
+        ("luts: 83640", "luts: 1500", "budget.luts must be more than the 1500 of the top around"),
         ("luts: 83640", "luts: many", "budget.luts must be an integer, not 'many'"),
         ("luts: 83640", "lutz: 3", r"unknown key 'budget.lutz' \(did you mean 'luts'\?\)"),
         ("lut_inputs: 4", "lut_inputs: 5", "budget.lut_inputs must be one of 4, 6, not 5"),

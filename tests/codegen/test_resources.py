@@ -139,15 +139,18 @@ def test_every_larger_array_takes_more():
         assert found.ff > small.ff, larger
 
 
-def test_simulation_boards_are_counted_as_xc7():
-    assert predict_resources(CONFIG, "simulation") == predict_resources(CONFIG, "xc7")
+@pytest.mark.parametrize(
+    ("family", "model"), [("simulation", "xc7"), ("xcup", "xc7"), ("ice40", "ecp5")]
+)
+def test_families_that_are_counted_as_another(family: str, model: str):
+    assert predict_resources(CONFIG, family) == predict_resources(CONFIG, model)
 
 
 def test_a_family_without_a_model():
     assert families() == ["ecp5", "xc7"]
-    message = "no resource model for family 'ice40'.*there is: ecp5, xc7"
+    message = "no resource model for family 'max10'.*there is: ecp5, xc7"
     with pytest.raises(ConfigError, match=message):
-        load_coefficients("ice40")
+        load_coefficients("max10")
 
 
 def test_a_broken_data_file_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -60,6 +60,14 @@ def test_no_seeds(desk: Path, capsys: Capture) -> None:
     assert "--seeds must be at least 1, not 0" in capsys.readouterr().err
 
 
+def test_a_board_that_is_too_small(desk: Path, capsys: Capture) -> None:
+    chosen = ["--set", "board=ice40_hx8k_evn", "--set", "overlay.luts=null"]
+    assert main(["bitstream", "small.yaml", *chosen]) == 2
+    error = capsys.readouterr().err
+    assert "no overlay fits: the smallest needs " in error
+    assert " block RAMs of 18 Kbit, the budget has 5,980 and 3" in error
+
+
 @pytest.mark.slow
 def test_the_first_placement_that_is_fast_enough(
     desk: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch

@@ -15,11 +15,16 @@ Capture = pytest.CaptureFixture[str]
 BOARD = "board=ulx3s_85f"
 
 
-@pytest.mark.parametrize("link", ["", "uart", "uart:", "harness:1", "usb:1", "/dev/ttyUSB0"])
+@pytest.mark.parametrize("link", ["", "uart:", "harness:1", "usb:1", "/dev/ttyUSB0"])
 def test_links_that_there_are_not(desk: Path, capsys: Capture, link: str) -> None:
     assert main(["run", "small.yaml", f"--link={link}"]) == 2
     error = capsys.readouterr().err
-    assert f"--link must be harness, cocotb, uart:PORT or uart:sim, not '{link}'" in error
+    assert f"--link must be harness, cocotb, uart or uart:PORT, not '{link}'" in error
+
+
+def test_a_serial_line_without_a_port_is_a_simulated_boards() -> None:
+    assert run.parse_link("uart") == run.parse_link("uart:sim") == ("uart", "sim")
+    assert run.parse_link("uart:/dev/ttyUSB0") == ("uart", "/dev/ttyUSB0")
 
 
 def test_no_images(desk: Path, capsys: Capture) -> None:
@@ -64,7 +69,7 @@ def test_the_first_difference_is_named() -> None:
 def test_a_network_runs_over_every_link(desk: Path, capsys: Capture) -> None:
     assert main(["compile", "small.yaml"]) == 0
     latest = str(desk / "build" / "small" / "latest")
-    assert main(["run", latest, "--link", "uart:sim"]) == 2
+    assert main(["run", latest, "--link", "uart"]) == 2
     assert (
         "board sim has no serial host link; choose one that has: colorl" in capsys.readouterr().err
     )

@@ -26,6 +26,7 @@ class Master:
         self.dut, self.rng = dut, rng
         self.cycle = 0
         self.taken: dict[str, list[tuple[int, dict[str, int]]]] = {}
+        self.ready: list[int] = []  # cycles in which it would take a read word
 
     async def watch(self, ctx) -> None:
         dut = self.dut
@@ -47,6 +48,8 @@ class Master:
             rest = list(values)
             for name, (_, _, more) in channels.items():
                 valid, ready, *found = (rest.pop(0) for _ in range(2 + len(more)))
+                if name == "r" and ready:
+                    self.ready.append(self.cycle)
                 if valid and ready:
                     payload = dict(zip(more, found, strict=True))
                     self.taken.setdefault(name, []).append((self.cycle, payload))
@@ -105,6 +108,24 @@ def test_reads_have_the_reference_timing_at_full_speed() -> None:
     found = [at for at, _ in master.taken["r"]]
     assert found == expected_beats(requests, list(range(LIMIT)))
     assert found == list(range(LATENCY, LATENCY + sum(lengths))), "no gap between bursts"
+
+
+def test_reads_have_the_reference_timing_under_stalls(rng: random.Random) -> None:
+    dut = make()
+    master = Master(dut, rng)
+    lengths = [rng.choice((1, 1, 2, 3, 9)) for _ in range(40)]
+    bursts = [{"addr": 64 * i, "len": n - 1} for i, n in enumerate(lengths)]
+
+    async def ask(ctx) -> None:
+        await master.send(ctx, "ar", bursts)
+
+    async def take(ctx) -> None:
+        await master.take(ctx, "r", sum(lengths))
+        await idle(ctx, 2)
+
+    simulate(dut, ask, take, background=[master.watch], limit=LIMIT)
+    requests = [(at, n) for (at, _), n in zip(master.taken["ar"], lengths, strict=True)]
+    assert [at for at, _ in master.taken["r"]] == expected_beats(requests, master.ready)
 
 
 def test_writes_are_answered_two_edges_after_their_last_word(rng: random.Random) -> None:
