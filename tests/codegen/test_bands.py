@@ -1,7 +1,7 @@
 """Bands: every output row once, the input rows its windows reach, both ends on bus words."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -264,7 +264,7 @@ def test_bands_share_what_does_not_depend_on_their_rows() -> None:
 
 
 def test_joined_predictions_sum_jobs() -> None:
-    stalls = [
+    stalls: list[Mapping[str, int]] = [
         dict.fromkeys(("EXEC_RUN", "EXEC_WAIT_LHS", "EXEC_WAIT_RHS", "EXEC_WAIT_RESULT"), n)
         for n in (1, 2, 4)
     ]
