@@ -27,6 +27,7 @@ from flows.synth.parts import find_part
 from hw.array import Array
 from hw.config import OverlayConfig
 from hw.dpu import DPU
+from hw.fabric import fabric_of
 from hw.overlay import TOP
 from ir.errors import ConfigError
 
@@ -57,7 +58,7 @@ class AreaJob:
             memory_bits=self.memory_bits,
             buffers=dict(self.buffers),
         )
-        return replace(bench.config([]), acc_bits=self.acc_bits)
+        return replace(bench.config([]), acc_bits=self.acc_bits, fabric=fabric_of(self.family))
 
     @property
     def bit_products(self) -> int:
@@ -72,7 +73,13 @@ class AreaJob:
         if self.part == "overlay":
             return unify(emit_verilog(config)), TOP
         if self.part == "dpu":
-            unit = DPU(lanes=config.dk, p=config.p, q=config.q, acc_bits=config.acc_bits)
+            unit = DPU(
+                lanes=config.dk,
+                p=config.p,
+                q=config.q,
+                acc_bits=config.acc_bits,
+                fabric=config.fabric,
+            )
             return unify(emit_component(unit, name="dpu")), "dpu"
         return unify(emit_component(Array(config=config), name="array")), "array"
 

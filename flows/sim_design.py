@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from flows import toolchain
+from hw.cells import cell_models
 from ir.errors import ConfigError
 from ir.files import read_text
 
@@ -115,6 +116,8 @@ def overlay_design(
 ) -> Design:
     """The bench around an overlay. `verilog`: its text, or the Path of its file.
 
+    Models of the fabric's own cells (hw/cells/) are added for those that the text instantiates.
+
     `memory_bits`: the overlay's F. ConfigError: F is none of 32, 64, 128, 256, or the file
     cannot be read.
     """
@@ -122,9 +125,10 @@ def overlay_design(
         raise ConfigError(f"memory_bits must be one of {BUS_WIDTHS}, not {memory_bits!r}")
     text = read_text(verilog) if isinstance(verilog, Path) else verilog
     extra = HARNESS_SOURCES if kind == "harness" else ()
+    cells = {path.name: read_text(path) for path in cell_models(text).values()}
     sources = {name: read_text(SIM_TESTS / name) for name in (*BENCH_SOURCES, *extra)}
     return Design(
-        sources={OVERLAY_SOURCE: text, **sources},
+        sources={OVERLAY_SOURCE: text, **cells, **sources},
         top="bench_top",
         kind=kind,
         parameters={"F": memory_bits},

@@ -8,12 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.delay import delayed
-from hw.dpu import STEP_DELAY, SharedDPU, latency, step_layout
+from hw.dpu import SharedDPU, latency, step_delay, step_layout
 
 
 def drain_latency(config: OverlayConfig) -> int:
     """Cycles from operands and `last` at the inputs to the first with the tile in the chain."""
-    return 1 + latency(config.dk, config.p, config.q) + 1
+    return 1 + latency(config.dk, config.p, config.q, config.fabric) + 1
 
 
 class Array(wiring.Component):
@@ -92,7 +92,7 @@ class Array(wiring.Component):
     def _follow(self, m: Module) -> Value:
         """The step in each cycle from the operands on; and `last` to where the sums are final."""
         config = self.config
-        cycles = STEP_DELAY(config.dk, config.p, config.q)
+        cycles = step_delay(config.dk, config.p, config.q, config.fabric)
         steps = [delayed(m, self.step.as_value(), 1, name="step")]
         for cycle in range(cycles):
             steps.append(delayed(m, steps[-1], 1, name=f"step_{cycle}"))
@@ -109,7 +109,11 @@ class Array(wiring.Component):
         drain = [Signal(signed(config.acc_bits), name=f"drain_{name}_{n}") for n in range(len(rhs))]
         for n, word in enumerate(rhs):
             m.submodules[f"dpu_{name}_{n}"] = unit = SharedDPU(
-                lanes=config.dk, p=config.p, q=config.q, acc_bits=config.acc_bits
+                lanes=config.dk,
+                p=config.p,
+                q=config.q,
+                acc_bits=config.acc_bits,
+                fabric=config.fabric,
             )
             m.d.comb += [unit.lhs.eq(lhs), unit.rhs.eq(word), unit.steps.eq(steps)]
             with m.If(self.load):

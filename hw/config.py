@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hw.fabric import PORTABLE, find_fabric
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, FORMATS, Stage
 
@@ -51,6 +52,8 @@ class OverlayConfig:
     requant_lanes   R, results requantized each cycle; divides dm
     k_split         1: sums can be added up over parts of K, so that row tiles of weights may exceed
                     the banks
+    fabric          what the dot-product units are made of (hw/fabric.py): a board's family, or
+                    "portable"
     """
 
     dm: int
@@ -65,9 +68,11 @@ class OverlayConfig:
     acc_bits: int = 32
     requant_lanes: int = 1
     k_split: int = 0
+    fabric: Any = PORTABLE  # a str; callers unpack their sizes from {name: int}, which str refuses
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        find_fabric(self.fabric)
+        for name, value in self.sizes.items():
             if name == "k_split":
                 if value not in (0, 1) or isinstance(value, bool):
                     raise ConfigError(f"k_split must be 0 or 1, not {value!r}")
@@ -101,6 +106,11 @@ class OverlayConfig:
             raise ConfigError(f"requant_lanes = {self.requant_lanes} must divide dm = {self.dm}")
         if not 4 <= self.acc_bits <= 32:
             raise ConfigError(f"acc_bits must be 4 to 32, not {self.acc_bits}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Every field that is a number."""
+        return {name: value for name, value in asdict(self).items() if name != "fabric"}
 
     @property
     def style(self) -> str:
@@ -159,8 +169,11 @@ class OverlayConfig:
 
     @property
     def hash(self) -> int:
-        """32-bit fingerprint of style and sizes, readable in the ID register."""
-        text = f"{self.style}:{sorted(asdict(self).items())}"
+        """32-bit fingerprint of style and sizes, readable in the ID register.
+
+        Not of the fabric: a program runs on any, only the cycles differ.
+        """
+        text = f"{self.style}:{sorted(self.sizes.items())}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
 
     def build(self) -> Elaboratable:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out, Signature
 
-from hw.lanes import Lanes, lane_stages, step_layout, tree_stages
+from hw.fabric import PORTABLE, find_fabric
+from hw.lanes import step_layout
 from hw.shared import Shared
 
-STEP_DELAY = lane_stages
-"""Cycles by which the accumulator's step follows its operands, of (lanes, p, q)."""
+
+def step_delay(lanes: int, p: int, q: int, fabric: str = PORTABLE) -> int:
+    """Cycles by which the accumulator's step follows its operands."""
+    return find_fabric(fabric).lanes.timing(lanes, p, q).addend
 
 
-def latency(lanes: int, p: int, q: int) -> int:
+def latency(lanes: int, p: int, q: int, fabric: str = PORTABLE) -> int:
     """Cycles from the operands to the accumulator that contains them."""
-    return STEP_DELAY(lanes, p, q) + 1
+    return step_delay(lanes, p, q, fabric) + 1
 
 
-def dpu_members(lanes: int, p: int, q: int, acc_bits: int) -> dict[str, Member]:
+def dpu_members(lanes: int, p: int, q: int, acc_bits: int, fabric: str) -> dict[str, Member]:
     """The unit's ports."""
-    steps = data.ArrayLayout(step_layout(p, q), STEP_DELAY(lanes, p, q) + 1)
+    steps = data.ArrayLayout(step_layout(p, q), step_delay(lanes, p, q, fabric) + 1)
     return {
         "lhs": In(lanes * p),
         "rhs": In(lanes * q),
@@ -32,16 +35,17 @@ def dpu_members(lanes: int, p: int, q: int, acc_bits: int) -> dict[str, Member]:
 class DPU(wiring.Component):
     """acc = (0 if clear else acc << min(p, q) * shift) + sum over lanes of lhs digit * rhs digit
 
-    `acc` holds the sum `latency(lanes, p, q)` cycles after the operands. Digit pairs are visited
-    with falling exponents, so the accumulator moves by a narrow digit at a time, or by what is left
-    of a wide one: never by a barrel. Sums beyond acc_bits wrap, and so do sums on the way: only the
-    last must fit (arithmetic modulo 2^acc_bits), which codegen sees to by refusing layers whose
-    exact bound does not.
+    `acc` holds the sum `latency(lanes, p, q, fabric)` cycles after the operands. Digit pairs are
+    visited with falling exponents, so the accumulator moves by a narrow digit at a time, or by what
+    is left of a wide one: never by a barrel. Sums beyond acc_bits wrap, and so do sums on the way:
+    only the last must fit (arithmetic modulo 2^acc_bits), which codegen sees to by refusing layers
+    whose exact bound does not.
 
     Parameters
     ----------
     lanes : Dk, digits in a word       p, q : bits of a digit of lhs and of rhs
     acc_bits : accumulator width
+    fabric : what lanes and accumulator are made of (hw/fabric.py)
 
     Members
     -------
@@ -60,15 +64,18 @@ class DPU(wiring.Component):
 
     acc: Signal
 
-    def __init__(self, *, lanes: int, p: int, q: int, acc_bits: int) -> None:
-        self.lanes, self.p, self.q = lanes, p, q
-        super().__init__(dpu_members(lanes, p, q, acc_bits))
+    def __init__(
+        self, *, lanes: int, p: int, q: int, acc_bits: int, fabric: str = PORTABLE
+    ) -> None:
+        self.lanes, self.p, self.q, self.fabric = lanes, p, q, fabric
+        super().__init__(dpu_members(lanes, p, q, acc_bits, fabric))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.lanes = lanes = Lanes(lanes=self.lanes, p=self.p, q=self.q)
-        first, middle = self.steps[0], self.steps[tree_stages(self.lanes)]
-        last = self.steps[STEP_DELAY(self.lanes, self.p, self.q)]
+        fabric = find_fabric(self.fabric)
+        m.submodules.lanes = lanes = fabric.lanes(lanes=self.lanes, p=self.p, q=self.q)
+        timing = lanes.timing(self.lanes, self.p, self.q)
+        first, middle = self.steps[timing.wide], self.steps[timing.signs]
         m.d.comb += [
             lanes.lhs.eq(self.lhs),
             lanes.rhs.eq(self.rhs),
@@ -76,18 +83,17 @@ class DPU(wiring.Component):
             lanes.lhs_signed.eq(middle.lhs_signed),
             lanes.rhs_signed.eq(middle.rhs_signed),
         ]
-        with m.If(last.valid):
-            base = Mux(last.clear, 0, self._shifted(last.shift))
-            m.d.sync += self.acc.eq(base + lanes.addend + lanes.carry)
+        fabric.accumulate(
+            m,
+            self.acc,
+            lanes.addend,
+            lanes.carry,
+            step=self.steps[timing.addend],
+            before=self.steps[timing.addend - 1],
+            narrow=min(self.p, self.q),
+            wide=max(self.p, self.q),
+        )
         return m
-
-    def _shifted(self, shift: Value) -> Value:
-        """The sum so far, moved up by a whole number of narrow digits."""
-        narrow, wide = sorted((self.p, self.q))
-        moved: Value = self.acc
-        for places in range(1, wide // narrow + 1):
-            moved = Mux(shift == places, self.acc << narrow * places, moved)
-        return moved
 
 
 class SharedDPU(Shared):
@@ -98,12 +104,15 @@ class SharedDPU(Shared):
     steps: data.View
     acc: Signal
 
-    def __init__(self, *, lanes: int, p: int, q: int, acc_bits: int) -> None:
+    def __init__(
+        self, *, lanes: int, p: int, q: int, acc_bits: int, fabric: str = PORTABLE
+    ) -> None:
+        made_of = "" if fabric == PORTABLE else f"_{fabric}"
         super().__init__(
-            lambda: DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits),
-            signature=Signature(dpu_members(lanes, p, q, acc_bits)),
-            name=f"dpu_{lanes}x{p}x{q}x{acc_bits}",
+            lambda: DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits, fabric=fabric),
+            signature=Signature(dpu_members(lanes, p, q, acc_bits, fabric)),
+            name=f"dpu_{lanes}x{p}x{q}x{acc_bits}{made_of}",
         )
 
 
-__all__ = ["DPU", "STEP_DELAY", "SharedDPU", "latency", "step_layout"]
+__all__ = ["DPU", "SharedDPU", "latency", "step_delay", "step_layout"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 from amaranth.hdl import Array, Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out
@@ -29,6 +32,26 @@ def step_layout(p: int, q: int) -> data.StructLayout:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class LaneTiming:
+    """Cycles after the operands in which signs are due and in which the sum is there.
+
+    wide, signs   when `wide_signed`, and `lhs_signed` and `rhs_signed`, belong to the operands
+    addend        when `addend` and `carry` do
+    """
+
+    wide: int
+    signs: int
+    addend: int
+
+
+class LaneSize(NamedTuple):
+    """What lanes take of their fabric: tables (LUTs; two for a CCU2C) and flip-flops."""
+
+    tables: int
+    registers: int
+
+
 def tree_stages(lanes: int) -> int:
     """Cycles from the operands to the sums of each bit of the narrower digit."""
     return stages(lanes)
@@ -45,7 +68,10 @@ def addend_bits(lanes: int, p: int, q: int) -> int:
 
 
 class Lanes(wiring.Component):
-    """addend + carry = sum over lanes of lhs digit * rhs digit, after lane_stages(lanes, p, q)
+    """addend + carry = sum over lanes of lhs digit * rhs digit, after timing(lanes, p, q).addend
+
+    This version is for any fabric; hw/fabric.py lists those that are made of a fabric's own cells,
+    with the same members and another timing.
 
     A digit is two's complement when its operand is `signed`, else unsigned. One adder tree for each
     bit j of the narrower digit adds up the wider digits that the bit selects:
@@ -68,8 +94,8 @@ class Lanes(wiring.Component):
     Members
     -------
     lhs : In(lanes * p), rhs : In(lanes * q)   lane 0 in the lowest bits
-    wide_signed : In(1)                        with the operands
-    lhs_signed, rhs_signed : In(1)             tree_stages(lanes) cycles later
+    wide_signed : In(1)                        timing.wide cycles after the operands
+    lhs_signed, rhs_signed : In(1)             timing.signs cycles after them
     addend : Out(signed), carry : Out(1)
 
     Source: Baugh and Wooley's two's complement multiplier, summed lanes first instead of bits
@@ -96,6 +122,17 @@ class Lanes(wiring.Component):
             "carry": Out(1),
         }
         super().__init__(members)
+
+    @staticmethod
+    def timing(lanes: int, p: int, q: int) -> LaneTiming:
+        """When signs are due and the sum is there."""
+        addend = lane_stages(lanes, p, q)
+        return LaneTiming(wide=0, signs=tree_stages(lanes), addend=addend)
+
+    @classmethod
+    def size(cls, lanes: int, p: int, q: int) -> LaneSize | None:
+        """What they take, by their structure; None where the synthesizer decides."""
+        return None
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -61,7 +61,23 @@ SLICE: dict[str, OverlayConfig] = {
 }
 """Digits of equal and unequal width, -PxQ, either one the wider, and bit-parallel."""
 
-OVERLAYS = SERIAL | SLICE
+FABRIC: dict[str, OverlayConfig] = {
+    "2x64x2-xc7": BitSerial(
+        dm=2, dk=64, dn=2, requant_lanes=2, acc_bits=24, fabric="xc7", **_DEPTHS
+    ),
+    "2x16x2-2x2-xc7": BitSlice(dm=2, dk=16, dn=2, p=2, q=2, fabric="xc7", **_DEPTHS),
+    "2x7x2-1x4-xcup": BitSlice(
+        dm=2, dk=7, dn=2, p=1, q=4, memory_bits=32, rhs_ways=1, fabric="xcup", **_DEPTHS
+    ),
+    "1x32x2-ecp5": BitSerial(dm=1, dk=32, dn=2, memory_bits=32, fabric="ecp5", **_DEPTHS),
+    "2x9x2-4x2-ecp5": BitSlice(dm=2, dk=9, dn=2, p=4, q=2, fabric="ecp5", **_DEPTHS),
+    "1x16x1-ice40": BitSerial(
+        dm=1, dk=16, dn=1, memory_bits=32, rhs_ways=1, fabric="ice40", **_DEPTHS
+    ),
+}
+"""Dot-product units as each fabric has them, with their own latencies."""
+
+OVERLAYS = SERIAL | SLICE | FABRIC
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from amaranth.hdl import Cat, Const, Mux, Value, signed
 
 from flows.formal.bench import Bench
 from flows.formal.proof import Proof
-from hw.dpu import DPU, STEP_DELAY
-from hw.lanes import Lanes, lane_stages, tree_stages
+from hw.dpu import DPU, step_delay
+from hw.fabric import FABRICS, PORTABLE, find_fabric
 from hw.popcount import Popcount, stages
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 
@@ -39,9 +39,13 @@ def proofs() -> list[Proof]:
     """Of every size that is small enough to be proved outright."""
     return [
         *(_popcount_proof(lanes) for lanes in POPCOUNT_LANES),
-        *(_lanes_proof(p, q, lanes) for (p, q), lanes in LANES.items()),
-        *(_parallel_proof(*signs) for signs in ((0, 0), (0, 1), (1, 0), (1, 1))),
-        *(_dpu_proof(p, q) for p, q in (*LANES, (8, 8))),
+        *(_lanes_proof(p, q, n, fabric) for fabric in FABRICS for (p, q), n in LANES.items()),
+        *(
+            _parallel_proof(*s, fabric)
+            for fabric in FABRICS
+            for s in ((0, 0), (0, 1), (1, 0), (1, 1))
+        ),
+        *(_dpu_proof(p, q, fabric) for fabric in FABRICS for p, q in (*LANES, (8, 8))),
         *(_requantizer_proof(stage) for stage in REQUANTIZER_STAGES),
     ]
 
@@ -73,42 +77,56 @@ def popcount_bench(unit: Popcount) -> Bench:
     return bench
 
 
-def _parallel_proof(lhs_signed: int, rhs_signed: int) -> Proof:
+def _made_of(fabric: str) -> str:
+    """End of a proof's name."""
+    return "" if fabric == PORTABLE else f".{fabric}"
+
+
+def _parallel_proof(lhs_signed: int, rhs_signed: int, fabric: str) -> Proof:
     """8x8, one lane. Nothing in it feeds back, so its first result stands for all."""
     return Proof(
-        name=f"lanes.8x8.1.{'us'[lhs_signed]}{'us'[rhs_signed]}",
+        name=f"lanes.8x8.1.{'us'[lhs_signed]}{'us'[rhs_signed]}{_made_of(fabric)}",
         claim="addend == lhs digit * rhs digit, first result (there is no feedback)",
-        build=partial(lanes_bench, 1, 8, 8, signs=(lhs_signed, rhs_signed)),
-        depth=lane_stages(1, 8, 8) + 1,
+        build=partial(lanes_bench, 1, 8, 8, fabric=fabric, signs=(lhs_signed, rhs_signed)),
+        depth=step_delay(1, 8, 8, fabric) + 1,
         bounded=True,
+        cells=find_fabric(fabric).cells,
     )
 
 
-def _lanes_proof(p: int, q: int, lanes: int) -> Proof:
+def _lanes_proof(p: int, q: int, lanes: int, fabric: str) -> Proof:
     return Proof(
-        name=f"lanes.{p}x{q}.{lanes}",
+        name=f"lanes.{p}x{q}.{lanes}{_made_of(fabric)}",
         claim="addend + carry == sum of lhs digit * rhs digit, signed or not",
-        build=partial(lanes_bench, lanes, p, q),
-        depth=lane_stages(lanes, p, q) + 1,
-        quick=(p, q) == (2, 2),
+        build=partial(lanes_bench, lanes, p, q, fabric=fabric),
+        depth=step_delay(lanes, p, q, fabric) + 1,
+        quick=(p, q) == (2, 2) and fabric in (PORTABLE, "xc7"),
+        cells=find_fabric(fabric).cells,
     )
 
 
-def lanes_bench(lanes: int, p: int, q: int, *, signs: tuple[int, int] | None = None) -> Bench:
+def lanes_bench(
+    lanes: int,
+    p: int,
+    q: int,
+    *,
+    fabric: str = PORTABLE,
+    signs: tuple[int, int] | None = None,
+) -> Bench:
     """The sum of the products of the operands some cycles ago; `signs`: of these operands alone."""
     bench = Bench()
-    unit = Lanes(lanes=lanes, p=p, q=q)
+    unit = find_fabric(fabric).lanes(lanes=lanes, p=p, q=q)
+    timing = unit.timing(lanes, p, q)
     bench.add(unit, driven=("wide_signed", "lhs_signed", "rhs_signed"))
     lhs_signed, rhs_signed = bench.free(1, "lhs_is_signed"), bench.free(1, "rhs_is_signed")
     if signs is not None:
         bench.assume((lhs_signed == signs[0]) & (rhs_signed == signs[1]))
-    ahead = tree_stages(lanes) if p * q > 1 else lane_stages(lanes, p, q)
     bench.module.d.comb += [
-        unit.wide_signed.eq(rhs_signed if p <= q else lhs_signed),
-        unit.lhs_signed.eq(bench.past(lhs_signed, ahead)),
-        unit.rhs_signed.eq(bench.past(rhs_signed, ahead)),
+        unit.wide_signed.eq(bench.past(rhs_signed if p <= q else lhs_signed, timing.wide)),
+        unit.lhs_signed.eq(bench.past(lhs_signed, timing.signs)),
+        unit.rhs_signed.eq(bench.past(rhs_signed, timing.signs)),
     ]
-    delay = lane_stages(lanes, p, q)
+    delay = timing.addend
     exact = bench.past(products(unit.lhs, unit.rhs, p, q, lhs_signed, rhs_signed), delay)
     bench.claim((unit.addend + unit.carry) == exact, when=bench.since(delay))
     return bench
@@ -140,29 +158,38 @@ def _product(left: Value, bits: Value, is_signed: Value) -> Value:
     return Mux(is_signed, total - rows[-1], total + rows[-1])
 
 
-def _dpu_proof(p: int, q: int) -> Proof:
+def _dpu_proof(p: int, q: int, fabric: str) -> Proof:
     return Proof(
-        name=f"dpu.{p}x{q}",
+        name=f"dpu.{p}x{q}{_made_of(fabric)}",
         claim="acc' == (clear ? 0 : acc << narrow * shift) + addend + carry, mod 2^acc_bits",
-        build=partial(dpu_bench, p, q),
-        depth=2,
-        quick=(p, q) == (2, 4),
+        build=partial(dpu_bench, p, q, fabric),
+        depth=3,
+        quick=(p, q) == (2, 4) and fabric in (PORTABLE, "xc7"),
+        cells=find_fabric(fabric).cells,
     )
 
 
-def dpu_bench(p: int, q: int) -> Bench:
-    """One step of the accumulator, whatever it held before and whatever its lanes give."""
+def dpu_bench(p: int, q: int, fabric: str = PORTABLE) -> Bench:
+    """One step of the accumulator, whatever it held before and whatever its lanes give.
+
+    The array delays the step, so steps[i] is what steps[i - 1] was.
+    """
     bench = Bench()
-    unit = DPU(lanes=3, p=p, q=q, acc_bits=ACC_BITS)
+    unit = DPU(lanes=3, p=p, q=q, acc_bits=ACC_BITS, fabric=fabric)
     bench.add(unit)
-    step = unit.steps[STEP_DELAY(unit.lanes, p, q)]
+    delay = step_delay(unit.lanes, p, q, fabric)
+    step = unit.steps[delay]
     narrow, wide = sorted((p, q))
     bench.assume(step.shift <= wide // narrow)
+    bench.assume(unit.steps[delay - 1].shift <= wide // narrow)
+    bench.assume(step.as_value() == bench.past(unit.steps[delay - 1].as_value()))
     base = Mux(step.clear, 0, unit.acc << narrow * step.shift)
-    carry = bench.inner("lanes.carry") if p * q == 1 else 0
-    added = base + bench.inner("lanes.addend") + carry
+    added = base + bench.inner("lanes.addend") + bench.inner("lanes.carry")
     after = Mux(step.valid, added, unit.acc)[:ACC_BITS]
     bench.claim(unit.acc.as_unsigned() == bench.past(after), when=bench.since(1))
+    if fabric == "ecp5":  # a copy of acc, cleared ahead
+        kept = Mux(step.valid & step.clear, 0, unit.acc)[:ACC_BITS]
+        bench.claim(bench.inner("base") == kept)
     return bench
 
 

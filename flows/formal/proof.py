@@ -19,6 +19,7 @@ class Proof:
     bounded   True: no proof for all time is asked for, only the first `depth` cycles; a claim about
               deep state whose invariant is not written down
     quick     part of the subset that runs with the tests
+    cells     the fabric's own cells that are in it (hw/cells/)
     """
 
     name: str
@@ -27,6 +28,7 @@ class Proof:
     depth: int
     bounded: bool = False
     quick: bool = False
+    cells: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.depth <= DEEPEST:

@@ -13,6 +13,7 @@ from typing import Literal
 from flows import toolchain
 from flows.formal.bench import TOP
 from flows.formal.proof import Proof
+from hw.cells import models_of
 from ir.errors import ToolError
 from ir.files import read_text, write_text
 
@@ -66,6 +67,8 @@ def prove(proof: Proof, *, folder: str | Path = DEFAULT_FOLDER) -> Outcome:
     shutil.rmtree(place, ignore_errors=True)
     started = time.monotonic()
     write_text(place / "design.il", proof.build().rtlil())
+    for model in models_of(*proof.cells):
+        write_text(place / model.name, read_text(model))
     write_text(place / "proof.sby", script(proof))
     code = _run(programs, place)
     return _judge(proof, place, code, time.monotonic() - started)
@@ -74,11 +77,14 @@ def prove(proof: Proof, *, folder: str | Path = DEFAULT_FOLDER) -> Outcome:
 def script(proof: Proof) -> str:
     """SymbiYosys' file."""
     mode = "bmc" if proof.bounded else "prove"
+    models = [path.name for path in models_of(*proof.cells)]
+    read = [f"read_verilog {' '.join(models)}"] if models else []
+    prepare = f"prep -top {TOP}" + (" -flatten" if models else "")
     sections = {
         "options": [f"mode {mode}", f"depth {proof.depth}", f"timeout {TIMEOUT_S}"],
         "engines": ["smtbmc z3"],
-        "script": ["read_rtlil design.il", f"prep -top {TOP}"],
-        "files": ["design.il"],
+        "script": [*read, "read_rtlil design.il", prepare],
+        "files": ["design.il", *models],
     }
     return "\n".join(f"[{name}]\n" + "\n".join(lines) + "\n" for name, lines in sections.items())
 

@@ -13,8 +13,9 @@ from hw.array import Array, drain_latency
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
+from sim_tests.dpu_model import packed
 from tests.hw.streams import simulate, when
-from tests.hw.test_dpu import DIGITS, packed
+from tests.hw.test_dpu import DIGITS
 
 ROWS, LANES, COLUMNS = 2, 5, 3
 SIZES = {"dm": ROWS, "dk": LANES, "dn": COLUMNS, "acc_bits": 24}

@@ -2,74 +2,27 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import pytest
 
-from hw.dpu import DPU, STEP_DELAY, latency
+from hw.dpu import DPU, latency, step_delay
+from hw.fabric import PORTABLE
+from sim_tests.dpu_model import Word, model, packed, random_word
 from tests.hw.streams import simulate
 
 DIGITS = [(p, q) for p in (1, 2, 4) for q in (1, 2, 4)] + [(8, 8)]
-STEP = ("valid", "clear", "shift", "lhs_signed", "rhs_signed")
+BEHAVIOURAL = [PORTABLE, "ice40"]
+"""Fabrics whose units hold no cells: those with cells are simulated in tests/sim_tests."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """Operands, one digit a lane as plain bits, and what happens with them."""
-
-    lhs: Sequence[int]
-    rhs: Sequence[int]
-    valid: int = 1
-    clear: int = 0
-    shift: int = 0
-    lhs_signed: int = 0
-    rhs_signed: int = 0
-
-    @property
-    def step(self) -> dict[str, int]:
-        return {name: getattr(self, name) for name in STEP}
-
-
-def wrap(value: int, bits: int) -> int:
-    """Two's complement of `bits` bits."""
-    return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
-
-
-def digit(value: int, bits: int, signed: int) -> int:
-    """What a digit's bits are worth."""
-    return wrap(value, bits) if signed else value
-
-
-def model(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
-    """The accumulator after each word."""
-    acc, values = 0, []
-    for word in words:
-        total = sum(
-            digit(x, p, word.lhs_signed) * digit(y, q, word.rhs_signed)
-            for x, y in zip(word.lhs, word.rhs, strict=True)
-        )
-        if word.valid:
-            base = 0 if word.clear else acc << min(p, q) * word.shift
-            acc = wrap(base + total, acc_bits)
-        values.append(acc)
-    return values
-
-
-def packed(digits: Sequence[int], bits: int) -> int:
-    """A word: lane 0 in the lowest bits."""
-    return sum(value << bits * lane for lane, value in enumerate(digits))
-
-
-def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
+def run(words: list[Word], p: int, q: int, acc_bits: int, *, fabric: str = PORTABLE) -> list[int]:
     """The accumulator latency cycles after each word; steps[i] is the step i cycles later."""
     lanes = len(words[0].lhs)
-    dut, delay = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits), STEP_DELAY(lanes, p, q)
+    dut = DPU(lanes=lanes, p=p, q=q, acc_bits=acc_bits, fabric=fabric)
+    delay, late = step_delay(lanes, p, q, fabric), latency(lanes, p, q, fabric)
     idle = Word(lhs=[0] * lanes, rhs=[0] * lanes, valid=0)
 
     async def drive(ctx) -> None:
-        for index in range(len(words) + latency(lanes, p, q)):
+        for index in range(len(words) + late):
             word = words[index] if index < len(words) else idle
             ctx.set(dut.lhs, packed(word.lhs, p))
             ctx.set(dut.rhs, packed(word.rhs, q))
@@ -79,32 +32,15 @@ def run(words: list[Word], p: int, q: int, acc_bits: int) -> list[int]:
             await ctx.tick()
 
     cycles = simulate(dut, drive, trace={"acc": dut.acc})
-    return [cycle["acc"] for cycle in cycles[latency(lanes, p, q) :]][: len(words)]
-
-
-def random_word(rng: random.Random, lanes: int, p: int, q: int) -> Word:
-    """Any digits, in a third of all cases from the ends of their range."""
-
-    def digits(bits: int) -> list[int]:
-        ends = [0, (1 << bits) - 1, 1 << (bits - 1), (1 << (bits - 1)) - 1]
-        return [rng.choice([rng.getrandbits(bits), rng.choice(ends)]) for _ in range(lanes)]
-
-    return Word(
-        lhs=digits(p),
-        rhs=digits(q),
-        valid=rng.randrange(4) > 0,
-        clear=rng.randrange(6) == 0,
-        shift=rng.randrange(max(p, q) // min(p, q) + 1),
-        lhs_signed=rng.randrange(2),
-        rhs_signed=rng.randrange(2),
-    )
+    return [cycle["acc"] for cycle in cycles[late:]][: len(words)]
 
 
 @pytest.mark.parametrize(("p", "q"), DIGITS)
 @pytest.mark.parametrize(("lanes", "acc_bits"), [(1, 32), (5, 12), (16, 24)])
-def test_random_steps(rng, p: int, q: int, lanes: int, acc_bits: int) -> None:
+@pytest.mark.parametrize("fabric", BEHAVIOURAL)
+def test_random_steps(rng, p: int, q: int, lanes: int, acc_bits: int, fabric: str) -> None:
     words = [random_word(rng, lanes, p, q) for _ in range(80)]
-    assert run(words, p, q, acc_bits) == model(words, p, q, acc_bits)
+    assert run(words, p, q, acc_bits, fabric=fabric) == model(words, p, q, acc_bits)
 
 
 @pytest.mark.parametrize(("p", "q"), DIGITS)
@@ -158,3 +94,19 @@ def test_only_the_last_sum_must_fit(p: int, q: int) -> None:
 )
 def test_latency(lanes: int, p: int, q: int, cycles: int) -> None:
     assert latency(lanes, p, q) == cycles
+
+
+@pytest.mark.parametrize(
+    ("fabric", "lanes", "p", "q", "cycles"),
+    [
+        ("xc7", 64, 1, 1, 6),
+        ("xc7", 64, 2, 2, 8),
+        ("xcup", 64, 1, 1, 6),
+        ("ecp5", 64, 1, 1, 8),
+        ("ecp5", 64, 2, 2, 9),
+        ("ecp5", 16, 8, 8, 10),
+        ("ice40", 16, 1, 1, 6),
+    ],
+)
+def test_latency_of_other_fabrics(fabric: str, lanes: int, p: int, q: int, cycles: int) -> None:
+    assert latency(lanes, p, q, fabric) == cycles

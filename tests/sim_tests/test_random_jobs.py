@@ -11,18 +11,25 @@ from codegen.lower import lower
 from flows import cocotb_run
 from flows.execute import bench_of, expected_outputs, job_of
 from flows.harness import simulate
-from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
+from sim_tests.random_jobs import FABRIC, SERIAL, SLICE, random_job, run_jobs
 
 JOBS = 28
+FABRIC_JOBS = 12
 STALLED = 6
 LATENCIES = {"2x16x2": 2, "4x48x3": 37}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", SERIAL | SLICE)
 def test_random_jobs_are_exact_and_take_the_predicted_cycles(overlay: str) -> None:
     jobs = [random_job(overlay, seed) for seed in range(JOBS)]
     run_jobs(jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", FABRIC)
+def test_units_of_every_fabric_are_exact_and_take_the_predicted_cycles(overlay: str) -> None:
+    run_jobs([random_job(overlay, seed) for seed in range(FABRIC_JOBS)])
 
 
 @pytest.mark.slow
@@ -45,7 +52,7 @@ def test_the_prediction_moves_with_the_memory(overlay: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", SERIAL | SLICE)
 def test_random_memory_stalls_change_no_result(overlay: str) -> None:
     jobs = [random_job(overlay, 1000 + seed) for seed in range(STALLED)]
     for stall_seed in (1, 2):

@@ -1,0 +1,54 @@
+"""The fabrics an overlay can be built for, and what its dot-product units are made of on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from hw.accumulator import Accumulate, ecp5_chain, lut4, lut6, portable
+from hw.lanes import Lanes
+from hw.lanes_lut4 import Ecp5Lanes, Lut4Lanes
+from hw.lanes_lut6 import Lut6Lanes, Lut6UltraLanes
+from ir.errors import ConfigError, did_you_mean
+
+PORTABLE = "portable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fabric:
+    """lanes : a component as hw.lanes.Lanes; accumulate : a function as hw.accumulator.portable.
+
+    cells : the fabric's own cells in them (hw/cells/)
+    """
+
+    lanes: type[Lanes]
+    accumulate: Accumulate
+    cells: tuple[str, ...] = ()
+
+
+FABRICS = {
+    PORTABLE: Fabric(lanes=Lanes, accumulate=portable),
+    "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
+    "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
+    "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6, cells=("LUT6_2", "CARRY4")),
+    "xcup": Fabric(
+        lanes=Lut6UltraLanes,
+        accumulate=partial(lut6, cell="CARRY8"),
+        cells=("LUT6_2", "CARRY8"),
+    ),
+}
+
+
+def find_fabric(name: str) -> Fabric:
+    """ConfigError: there is none of that name."""
+    if not isinstance(name, str) or name not in FABRICS:
+        raise ConfigError(
+            f"no fabric {name!r}{did_you_mean(str(name), FABRICS)}; "
+            f"there is: {', '.join(sorted(FABRICS))}"
+        )
+    return FABRICS[name]
+
+
+def fabric_of(family: str) -> str:
+    """The fabric for a board's family: its own structure, or the portable one."""
+    return family if family in FABRICS else PORTABLE
