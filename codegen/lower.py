@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from codegen.assemble import assemble, program_bytes
+from codegen.bands import Band, in_bands, planned
 from codegen.device_layer import DeviceLayer, device_layers
-from codegen.lanes import weight_lanes
 from codegen.memory import (
     pack_activations,
-    pack_params,
-    pack_rows,
-    pack_taps,
-    pack_weights,
     unpack_activations,
     unpack_elements,
 )
-from codegen.overlap import choose
+from codegen.placement import addresses_of, input_bytes, place_images, tensor_places
 from codegen.regions import Regions
 from codegen.schedule import Addresses, layer_instructions
 from codegen.tensors import device_precisions
@@ -32,10 +29,16 @@ from ir.precision import Precision
 
 @dataclass(frozen=True, kw_only=True)
 class CompiledLayer:
-    """A layer, its tiling and where its data lies. order: (M,) the output channel of each row."""
+    """A layer, its tiling and where its data lies.
+
+    bands: the tilings that run one after the other, each a job of the device: the layer's own, or
+    where its input does not fit the activation banks those of bands of its rows
+    order: (M,) the output channel of each row
+    """
 
     layer: Layer
     tiling: Tiling
+    bands: tuple[Tiling, ...]
     addresses: Addresses
     order: np.ndarray
 
@@ -136,30 +139,34 @@ def lower(
     layers = device_layers(graph, dm=config.dm, digit=config.p, sort=sort)
     packed = _host_packed(graph, layers)
     tilings = [
-        Tiling(shape=layer.shape, config=config, from_host=own).check()
+        Tiling(shape=layer.shape, config=config, from_host=own)
         for layer, own in zip(layers, packed, strict=True)
     ]
-    chosen = [(*pair, layer) for pair, layer in zip(choose(tilings), layers, strict=True)]
+    layer_bands = planned([in_bands(tiling) for tiling in tilings])
     precision, bits = _input_format(graph, config, tilings, packed)
-    regions, segments, constants = Regions(config), {}, []
-    sizes = {graph.input: _input_bytes(graph, config, precision.bits, bits)}
-    for tiling, _, layer in chosen:
+    regions, segments, images = Regions(config), {}, []
+    sizes = {graph.input: input_bytes(graph, config, precision.bits, bits)}
+    for layer, tiling, bands in zip(layers, tilings, layer_bands, strict=True):
         check_accumulator(layer, tiling)
-        images = _images(layer, tiling)
-        constants.append({name: regions.take(len(image)) for name, image in images.items()})
-        segments |= {constants[-1][name]: image for name, image in images.items()}
+        images.append(place_images(layer, bands, regions, segments))
         sizes[layer.layer.output] = tiling.output_bytes
-    places = _tensor_places(graph, layers, sizes, regions, reuse=reuse)
-    compiled, parts = [], []
-    for index, ((tiling, plan, layer), own) in enumerate(zip(chosen, constants, strict=True)):
-        at = _addresses(layer, places, own)
-        last, rule = layer is layers[-1], layer.rule.fields
-        parts.append(
-            layer_instructions(tiling, at, index=index, last=last, plan=plan, requantize=rule)
+    places = tensor_places(graph, layers, sizes, regions, reuse=reuse)
+    compiled, jobs = [], []
+    for layer, tiling, bands, own in zip(layers, tilings, layer_bands, images, strict=True):
+        at = [addresses_of(layer, places, constants) for constants in own]
+        jobs += [(layer, band, band.addresses(a)) for band, a in zip(bands, at, strict=True)]
+        compiled.append(_compiled(layer, tiling, bands, at[0]))
+    parts = [
+        layer_instructions(
+            band.tiling,
+            at,
+            index=index,
+            last=index + 1 == len(jobs),
+            plan=band.plan,
+            requantize=layer.rule.fields,
         )
-        compiled.append(
-            CompiledLayer(layer=layer.layer, tiling=tiling, addresses=at, order=layer.order)
-        )
+        for index, (layer, band, at) in enumerate(jobs)
+    ]
     program_address = regions.take(program_bytes(parts), fresh=True)
     program, first = assemble(parts, address=program_address, config=config)
     return CompiledNetwork(
@@ -177,45 +184,17 @@ def lower(
     )
 
 
-def _addresses(layer: DeviceLayer, places: dict[str, int], own: dict[str, int]) -> Addresses:
-    """Where a layer's tensors and its own data lie."""
-    first, *others = (places[name] for name in layer.inputs)
-    return Addresses(input=first, others=tuple(others), output=places[layer.layer.output], **own)
-
-
-def _images(layer: DeviceLayer, tiling: Tiling) -> dict[str, bytes]:
-    """What a layer reads beside its input."""
-    return {
-        "weights": pack_weights(layer.weights, tiling, weight_lanes(tiling)),
-        "params": pack_params(layer.rule.multiplier, layer.rule.offset, tiling),
-        "taps": pack_taps(tiling),
-        "rows": pack_rows(tiling),
-    }
-
-
-def _tensor_places(
-    graph: IntegerGraph,
-    layers: list[DeviceLayer],
-    sizes: dict[str, int],
-    regions: Regions,
-    *,
-    reuse: bool,
-) -> dict[str, int]:
-    """{tensor: its address}.
-
-    A layer's first read waits for the layer before to be done: what that one read last is free for
-    the output of this one.
-    """
-    last = {name: index for index, layer in enumerate(layers) for name in layer.inputs}
-    places = {graph.input: regions.take(sizes[graph.input])}
-    for index, layer in enumerate(layers):
-        output = layer.layer.output
-        places[output] = regions.take(sizes[output])
-        if reuse:
-            for name in {*layer.inputs, output} - {graph.input, graph.output}:
-                if last.get(name, index) == index:
-                    regions.give(places[name])
-    return places
+def _compiled(
+    layer: DeviceLayer, whole: Tiling, bands: Sequence[Band], at: Addresses
+) -> CompiledLayer:
+    run = tuple(band.tiling for band in bands)
+    return CompiledLayer(
+        layer=layer.layer,
+        tiling=run[0] if len(run) == 1 else whole,
+        bands=run,
+        addresses=at,
+        order=layer.order,
+    )
 
 
 def _host_packed(graph: IntegerGraph, layers: list[DeviceLayer]) -> list[bool]:
@@ -232,10 +211,3 @@ def _input_format(
     own = [tiling.channel_bits for tiling, alone in zip(tilings, packed, strict=True) if alone]
     channels = graph.tensors[graph.input].shape[0]
     return precision, own[0] if own else device_channels(channels * config.q)
-
-
-def _input_bytes(graph: IntegerGraph, config: OverlayConfig, bits: int, channel_bits: int) -> int:
-    """Bytes of the network's input, to the end of its last bus word."""
-    _, height, width = graph.tensors[graph.input].shape
-    total = height * width * -(-bits // config.q) * channel_bits
-    return -(-total // config.memory_bits) * config.bus_bytes

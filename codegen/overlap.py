@@ -57,39 +57,57 @@ def _first(tiling: Tiling) -> tuple[Tiling, Plan]:
         for cut in sorted(cuts):
             for ahead in (0,) if tiling.weight_turns > 1 else (0, 1):
                 plan = Plan(ahead=ahead, cut=cut)
-                tried.append((cycles_alone(ordered, plan), len(tried), ordered, plan))
+                tried.append((cycles_alone([(ordered, plan)]), len(tried), ordered, plan))
     _, _, ordered, plan = min(tried)
     return ordered, plan
 
 
-def cycles_alone(tiling: Tiling, plan: Plan) -> int:
-    """The layer as a program of its own, its data one after the other in memory."""
-    size = tiling.config.memory_bits
-    weights = tiling.lhs_words_total * tiling.config.dm * tiling.config.lhs_word_bits // 8
-    sizes = {
-        "weights": weights + tiling.row_tiles * size,
-        "params": tiling.param_beats * size,
-        "taps": len(tiling.taps) * ENTRY_BITS,
-        "rows": tiling.row_tiles * ENTRY_BITS,
-        "input": tiling.input_beats * size,
-        "output": tiling.output_bytes,
-    }
+def cycles_alone(jobs: Sequence[tuple[Tiling, Plan]]) -> int:
+    """Jobs as a program of their own, the data of the largest one after the other in memory.
+
+    All of them find their data in the same place: only the cycles are theirs.
+    """
     places, place = {}, 0
-    for name, length in sizes.items():
+    for name, length in _sizes([tiling for tiling, _ in jobs]).items():
         places[name] = place
         place += ceil_div(length, 64) * 64
-    others = (places["input"],) * (len(tiling.shape.parts) - 1)
-    part = layer_instructions(
-        tiling,
-        Addresses(**places, others=others),
-        index=0,
-        requantize={"shift": 0, "lo": 0, "hi": 0},
-        last=True,
-        plan=plan,
-    )
-    program, words = assemble([part], address=place, config=tiling.config)
-    segments = {place: program, places["rows"]: pack_rows(tiling)}
-    return Device(tiling.config, MemoryTiming(), segments).run(place, words).done_cycles[-1]
+    parts = [
+        layer_instructions(
+            tiling,
+            Addresses(**places, others=(places["input"],) * (len(tiling.shape.parts) - 1)),
+            index=index,
+            requantize={"shift": 0, "lo": 0, "hi": 0},
+            last=index + 1 == len(jobs),
+            plan=plan,
+        )
+        for index, (tiling, plan) in enumerate(jobs)
+    ]
+    config = jobs[0][0].config
+    program, words = assemble(parts, address=place, config=config)
+    segments = {place: program, places["rows"]: pack_rows(jobs[0][0])}
+    return Device(config, MemoryTiming(), segments).run(place, words).done_cycles[-1]
+
+
+def _sizes(tilings: Sequence[Tiling]) -> dict[str, int]:
+    """Bytes of each kind of data, at most."""
+    config = tilings[0].config
+    size, word_bits = config.memory_bits, config.dm * config.lhs_word_bits
+    return {
+        "weights": max(t.lhs_words_total * word_bits // 8 + t.row_tiles * size for t in tilings),
+        "params": max(t.param_beats for t in tilings) * size,
+        "taps": max(len(t.taps) for t in tilings) * ENTRY_BITS,
+        "rows": max(t.row_tiles for t in tilings) * ENTRY_BITS,
+        "input": max(t.input_beats for t in tilings) * size,
+        "output": max(t.output_bytes for t in tilings),
+    }
+
+
+def cycles_in_turn(tilings: Sequence[Tiling]) -> int:
+    """Bands of one layer as a program of their own, without a search for the first one's order."""
+    jobs = [_later(tilings[0], tilings[0], Plan(ahead=0))]
+    for tiling in tilings[1:]:
+        jobs.append(_later(tiling, *jobs[-1]))
+    return cycles_alone(jobs)
 
 
 def _later(tiling: Tiling, before: Tiling, plan_before: Plan) -> tuple[Tiling, Plan]:

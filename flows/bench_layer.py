@@ -133,12 +133,14 @@ def measure(
 ) -> dict[str, Any]:
     """Keys as the issue's contract names them; tile_maxima only where widths differ by channel."""
     measurement = measure_graph(*workload.build(), overlay, sort=sort, cache=cache)
-    shape = measurement.network.layers[0].tiling.shape
+    (layer,) = measurement.network.layers
+    shape = layer.tiling.shape
     share, factors = utilization(shape, measurement.config, measurement.measured)
     bound = layer_bound(shape, measurement.config)
     return measurement.facts() | {
         "lower_bound": bound.cycles,
         "bound_by": bound.limited_by,
+        "bands": len(layer.bands),
         "utilization": share,
         "factors": factors,
         **_tile_maxima(workload, shape, measurement.config),
@@ -170,6 +172,7 @@ def describe(result: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *describe_cycles(result),
+            *([f"bands       {result['bands']} of output rows"] if result["bands"] > 1 else []),
             *(f"channels {name}: tile maxima {cycles:,}" for name, cycles in maxima.items()),
             describe_utilization(result),
             f"simulated   {result['cycles_per_second']:,.0f} cycles/s",

@@ -85,6 +85,7 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
     return [
         {
             "name": layer.name,
+            "bands": len(layer.bands),
             "measured": measured,
             "predicted": predicted,
             "lower_bound": bound.cycles,

@@ -236,7 +236,10 @@ class Emitter(wiring.Component):
         element_units = ELEMENT_BITS // config.write_unit
         row_units = Mux(row_last, self.now.last_units, full_units)
         present = ~row_last | (step < self.now.last_rows)
-        m.d.comb += self.ring.bits.eq(Mux(self.now.elements, element, plane))
+        m.d.comb += [
+            self.ring.bits.eq(Mux(self.now.elements, element, plane)),
+            self.ring.element.eq(self.now.elements),
+        ]
         with m.If(enable):
             m.d.comb += self.ring.units.eq(
                 Mux(self.now.elements, Mux(present, element_units, 0), row_units)

@@ -22,9 +22,20 @@ def units_per_word(config: OverlayConfig) -> int:
     return config.memory_bits // config.write_unit
 
 
+def element_units(config: OverlayConfig) -> int:
+    """Units of a 32-bit element."""
+    return ELEMENT_BITS // config.write_unit
+
+
+def plane_units(config: OverlayConfig) -> int:
+    """Units of the widest write of a tile's rows in a plane."""
+    padded = config.dm * config.q + 8 - config.write_unit
+    return min(padded // config.write_unit, units_per_word(config))
+
+
 def most_units(config: OverlayConfig) -> int:
     """Units of the widest ring write."""
-    return min(write_bits(config) // config.write_unit, units_per_word(config))
+    return max(plane_units(config), element_units(config))
 
 
 def ring_layout(config: OverlayConfig) -> data.StructLayout:
@@ -32,12 +43,14 @@ def ring_layout(config: OverlayConfig) -> data.StructLayout:
 
     place   position of the first unit, in units from the ring's begin (wraps)
     units   how many are written; 0 writes nothing
+    element they are a 32-bit element, at a multiple of 32 bits
     bits    their bits
     """
     return data.StructLayout(
         {
             "place": range(config.ring_depth * units_per_word(config)),
             "units": range(most_units(config) + 1),
+            "element": 1,
             "bits": write_bits(config),
         }
     )
@@ -85,17 +98,21 @@ class Ring(wiring.Component):
                 turn.eq(Const(index, place_bits) - first),
                 unit.write_enable.eq(turn < self.write.units),
                 unit.write_address.eq(word + Mux(first > index, 1, 0)),
-                unit.write_data.eq(self._pick(turn)),
+                unit.write_data.eq(self._pick(index, turn)),
                 unit.read_address.eq(self.read_address),
                 unit.read_enable.eq(self.read_enable),
                 self.word.word_select(index, width).eq(unit.read_data),
             ]
         return m
 
-    def _pick(self, turn: Value) -> Value:
-        """Unit number `turn` of the bits to write."""
+    def _pick(self, index: int, turn: Value) -> Value:
+        """What unit `index` of a bus word takes: unit number `turn` of the bits to write.
+
+        The units of an element keep their places, so they need no choice.
+        """
         bits, width = self.write.bits, self.config.write_unit
         choice: Value = bits[:width]
-        for index in range(1, most_units(self.config)):
-            choice = Mux(turn == index, bits.word_select(index, width), choice)
-        return choice
+        for number in range(1, plane_units(self.config)):
+            choice = Mux(turn == number, bits.word_select(number, width), choice)
+        place = index % element_units(self.config)
+        return Mux(self.write.element, bits.word_select(place, width), choice)

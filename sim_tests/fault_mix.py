@@ -10,10 +10,10 @@ from __future__ import annotations
 import random
 
 from hw.csr import CODE_SHIFT, OFFSETS, REGISTERS, STATUS_BITS
-from sim_tests.fault_programs import image_of, random_program
+from sim_tests.fault_programs import image_of, random_program, swept_programs
 from sim_tests.faults import CHANNELS, RESPONSES, Rig, small_job
 
-PROGRAMS = 500
+PROGRAMS = 200
 PATTERNS = (0xFFFFFFFF, 0, 0xA5A5A5A5, 0x5A5A5A5A)
 WISHES = ("CONTROL", "IRQ_CLEAR")
 
@@ -108,12 +108,13 @@ def _limits(rig: Rig, draw: random.Random) -> None:
 
 
 def _programs(rig: Rig, draw: random.Random) -> None:
-    """Random words, changed fields, doubled instructions."""
+    """Random words, changed fields, doubled instructions; every field at its limits."""
     rig.registers(CYCLE_LIMIT=3 * rig.cycles)
     rig.script.add("hazards", 1)
-    for seed in range(PROGRAMS):
-        rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
+    wrong = (random_program(rig.network, seed) for seed in range(PROGRAMS))
+    for number, program in enumerate([*wrong, *swept_programs(rig.network)]):
+        rig.load(image_of(rig.image, rig.network, program))
         rig.start()
         rig.end(inside=True)
-        if seed % 4 == 3:
+        if number % 4 == 3:
             rig.clean_job()

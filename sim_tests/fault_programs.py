@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from codegen.lower import CompiledNetwork
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, decode, pack, words_of
@@ -58,16 +58,38 @@ def random_program(network: CompiledNetwork, seed: int) -> list[int]:
     return program
 
 
-def run_programs(job: RandomJob, seeds: Sequence[int]) -> list[Ending]:
-    """A wrong program for each seed, in the harness; their endings. AssertionError: see Rig.
+def swept_programs(network: CompiledNetwork) -> Iterator[list[int]]:
+    """Every field of every kind of instruction at both ends of its range, and beside its limits."""
+    program, kinds = words(network), set()
+    for place, word in enumerate(program):
+        stage, fields = decode(word)
+        kind = (stage, fields.get("kind"))
+        if kind in kinds:
+            continue
+        kinds.add(kind)
+        for name, field in FORMATS[stage].items():
+            low, high = field.range
+            beside = [field.least, field.most, fields[name]]
+            near = {value + step for value in beside if value is not None for step in (-1, 1)}
+            for value in sorted({low, high} | {v for v in near if low <= v <= high}):
+                if value != fields[name]:
+                    yield [
+                        *program[:place],
+                        with_field(word, **{name: value}),
+                        *program[place + 1 :],
+                    ]
+
+
+def run_programs(job: RandomJob, programs: Iterable[list[int]]) -> list[Ending]:
+    """Wrong programs in the harness; their endings. AssertionError: see Rig.
 
     Each must end in a defined way without a write beyond the window, and a clean job follows.
     """
     rig = Rig(job)
     rig.registers(CYCLE_LIMIT=max(2000, 3 * rig.cycles))
     rig.script.add("hazards", 1)
-    for seed in seeds:
-        rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
+    for program in programs:
+        rig.load(image_of(rig.image, rig.network, program))
         rig.start()
         rig.end(inside=True)
         rig.clean_job()

@@ -1,6 +1,7 @@
 """Random jobs by the thousand, with other seeds than the tests': `python -m sim_tests.nightly`.
 
-Before them, on each overlay, PROGRAMS wrong programs: none may hang it or leave its window.
+Before them, on each overlay, PROGRAMS wrong programs, and every field of every kind of instruction
+at its limits: none may hang it or leave its window.
 
 Resumes where it stopped: build/nightly-hw.json holds how many of each overlay are done at which
 state of the sources. A failing job prints its reproducer and stays to be done.
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 
 from ir.files import read_json, write_json
-from sim_tests.fault_programs import run_programs
+from sim_tests.fault_programs import random_program, run_programs, swept_programs
 from sim_tests.faults import small_job
 from sim_tests.random_jobs import OVERLAYS, random_job, run_jobs
 
@@ -36,9 +37,10 @@ def main() -> int:
         done = state.get(key, 0)
         if not done:
             try:
-                run_programs(
-                    small_job(overlay, most=5000), range(FIRST_SEED, FIRST_SEED + PROGRAMS)
-                )
+                job = small_job(overlay, most=5000)
+                seeds = range(FIRST_SEED, FIRST_SEED + PROGRAMS)
+                wrong = (random_program(job.network, seed) for seed in seeds)
+                run_programs(job, [*wrong, *swept_programs(job.network)])
             except AssertionError as error:
                 print(error)
                 return 1

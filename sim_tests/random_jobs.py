@@ -36,6 +36,9 @@ _DEPTHS = {"lhs_depth": 256, "rhs_depth": 1024, "ring_depth": 256, "table_depth"
 _SPLIT = {"lhs_depth": 16, "k_split": 1}
 """Weight banks that hold few row tiles whole: most sums are cut."""
 
+_BANDS = {"rhs_depth": 64}
+"""Activation banks that hold few inputs whole: many layers run in bands of rows."""
+
 SERIAL: dict[str, OverlayConfig] = {
     "2x16x2": BitSerial(dm=2, dk=16, dn=2, memory_bits=64, **_DEPTHS),
     "4x48x3": BitSerial(dm=4, dk=48, dn=3, memory_bits=128, requant_lanes=2, **_DEPTHS),
@@ -44,6 +47,7 @@ SERIAL: dict[str, OverlayConfig] = {
         dm=3, dk=7, dn=5, memory_bits=64, requant_lanes=3, rhs_ways=8, **_DEPTHS | _SPLIT
     ),
     "2x64x2": BitSerial(dm=2, dk=64, dn=2, memory_bits=256, requant_lanes=2, **_DEPTHS),
+    "2x24x3": BitSerial(dm=2, dk=24, dn=3, memory_bits=32, **_DEPTHS | _BANDS),
     "8x64x8": BitSerial(dm=8, dk=64, dn=8, memory_bits=64, requant_lanes=4, rhs_ways=4, **_DEPTHS),
 }
 """Even and odd sizes, every memory width, one to several requantizer lanes and activation ways."""
@@ -56,6 +60,9 @@ SLICE: dict[str, OverlayConfig] = {
     ),
     "2x7x5-2x4": BitSlice(
         dm=2, dk=7, dn=5, p=2, q=4, memory_bits=64, requant_lanes=2, rhs_ways=1, **_DEPTHS
+    ),
+    "2x8x4-1x2": BitSlice(
+        dm=2, dk=8, dn=4, p=1, q=2, memory_bits=64, rhs_ways=4, **_DEPTHS | _BANDS
     ),
     "2x5x2-8x8": BitSlice(dm=2, dk=5, dn=2, p=8, q=8, memory_bits=32, **_DEPTHS),
 }

@@ -17,7 +17,7 @@ from hw.fetch import FETCH, ReadIssuer
 from hw.gearbox import Gearbox
 from hw.guard import ReadGuard, WriteGuard
 from hw.queue import QUEUE_INSTRUCTIONS, InstructionQueue
-from hw.ring import Ring, most_units, units_per_word
+from hw.ring import Ring, element_units, plane_units, units_per_word
 from hw.writer import Writer
 from ir.isa import Stage
 
@@ -142,7 +142,10 @@ def ring_bench(config: OverlayConfig) -> Bench:
     units = config.ring_depth * per_word
     at = bench.constant(range(units), "at")
     known, value = bench.state(1, "known"), bench.state(width, "value")
-    bench.assume(ring.write.units <= most_units(config))
+    whole, few = element_units(config), ring.write.units <= plane_units(config)
+    aligned = ring.write.place % whole == 0
+    sized = (ring.write.units == whole) | (ring.write.units == 0)
+    bench.assume(Mux(ring.write.element, aligned & sized, few))
     position = Signal(range(units))  # of the unit within the run that is written
     bench.module.d.comb += position.eq(at - ring.write.place)
     wrote = position < ring.write.units

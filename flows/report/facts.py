@@ -173,7 +173,7 @@ def layer_facts(space: Workspace, network: CompiledNetwork, best: Round) -> list
                     "predicted": measured.layers_predicted[layer.name],
                     "lower_bound": measured.layers_bound[layer.name],
                 },
-                "tiles": _tiles(layer.tiling),
+                "tiles": _tiles(layer.bands),
                 "sums": {"min": int(sums.min()), "max": int(sums.max())},
                 "codes": _range(output, node.lo, node.hi),
             }
@@ -181,8 +181,14 @@ def layer_facts(space: Workspace, network: CompiledNetwork, best: Round) -> list
     return found
 
 
-def _tiles(tiling: Tiling) -> dict[str, int]:
-    return {"rows": tiling.row_tiles, "columns": tiling.col_tiles, "k_words": tiling.k_words}
+def _tiles(bands: Sequence[Tiling]) -> dict[str, int]:
+    """rows, k_words: of each band. columns: of all together."""
+    return {
+        "rows": bands[0].row_tiles,
+        "columns": sum(band.col_tiles for band in bands),
+        "k_words": bands[0].k_words,
+        "bands": len(bands),
+    }
 
 
 def _range(codes: np.ndarray, lo: int, hi: int) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def test_sums_beyond_the_accumulator_are_refused(weight: list[int], needs: int) 
 
 def test_a_network_beyond_a_buffer_names_the_layer() -> None:
     with pytest.raises(CapacityError, match="layer 'conv2' needs rhs_depth"):
-        lower(d4(width=32, bits=4), replace(CONFIG, rhs_depth=64))
+        lower(d4(width=32, bits=4), replace(CONFIG, rhs_depth=32))
 
 
 def test_with_bits_changes_what_is_named_and_nothing_else() -> None:

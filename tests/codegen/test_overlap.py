@@ -112,4 +112,4 @@ def test_a_first_block_pays_where_weights_come_in_first() -> None:
 def predict_with(tiling: Tiling, order: Order) -> int:
     """Cycles of the layer alone in a given order, its whole input fetched ahead of the weights."""
     ordered = replace(tiling, order=order)
-    return cycles_alone(ordered, Plan(ahead=0, cut=ordered.pixels_before(order.block_first)))
+    return cycles_alone([(ordered, Plan(ahead=0, cut=ordered.pixels_before(order.block_first)))])

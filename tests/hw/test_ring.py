@@ -3,7 +3,7 @@
 import pytest
 
 from hw.overlays.bit_serial import BitSerial
-from hw.ring import Ring, most_units, units_per_word, write_bits
+from hw.ring import Ring, element_units, plane_units, units_per_word, write_bits
 from tests.hw.streams import simulate
 
 CONFIGS = [
@@ -21,9 +21,10 @@ def test_random_runs(rng, config: BitSerial) -> None:
     image = [0] * places  # of units
     dut = Ring(config=config)
 
-    async def write_run(ctx, place: int, units: int) -> None:
+    async def write_run(ctx, place: int, units: int, element: bool = False) -> None:
         bits = rng.getrandbits(write_bits(config))
-        ctx.set(dut.write, {"place": place, "units": units, "bits": bits})
+        run = {"place": place, "units": units, "element": int(element), "bits": bits}
+        ctx.set(dut.write, run)
         await ctx.tick()
         ctx.set(dut.write.units, 0)
         for index in range(units):
@@ -34,10 +35,12 @@ def test_random_runs(rng, config: BitSerial) -> None:
         return sum(value << (i * unit) for i, value in enumerate(image[begin : begin + per_word]))
 
     async def drive(ctx) -> None:
-        for place in range(0, places, most_units(config)):  # nothing is read before it is written
-            await write_run(ctx, place, most_units(config))
+        size = element_units(config)
+        for place in range(0, places, size):  # nothing is read before it is written
+            await write_run(ctx, place, size, element=True)
         for _ in range(80):
-            await write_run(ctx, rng.randrange(places), rng.randint(0, most_units(config)))
+            await write_run(ctx, rng.randrange(places), rng.randint(0, plane_units(config)))
+            await write_run(ctx, rng.randrange(0, places, size), rng.choice((0, size)), True)
             address = rng.randrange(config.ring_depth)
             ctx.set(dut.read_address, address)
             ctx.set(dut.read_enable, 1)

@@ -14,7 +14,15 @@ from codegen.emit import regmap_json
 from hw.csr import ADDRESS_BITS, CODE_SHIFT, OFFSETS, STATUS_BITS, Code
 from hw.queue import QUEUE_INSTRUCTIONS
 from ir.isa import Kind, Stage
-from sim_tests.fault_programs import NO_STAGE, first, image_of, random_program, with_field, words
+from sim_tests.fault_programs import (
+    NO_STAGE,
+    first,
+    image_of,
+    random_program,
+    swept_programs,
+    with_field,
+    words,
+)
 from sim_tests.faults import CHANNELS, RESPONSES, Rig, small_job
 from sim_tests.random_jobs import random_job, run_jobs
 
@@ -197,15 +205,19 @@ def test_r3_reserved_bits_and_queues_that_overflow() -> None:
 
 @pytest.mark.parametrize(("bench", "count"), [("harness", 700), ("cocotb", 500)])
 def test_r3_no_program_hangs_the_device(bench, count) -> None:
-    """Random words, changed fields, missing and doubled instructions; nothing leaves the window."""
+    """Random words, changed fields, missing and doubled instructions, every field at its limits;
+    nothing leaves the window."""
     rig = rig_of(layers=2 if bench == "harness" else 1, most=1500 if bench == "harness" else 250)
     rig.registers(CYCLE_LIMIT=max(2000, 3 * rig.cycles))
     rig.script.add("hazards", 1)
-    for seed in range(count):
-        rig.load(image_of(rig.image, rig.network, random_program(rig.network, seed)))
+    programs = [random_program(rig.network, seed) for seed in range(count)]
+    if bench == "harness":
+        programs += swept_programs(rig.network)
+    for number, program in enumerate(programs):
+        rig.load(image_of(rig.image, rig.network, program))
         rig.start()
         rig.end(inside=True)
-        if seed % 4 == 3 or bench == "harness":
+        if number % 4 == 3 or bench == "harness":
             rig.clean_job()
     found = rig.play(bench)
     assert all(ending.defined for ending in found)
