@@ -5,7 +5,7 @@ The frames and opcodes are those of hw/tops/protocol.py.
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,9 @@ from hw.tops.protocol import (
 
 PATIENCE = 4095
 """Cycles that a memory access waits for the overlay before the answer is BUSY."""
+
+BUFFER_LATENCY = 2
+"""Cycles until the buffer shows another byte: block RAM and a register."""
 
 LITE = lite_channels(ADDRESS_BITS)
 ANSWERED = tuple(request.opcode for request in REQUESTS if request.answers != 0)
@@ -107,6 +110,7 @@ class HostLink(wiring.Component):
         m.submodules.buffer = self.buffer = Ram(width=8, depth=MOST_DATA + CRC_BYTES)
         self.asked = receiver.header
         self.place = Signal(range(MOST_DATA + 1))  # of the byte that is moved
+        self.byte_out, self.settled = Signal(8), Signal(BUFFER_LATENCY)
         self.status = Signal(Status)
         self.register = Signal(32)
         m.d.comb += [
@@ -121,11 +125,15 @@ class HostLink(wiring.Component):
             self.buffer.read_address.eq(self.place),
             self.buffer.read_enable.eq(1),
             self.host_address.eq(self.asked.address + self.place),
-            self.host_data.eq(self.buffer.read_data),
+            self.host_data.eq(self.byte_out),
             self.awaddr.eq(self.asked.address),
             self.araddr.eq(self.asked.address),
             self.wdata.eq(self.register),
             self.wstrb.eq(0xF),
+        ]
+        m.d.sync += [
+            self.byte_out.eq(self.buffer.read_data),
+            self.settled.eq(Cat(Const(1, 1), self.settled)),
         ]
         with m.FSM() as fsm:
             m.d.comb += receiver.busy.eq(~fsm.ongoing("IDLE"))
@@ -188,14 +196,14 @@ class HostLink(wiring.Component):
                 self._end(m, self.rresp != 0, "COLLECT")
 
     def _write_register(self, m: Module) -> None:
-        """Four bytes out of the buffer, each shown a cycle after its address; then the write."""
+        """Four bytes out of the buffer, whose first one stands at its end; then the write."""
         asked = Signal(2)
         with m.State(Opcode.WRITE_REGISTER.name):
             m.d.sync += [
                 self.place.eq(self.place + 1),
-                self.register.eq(Cat(self.register[8:], self.buffer.read_data)),
+                self.register.eq(Cat(self.register[8:], self.byte_out)),
             ]
-            with m.If(self.place == REGISTER_BYTES):
+            with m.If(self.place == REGISTER_BYTES + BUFFER_LATENCY - 1):
                 m.next = "WRITE"
         with m.State("WRITE"):
             m.d.comb += [
@@ -210,8 +218,12 @@ class HostLink(wiring.Component):
                 m.d.sync += asked.eq(0)
                 self._end(m, self.bresp != 0, "ANSWER")
 
+    def _move(self, m: Module, place: Value | int) -> None:
+        """To another byte: what the buffer shows is that one once it has settled."""
+        m.d.sync += [self.place.eq(place), self.settled.eq(0)]
+
     def _end(self, m: Module, refused: Value | int, following: str) -> None:
-        m.d.sync += self.place.eq(0)
+        self._move(m, 0)
         m.next = following
         with m.If(refused):
             m.d.sync += self.status.eq(Status.REFUSED)
@@ -229,22 +241,22 @@ class HostLink(wiring.Component):
             self._next_byte(m)
 
     def _write_memory(self, m: Module) -> None:
-        """Bytes of the buffer into the memory: every second cycle, for the buffer's own latency."""
-        shown = Signal()
+        """Bytes of the buffer into the memory."""
         with m.State(Opcode.WRITE_MEMORY.name):
-            m.d.comb += [self.host_request.eq(shown), self.host_write.eq(1)]
-            m.d.sync += shown.eq(~self.host_done)
+            m.d.comb += [self.host_request.eq(self.settled[-1]), self.host_write.eq(1)]
             self._next_byte(m)
 
     def _next_byte(self, m: Module) -> None:
         waited = Signal(range(PATIENCE + 1))
         m.d.sync += waited.eq(waited + 1)
         with m.If(self.host_done):
-            m.d.sync += [self.place.eq(self.place + 1), waited.eq(0)]
+            m.d.sync += waited.eq(0)
+            self._move(m, self.place + 1)
             with m.If(self.place + 1 == self.asked.count):
                 self._end(m, 0, "ANSWER")
         with m.Elif(waited == PATIENCE):
-            m.d.sync += [self.status.eq(Status.BUSY), self.place.eq(0), waited.eq(0)]
+            m.d.sync += [self.status.eq(Status.BUSY), waited.eq(0)]
+            self._move(m, 0)
             m.next = "ANSWER"
 
     def _collect(self, m: Module) -> None:
@@ -297,16 +309,14 @@ class HostLink(wiring.Component):
                     m.next = "DATA"
                     with m.If(bare):
                         m.next = "LEAVE"
-        shown = Signal()
         with m.State("DATA"):
             m.d.comb += [
-                body.valid.eq(shown),
-                body.payload.byte.eq(self.buffer.read_data),
+                body.valid.eq(self.settled[-1]),
+                body.payload.byte.eq(self.byte_out),
                 body.payload.last.eq(self.place + 1 == asked.count),
             ]
-            m.d.sync += shown.eq(~(body.valid & body.ready))
             with m.If(body.valid & body.ready):
-                m.d.sync += self.place.eq(self.place + 1)
+                self._move(m, self.place + 1)
                 with m.If(body.payload.last):
                     m.next = "LEAVE"
         with m.State("LEAVE"):

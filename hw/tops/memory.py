@@ -196,16 +196,16 @@ class OnChipMemory(wiring.Component):
         """Word addresses go to the memory as they come; what it shows is registered once more."""
         bursts = self._bursts(m, "reads", self.araddr, self.arlen, self.arvalid & self.arready)
         read, last, outside = Signal(), Signal(), Signal()
-        moves, step, grant, granted = Signal(), Signal(), Signal(), Signal()
+        moves, step = Signal(), Signal()
+        grant, granted, answered = Signal(), Signal(), Signal()
         shown = Cat(ram.read_data for ram in rams)
-        host = self.host_request & ~self.host_write & ~granted
+        host = self.host_request & ~self.host_write & ~granted & ~answered
         m.d.comb += [
             self.arready.eq(~bursts.full),
             moves.eq(~self.rvalid | self.rready),
             step.eq(bursts.valid & (~read | moves)),
             bursts.step.eq(step),
             grant.eq(host & ~bursts.valid & ~read),
-            self.host_byte.eq(shown.word_select(self.host_address[: self.offset_bits], 8)),
         ]
         for ram in rams:
             m.d.comb += [
@@ -214,7 +214,12 @@ class OnChipMemory(wiring.Component):
                 ),
                 ram.read_enable.eq(step | grant),
             ]
-        m.d.sync += granted.eq(grant)
+        offset = self.host_address[: self.offset_bits]
+        m.d.sync += [
+            granted.eq(grant),
+            answered.eq(granted),
+            self.host_byte.eq(shown.word_select(offset, 8)),
+        ]
         with m.If(~read | moves):
             m.d.sync += [read.eq(step), last.eq(bursts.last), outside.eq(bursts.word[-1])]
         with m.If(moves):
@@ -224,7 +229,7 @@ class OnChipMemory(wiring.Component):
                 self.rlast.eq(last),
                 self.rresp.eq(Mux(outside, DECERR, OKAY)),
             ]
-        with m.If(granted):
+        with m.If(answered):
             m.d.comb += self.host_done.eq(1)
 
     def _writes(self, m: Module, rams: list[SharedRam]) -> None:

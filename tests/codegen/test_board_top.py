@@ -68,9 +68,10 @@ def test_what_has_no_top() -> None:
 def test_what_does_not_go_together() -> None:
     board = load_board("ulx3s_85f")
     config = overlay_for(board)
-    clock = replace(board.clock, clk_period_ns=30.3)
+    odd = replace(board.clock, clk_period_ns=30.3)
     with pytest.raises(ConfigError, match="no ECP5 PLL makes 33.0033 MHz of 25 MHz"):
-        emit_board_top(replace(board, clock=clock, uart_baud=115200), config)
+        emit_board_top(replace(board, clock=odd, uart_baud=115200), config)
+    board = replace(board, clock=replace(board.clock, clk_period_ns=20.0))
     with pytest.raises(ConfigError, match="a clock of 50 MHz makes no 20000000 baud: it has 2.50"):
         emit_board_top(replace(board, uart_baud=20_000_000), config)
     with pytest.raises(ConfigError, match="a clock of 50 MHz makes no 11000000 baud: it has 4.55"):

@@ -187,8 +187,8 @@ def test_a_budget_of_nothing(name: str):
 
 
 def test_a_family_without_a_model():
-    with pytest.raises(ConfigError, match="no resource model for family 'ice40'"):
-        sized(D4, 9000, family="ice40")
+    with pytest.raises(ConfigError, match="no resource model for family 'max10'"):
+        sized(D4, 9000, family="max10")
 
 
 def test_narrower_widths_are_not_slower_on_an_overlay_of_their_own():

@@ -13,6 +13,7 @@ from ir.errors import MismatchError
 
 Capture = pytest.CaptureFixture[str]
 BOARD = "board=ulx3s_85f"
+LUTS = "overlay.luts=12000"
 
 
 @pytest.mark.parametrize("link", ["", "uart:", "harness:1", "usb:1", "/dev/ttyUSB0"])
@@ -73,7 +74,8 @@ def test_a_network_runs_over_every_link(desk: Path, capsys: Capture) -> None:
     assert (
         "board sim has no serial host link; choose one that has: colorl" in capsys.readouterr().err
     )
-    assert main(["run", "small.yaml", "--set", BOARD, "--images", "3", "--json"]) == 0
+    command = ["run", "small.yaml", "--set", BOARD, "--set", LUTS, "--images", "3", "--json"]
+    assert main(command) == 0
     first = json.loads(capsys.readouterr().out)
     for link in ("uart:sim", "cocotb"):
         assert main(["run", latest, "--link", link, "--images", "3", "--json"]) == 0
