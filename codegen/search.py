@@ -18,7 +18,6 @@ from codegen.read_timing import MemoryTiming
 from codegen.resources import Resources, load_coefficients, predict_resources
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig
-from hw.fabric import fabric_of
 from ir.graph import IntegerGraph
 
 BLOCK_BITS = 18432
@@ -143,7 +142,6 @@ class Search:
             requant_lanes=candidate.requant_lanes,
             memory_bits=self.memory_bits,
             acc_bits=self._acc_bits,
-            fabric=fabric_of(self.family),
         )
         for config in self._depths(array):
             resources = predict_resources(config, self.family)
