@@ -11,6 +11,7 @@ from amaranth.back import verilog
 from amaranth.hdl import Elaboratable, Shape
 from amaranth.lib.wiring import In
 
+from codegen.modules import unify
 from hw.config import OverlayConfig
 from hw.csr import OFFSETS, REGISTERS
 from hw.overlay import TOP, overlay_members
@@ -31,14 +32,14 @@ def emit_verilog(config: OverlayConfig, *, sources: bool = False) -> str:
 
 
 def emit_component(component: Elaboratable, *, name: str, sources: bool = False) -> str:
-    """A component of hw/ as Verilog, its top module called `name`, its shared parts behind it."""
+    """A component of hw/ as Verilog, its top module called `name`, each distinct module once."""
     library = Library()
     parts = [verilog.convert(component, name=name, platform=library, emit_src=sources)]
     for shared, module in library.modules.items():
         parts.append(
             verilog.convert(module, name=shared, emit_src=sources, strip_internal_attrs=not sources)
         )
-    return without_memory_zeros("\n".join(parts))
+    return unify(without_memory_zeros("\n".join(parts)))
 
 
 def without_memory_zeros(text: str) -> str:

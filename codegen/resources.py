@@ -4,10 +4,10 @@ luts = memory LUTs (exact, block_ram.py) + sum over parts of coefficient * quant
 ff   = sum over parts of coefficient * quantity(part)
 bram = exact                              dsp = exact
 
-A part is something the hardware has as many of as `quantities` says; its coefficients are fitted to
-synthesized overlays by `make characterize` and lie in resource_coefficients/<family>.json together
-with the tool's version, the overlays and the errors seen. Counts are those of yosys before packing
-and placement: what a vendor's tool reports differs.
+A part is something the hardware has as many of as quantities.py says; its coefficients are fitted
+to synthesized overlays by `make characterize` and lie in resource_coefficients/<family>.json
+together with the tool's version, the overlays and the errors seen. Counts are those of yosys before
+packing and placement: what a vendor's tool reports differs.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from codegen.block_ram import block_rams, memory_luts
+from codegen.quantities import lane_bits, quantities
 from hw.config import OverlayConfig
-from hw.popcount import LEVELS_PER_STAGE, stages
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
 from hw.unpack import piece_bits
 from ir.errors import ConfigError, did_you_mean
@@ -29,14 +29,8 @@ COUNTED_AS = {"simulation": "xc7", "xcup": "xc7", "ice40": "ecp5"}
 """Families whose fabric another one's stands for. iCE40 has neither LUT memories nor wide
 multiplexers: an overlay takes about twice as many LUTs there."""
 
-LUT_PARTS = (
-    *("fixed", "tree", "accumulator", "rotator", "column", "row", "lane", "lane_bit"),
-    *("select", "ring", "ring_choice", "gearbox"),
-)
-FF_PARTS = ("fixed", "tree_ff", "accumulator", "column", "row", "lane", "lane_bit", "bus")
-
-MULTIPLIER_BITS = {"xc7": None, "ecp5": 18}
-"""Operand bits of a DSP multiplier; None: synthesized without DSPs, products are LUTs."""
+MULTIPLIER_BITS = {"xc7": 24, "ecp5": 18}
+"""Bits of the wider operand of a DSP multiplier, without its sign."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +95,7 @@ def predict_resources(
 ) -> Resources:
     """What the model says of an overlay. Raises ConfigError for a family without a model."""
     fit = coefficients or load_coefficients(family)
-    amounts = quantities(config)
+    amounts = quantities(config) | whole_quantities(config)
     return Resources(
         luts=memory_luts(config, fit.family) + round(_weighed(fit.luts, amounts)),
         ff=round(_weighed(fit.ff, amounts)),
@@ -118,11 +112,13 @@ def dsps(config: OverlayConfig, family: str) -> int:
     """DSP multipliers: an accumulator (two bits longer when bipolar) times a 16-bit multiplier."""
     bits = MULTIPLIER_BITS[family]
     # one bit more than a multiplier holds is added outside of it
-    return config.requant_lanes * -(-(config.acc_bits + 1) // bits) if bits else 0
+    return config.requant_lanes * -(-(config.acc_bits + 1) // bits)
 
 
-def quantities(config: OverlayConfig) -> dict[str, float]:
-    """{part: how many of it} of an overlay.
+def whole_quantities(config: OverlayConfig) -> dict[str, float]:
+    """{part: how many of it} of an overlay, for data that were fitted to whole overlays.
+
+    The next `make characterize` fits stage by stage (quantities.py), and this goes.
 
     fixed        1: control, counters, sequencers
     tree         adder bits of all units' trees (one-bit weights: one more row for column sums)
@@ -161,28 +157,3 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
         "gearbox": width * 2 * ((width // grain).bit_length()),
         "bus": width,
     }
-
-
-@lru_cache(maxsize=1024)
-def lane_bits(lanes: int, p: int, q: int) -> tuple[int, int]:
-    """(adder output bits, register bits) of `Lanes`, its AND gates counted as adder bits."""
-    narrow, wide = sorted((p, q))
-    adders, registers, total = _tree_bits([wide] * lanes)
-    adders, registers = narrow * (adders + wide * lanes), narrow * registers
-    if p * q > 1:  # the trees and their correction, each moved to its place
-        terms = [total + place + 1 for place in range(narrow)] + [total + narrow]
-        last = _tree_bits(terms)
-        adders, registers = adders + last[0], registers + last[1]
-    return adders, registers
-
-
-def _tree_bits(row: list[int]) -> tuple[int, int, int]:
-    """(adder output bits, register bits, bits of the sum) of `registered_sum`."""
-    adders, registers = 0, 0
-    for _ in range(stages(len(row))):
-        for _ in range(LEVELS_PER_STAGE):
-            pairs = [max(a, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
-            adders += sum(pairs)
-            row = pairs + ([row[-1]] if len(row) % 2 else [])
-        registers += sum(row)
-    return adders, registers, row[0]

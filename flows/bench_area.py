@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen.emit import emit_component, emit_verilog
-from codegen.modules import unify
 from flows.bench_overlay import BUFFERS, BenchOverlay, numbers
 from flows.console import table
 from flows.synth import DEFAULT_CACHE, BlockCount, Synthesis, synthesize
@@ -71,7 +70,7 @@ class AreaJob:
         """(text, name of its top module); of dpu+result the array."""
         config = self.config()
         if self.part == "overlay":
-            return unify(emit_verilog(config)), TOP
+            return emit_verilog(config), TOP
         if self.part == "dpu":
             unit = DPU(
                 lanes=config.dk,
@@ -80,8 +79,8 @@ class AreaJob:
                 acc_bits=config.acc_bits,
                 fabric=config.fabric,
             )
-            return unify(emit_component(unit, name="dpu")), "dpu"
-        return unify(emit_component(Array(config=config), name="array")), "array"
+            return emit_component(unit, name="dpu"), "dpu"
+        return emit_component(Array(config=config), name="array"), "array"
 
 
 def add_area(parser: argparse.ArgumentParser) -> None:

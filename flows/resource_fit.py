@@ -1,10 +1,12 @@
 """Fits the resource model to synthesized overlays, and says how far off it is.
 
-Coefficients are those that minimise the squared relative error and are not negative: a part cannot
-take less than nothing. Held-out overlays take no part in the fit.
+Each stage of the hardware is fitted by itself, to the blocks that make it. Coefficients are those
+that minimise the squared relative error and are not negative: a part cannot take less than nothing.
+Held-out overlays take no part in the fit.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,14 +14,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from codegen.block_ram import memory_luts
-from codegen.resources import (
-    FF_PARTS,
-    LUT_PARTS,
-    Coefficients,
-    Resources,
-    predict_resources,
-    quantities,
-)
+from codegen.quantities import STAGES, quantities
+from codegen.resources import Coefficients, Resources, predict_resources
 from flows.synth import Synthesis
 from hw.config import OverlayConfig
 
@@ -38,6 +34,24 @@ class Sample:
         """What the model predicts, as measured."""
         return {name: getattr(self.measured, name) for name in COUNTED}
 
+    def stage(self, name: str) -> tuple[int, int]:
+        """(LUTs, flip-flops) of a stage's blocks; LUTs that are memory are a stage of their own."""
+        if name == "memory":
+            known = memory_luts(self.config, self.measured.family)
+            return max(0, self.measured.lut_memory - known), 0
+        blocks = [b for b in self.measured.blocks if stage_of(b.name) == name]
+        luts = sum(b.count * (b.luts - b.lut_memory) for b in blocks)
+        return luts, sum(b.count * b.ff for b in blocks)
+
+
+def stage_of(block: str) -> str:
+    """The stage of STAGES that a block belongs to, by its module's name."""
+    name = block.removeprefix("\\").removeprefix("bitwright_overlay.")
+    if name.startswith("dpu_"):
+        return "array"
+    first = re.split(r"[.$]", name)[0]
+    return first if first in STAGES else "control"
+
 
 def fit(family: str, samples: Sequence[Sample], *, hardware: str) -> Coefficients:
     """The model of `family`, with its errors and the overlays behind it.
@@ -46,18 +60,19 @@ def fit(family: str, samples: Sequence[Sample], *, hardware: str) -> Coefficient
     """
     used = [sample for sample in samples if not sample.held_out]
     newest = samples[0].measured
+    luts: dict[str, float] = {}
+    ff: dict[str, float] = {}
+    for stage in STAGES:
+        counts = [sample.stage(stage) for sample in used]
+        luts |= _solve(used, stage, [count for count, _ in counts])
+        ff |= _solve(used, stage, [count for _, count in counts])
     bare = Coefficients(
         family=family,
         tool=newest.tool,
         version=newest.version,
         hardware=hardware,
-        luts=_solve(
-            used,
-            LUT_PARTS,
-            [s.measured.luts for s in used],
-            [memory_luts(s.config, family) for s in used],
-        ),
-        ff=_solve(used, FF_PARTS, [s.measured.ff for s in used], [0] * len(used)),
+        luts=luts,
+        ff=ff,
         errors={},
         overlays=(),
     )
@@ -75,9 +90,9 @@ def relative_error(row: Mapping[str, Any], name: str) -> float:
 def table(model: Coefficients) -> list[str]:
     """A Markdown table: every overlay, measured and predicted, the held-out ones last."""
     lines = [
-        "| array | F | R | acc | LUTs | model | error | FFs | model | error | BRAM | model | DSP "
-        "| model | |",
-        "|---" * 15 + "|",
+        "| array | digits | F | R | acc | LUTs | model | error | FFs | model | error "
+        "| BRAM | model | DSP | model | |",
+        "|---" * 16 + "|",
     ]
     for row in sorted(model.overlays, key=lambda r: r["held_out"]):
         c, cells = row["config"], []
@@ -86,28 +101,31 @@ def table(model: Coefficients) -> list[str]:
             cells += [f"{relative_error(row, name):+.1%}"]
         for name in ("bram", "dsp"):
             cells += [f"{row[k][name]}" for k in ("measured", "predicted")]
-        sizes = [f"{c['dm']}x{c['dk']}x{c['dn']}", c["memory_bits"], c["requant_lanes"]]
+        sizes = [f"{c['dm']}x{c['dk']}x{c['dn']}", f"{c.get('p', 1)}x{c.get('q', 1)}"]
+        sizes += [c["memory_bits"], c["requant_lanes"]]
         cells = [*map(str, sizes), str(c["acc_bits"]), *cells]
         lines.append(f"| {' | '.join(cells)} | {'held out' if row['held_out'] else 'fit'} |")
     return lines
 
 
-def _solve(
-    samples: Sequence[Sample], parts: Sequence[str], totals: Iterable[int], exact: Iterable[int]
-) -> dict[str, float]:
-    """{part: coefficient}: relative least squares of totals - exact over the parts' quantities."""
+def _solve(samples: Sequence[Sample], stage: str, totals: Sequence[int]) -> dict[str, float]:
+    """{part: coefficient} of a stage: least squares relative to the whole overlay's size.
+
+    An error of a stage counts as much as it changes the sum: small stages may be coarse.
+    """
     amounts = [quantities(sample.config) for sample in samples]
+    parts = [part for part in amounts[0] if part.startswith(f"{stage}.")]
     matrix = np.array([[row[part] for part in parts] for row in amounts], float)
-    weight = 1 / np.array(list(totals), float)
-    target = 1 - np.array(list(exact), float) * weight
+    weight = 1 / np.array([sample.measured.luts for sample in samples], float)
     scale = np.maximum(np.abs(matrix).max(axis=0), 1.0)  # columns of like size: a stable solution
-    solution, _ = nnls(matrix * weight[:, None] / scale, target)
+    solution, _ = nnls(matrix * weight[:, None] / scale, np.array(totals, float) * weight)
     values = (float(f"{value:.6g}") for value in solution / scale)
     return dict(zip(parts, values, strict=True))
 
 
 def _row(sample: Sample, predicted: Resources) -> dict[str, Any]:
     return {
+        "style": sample.config.style,
         "config": asdict(sample.config),
         "held_out": sample.held_out,
         "measured": sample.counts(),

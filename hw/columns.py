@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +12,17 @@ from hw.config import OverlayConfig
 from ir.isa import FORMATS, TAP, Stage, layout
 
 POSITION_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Steps:
+    """A position from `wraps_from` on moves in x by `back`, modulo 2^POSITION_BITS, and in y by
+    `down`; one before it by step_x and step_y.
+    """
+
+    wraps_from: Signal
+    back: Signal
+    down: Signal
 
 
 class Columns(wiring.Component):
@@ -63,21 +76,38 @@ class Columns(wiring.Component):
             m.d.sync += x.eq(x + now.stride)
             with m.If(x + now.stride == now.wrap_x):
                 m.d.sync += [x.eq(0), y.eq(y + now.stride)]
+        steps = self._steps(m)
         for n in range(self.columns):
-            self._column(m, n, self.setup == self.columns - n, x, y)
+            self._column(m, n, self.setup == self.columns - n, x, y, steps)
         return m
 
-    def _column(self, m: Module, n: int, lay_out: Value, x: Signal, y: Signal) -> None:
+    def _steps(self, m: Module) -> _Steps:
+        """What a move adds to a position, for all columns: `now` stands since the setup began."""
+        now = self.now
+        wraps_from, back, down = (
+            Signal(POSITION_BITS, name=name) for name in ("wraps_from", "back", "down")
+        )
+        m.d.sync += [
+            wraps_from.eq(now.wrap_x - now.step_x),
+            back.eq(now.step_x - now.wrap_x),
+            down.eq(now.step_y + now.stride),
+        ]
+        return _Steps(wraps_from=wraps_from, back=back, down=down)
+
+    def _column(
+        self, m: Module, n: int, lay_out: Value, x: Signal, y: Signal, steps: _Steps
+    ) -> None:
         """Column n: its position, that at the block's begin, and its bit of the mask."""
         now = self.now
-        at_x, at_y, begin_x, begin_y, next_y, in_x, in_y = (
+        at_x, at_y, begin_x, begin_y, next_x, next_y, in_x, in_y = (
             Signal(POSITION_BITS, name=f"{name}_{n}")
-            for name in ("x", "y", "begin_x", "begin_y", "next_y", "in_x", "in_y")
+            for name in ("x", "y", "begin_x", "begin_y", "next_x", "next_y", "in_x", "in_y")
         )
-        far_x, next_x = Signal(POSITION_BITS + 1, name=f"far_x_{n}"), Signal.like(x)
-        m.d.comb += [far_x.eq(at_x + now.step_x), next_x.eq(far_x), next_y.eq(at_y + now.step_y)]
-        with m.If(far_x >= now.wrap_x):
-            m.d.comb += [next_x.eq(far_x - now.wrap_x), next_y.eq(at_y + now.step_y + now.stride)]
+        wraps = at_x >= steps.wraps_from
+        m.d.comb += [
+            next_x.eq(at_x + Mux(wraps, steps.back, now.step_x)),
+            next_y.eq(at_y + Mux(wraps, steps.down, now.step_y)),
+        ]
         with m.If(lay_out):
             m.d.sync += [s.eq(x) for s in (at_x, begin_x)] + [s.eq(y) for s in (at_y, begin_y)]
         with m.Elif(self.rewind):

@@ -212,7 +212,9 @@ class Execute(wiring.Component):
             Signal(name=f"wants_{what}") for what in ("rhs", "drain", "ring")
         )
         takes = Signal()
-        capped = Mux(need > now.rhs_total, now.rhs_total, need)
+        capped, next_need, next_capped = (
+            Signal(24, name=f"{name}need") for name in ("capped_", "next_", "next_capped_")
+        )
         first_row = tiles.loop.row == 0
         m.d.comb += [
             takes.eq(pairs.clear & tiles.takes & (turns.first | now.split)),
@@ -227,10 +229,15 @@ class Execute(wiring.Component):
             self.ring_take.eq(tiles.step & first_row),
         ]
         m.d.sync += lhs_tokens.eq(lhs_tokens + self.lhs_token - (issue & takes))
+        first, total = self.instructions.payload.rhs_first, self.instructions.payload.rhs_total
+        m.d.comb += [
+            next_need.eq(need + now.rhs_step),
+            next_capped.eq(Mux(next_need > now.rhs_total, now.rhs_total, next_need)),
+        ]
         with m.If(begin):
-            m.d.sync += need.eq(self.instructions.payload.rhs_first)
+            m.d.sync += [need.eq(first), capped.eq(Mux(first > total, total, first))]
         with m.If(self.ring_take):
-            m.d.sync += need.eq(need + now.rhs_step)
+            m.d.sync += [need.eq(next_need), capped.eq(next_capped)]
         done = tiles.step & tiles.loop.layer_end
         m.d.sync += rhs_tokens.eq(Mux(done, 0, rhs_tokens) + self.rhs_token)
         with m.If(issue & pairs.tile_end):

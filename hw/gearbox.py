@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 
-def shifted(value: Value, amount: Value, *, width: int, left: bool, grain: int = 1) -> Value:
-    """`value` shifted by amount * grain, cut to `width` bits: a logarithmic shifter."""
-    value = Cat(value, Const(0, max(0, width - len(value))))
-    for bit in range(len(amount)):
-        step = grain << bit
-        if step >= width:
-            moved: Value = Const(0, width)
-        else:
-            moved = Cat(Const(0, step), value)[:width] if left else value[step:]
-        value = Mux(amount[bit], moved, value)[:width]
+def shifted_down(
+    m: Module, value: Value, amount: Value, *, width: int, name: str, grain: int = 1
+) -> Value:
+    """`width` bits of `value` from amount * grain on, zeros beyond its end: a logarithmic shifter.
+
+    Large steps come first, so that each multiplexer is only as wide as what can still be seen.
+    """
+    for bit in reversed(range(len(amount))):
+        moved = Signal(width + grain * ((1 << bit) - 1), name=f"{name}_{bit}")
+        m.d.comb += moved.eq(Mux(amount[bit], value[grain << bit :], value))
+        value = moved
     return value
 
 
@@ -27,9 +28,13 @@ class Gearbox(wiring.Component):
     that cycle when it is whole: a piece longer than the bus takes several cycles, words that hold
     several pieces stay for as many.
 
+    Nothing that is held moves. A word stays whole in its place until the last piece in it is cut,
+    and pieces are cut at an offset that grows. When a piece leaves, all words but the last are used
+    up, so the last word alone is kept, in the first place.
+
     Parameters
     ----------
-    memory_bits : F
+    memory_bits : F, a power of two
     piece_bits : length of the longest piece
     grain : pieces are multiples of it, apart from pieces that divide the bus width; 1 or 8
 
@@ -37,7 +42,7 @@ class Gearbox(wiring.Component):
     -------
     word : In(F), word_valid : In(1), word_ready : Out(1)     the bus
     enable : In(1)            a piece is wanted
-    length : In               its bits
+    length : In               its bits; they do not change while words for it arrive
     flush : In(1)             with the piece: drop what is left of the word
     piece : Out(piece_bits)   low bits are the piece, the rest zeros
     emit : Out(1)             a piece leaves in this cycle
@@ -69,45 +74,52 @@ class Gearbox(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.memory_bits + self.piece_bits
-        held = Signal(width)
-        have = Signal(range(width + 1))
-        enough = Signal()
-        m.d.comb += [enough.eq(have >= self.length), self.word_ready.eq(self.enable & ~enough)]
+        log_bits = self.memory_bits.bit_length() - 1
+        words = [
+            Signal(self.memory_bits, name=f"word_{index}")
+            for index in range(-(-self.piece_bits // self.memory_bits))
+        ]
+        offset = Signal(log_bits)
+        end = Signal(range(self.memory_bits + self.piece_bits))
+        need = Signal(range(len(words) + 3))
+        count = Signal.like(need)
         take = Signal()
-        m.d.comb += take.eq(self.word_ready & self.word_valid)
-        bits, count = Signal(width), Signal(range(width + 1))
-        m.d.comb += [bits.eq(held), count.eq(have)]
-        with m.If(take):
-            m.d.comb += [
-                bits.eq(held | self._up(self.word, have, width)),
-                count.eq(have + self.memory_bits),
-            ]
-        m.d.comb += self.emit.eq(self.enable & (count >= self.length))
-        for index in range(self.piece_bits):  # what follows the piece in the string is cut off
-            begin = index if index < 8 or self.grain == 1 else index - index % self.grain
-            m.d.comb += self.piece[index].eq(bits[index] & (self.length > begin))
+        m.d.comb += [
+            end.eq(offset + self.length),
+            need.eq((end + (self.memory_bits - 1)) >> log_bits),
+            self.word_ready.eq(self.enable & (count < need)),
+            take.eq(self.word_ready & self.word_valid),
+            self.emit.eq(self.enable & (count + take >= need)),
+        ]
         with m.If(self.emit):
-            m.d.sync += [
-                held.eq(self._down(bits, self.length, width)),
-                have.eq(count - self.length),
-            ]
+            m.d.sync += [offset.eq(end), count.eq(end[:log_bits].any())]
             with m.If(self.flush):
-                m.d.sync += [held.eq(0), have.eq(0)]
+                m.d.sync += [offset.eq(0), count.eq(0)]
         with m.Elif(take):
-            m.d.sync += [held.eq(bits), have.eq(count)]
+            m.d.sync += count.eq(count + 1)
+        for index, held in enumerate(words):
+            enters = take & ((count == index) | self.emit if index == 0 else count == index)
+            with m.If(enters):
+                m.d.sync += held.eq(self.word)
+        # the places above `count` hold old words: the piece ends below them
+        string = Signal(self.memory_bits * (len(words) + 1))
+        places = [Mux(count == index, self.word, held) for index, held in enumerate(words)]
+        m.d.comb += string.eq(Cat(*places, self.word))
+        self._cut(m, string, offset)
         return m
 
-    def _up(self, word: Value, amount: Value, width: int) -> Value:
-        """The word moved above what is held. With grain 8 that is a whole number of bytes."""
-        return shifted(
-            word, amount[self.grain.bit_length() - 1 :], width=width, left=True, grain=self.grain
-        )
+    def _cut(self, m: Module, string: Signal, offset: Signal) -> None:
+        """The piece at `offset`; what follows it in the string is cut off.
 
-    def _down(self, bits: Value, amount: Value, width: int) -> Value:
-        """What is left after the piece: whole bytes gone, or one of the short pieces 1, 2, 4."""
+        With grain 8 the offset is whole bytes, or inside a byte that holds the whole piece.
+        """
+        width = self.piece_bits
         if self.grain == 1:
-            return shifted(bits, amount, width=width, left=False)
-        whole = shifted(bits, amount[3:], width=width, left=False, grain=8)
-        short = Mux(amount[0], bits >> 1, Mux(amount[1], bits >> 2, bits >> 4))
-        return Mux(amount[:3].any(), short, whole)
+            bits = shifted_down(m, string, offset, width=width, name="moved")
+        else:
+            whole = shifted_down(m, string, offset[3:], width=width, name="moved", grain=8)
+            short = shifted_down(m, whole[:8], offset[:3], width=8, name="short")
+            bits = Cat(short, whole[8:])
+        for index in range(width):
+            begin = index if index < 8 or self.grain == 1 else index - index % self.grain
+            m.d.comb += self.piece[index].eq(bits[index] & (self.length > begin))

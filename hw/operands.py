@@ -125,12 +125,12 @@ class Operands(wiring.Component):
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
         """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends."""
         columns = self.config.dn
-        rotate, valid, ones = Signal.like(read.rotate), Signal(columns), Signal()
+        rotate, valid, ones = Signal(range(columns)), Signal(columns), Signal()
         m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid), ones.eq(read.ones)]
         outside = Cat(ones, Const(0, self.config.q - 1)).replicate(self.config.dk)
-        with m.Switch(rotate):
-            for first in range(columns):
-                with m.Case(first):
-                    for n in range(columns):
-                        word = words[(n + first) % columns]
-                        m.d.comb += self.rhs[n].eq(Mux(valid[n], word, outside))
+        # a bit of `rotate` after the other: two inputs of a multiplexer for each, and not Dn
+        for bit in range(len(rotate)):
+            turned = [words[(n + (1 << bit)) % columns] for n in range(columns)]
+            words = [Mux(rotate[bit], *pair) for pair in zip(turned, words, strict=True)]
+        for n, word in enumerate(words):
+            m.d.comb += self.rhs[n].eq(Mux(valid[n], word, outside))

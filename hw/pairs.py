@@ -75,10 +75,16 @@ class PairWalk(wiring.Component):
         m = Module()
         now = self.now
         pair_end, last_pair = Signal(), Signal()
-        chunk_end = self.chunk + 1 == now.chunks
+        chunk_end, tap_end = Signal(), Signal()
         m.d.comb += [
-            pair_end.eq(chunk_end & (self.tap + 1 == now.taps)),
+            pair_end.eq(chunk_end & tap_end),
             self.tile_end.eq(pair_end & last_pair),
+        ]
+        # compared a cycle ahead, for either case: `issue` comes late. `now` stands for a cycle
+        # before the first word of a layer.
+        m.d.sync += [
+            chunk_end.eq(_at_end(self.chunk, now.chunks, self.issue, chunk_end)),
+            tap_end.eq(_at_end(self.tap, now.taps, self.issue & chunk_end, tap_end)),
         ]
         with m.If(self.issue):
             m.d.sync += [self.clear.eq(0), self.shift.eq(0)]
@@ -129,3 +135,8 @@ class PairWalk(wiring.Component):
                     m.d.sync += [s.eq(n_start + n_step) for s in (n_word, n_start)]
                     m.d.sync += [w.eq(w_first), w_word.eq(w_start)]
         return None
+
+
+def _at_end(place: Value, count: Value, steps: Value, ends: Value) -> Value:
+    """Whether `place` will be the last of `count`: it `steps` on, or at its end begins anew."""
+    return Mux(steps, Mux(ends, count == 1, place + 2 == count), place + 1 == count)

@@ -51,7 +51,7 @@ def proofs(config: OverlayConfig) -> list[Proof]:
         *(
             Proof(
                 name=f"gearbox.grain{grain}",
-                claim="content <= width, grows by whole words, leaves from below bit by bit",
+                claim="what is held grows by whole words and leaves from below bit by bit",
                 build=partial(gearbox_bench, grain),
                 depth=2,
                 quick=grain == 1,
@@ -163,7 +163,8 @@ def ring_bench(config: OverlayConfig) -> Bench:
 def gearbox_bench(grain: int) -> Bench:
     """A word goes on top of what is held, a piece is taken from below; no bit between is touched.
 
-    The reference shifts with operators where the gearbox has a network of multiplexers.
+    The reference shifts what it holds, with operators; the gearbox cuts where the string stands,
+    with a network of multiplexers.
     """
     bench = Bench()
     box = Gearbox(memory_bits=16, piece_bits=24, grain=grain)
@@ -171,15 +172,19 @@ def gearbox_bench(grain: int) -> Bench:
     bench.assume((box.length >= 1) & (box.length <= box.piece_bits))
     if grain != 1:
         _grained(bench, box)
-    width = box.memory_bits + box.piece_bits
-    held, have = bench.inner("held"), bench.inner("have")
+    words = Cat(bench.inner("word_0"), bench.inner("word_1"))
+    offset, words_held, need = (bench.inner(name) for name in ("offset", "count", "need"))
+    bench.assume((words_held < 2) | (box.length == bench.past(box.length)))
+    bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)))
+    bench.claim((words_held != 0) | (offset == 0))
+    have = words_held * box.memory_bits - offset
+    held = (words >> offset) & ((1 << have.as_unsigned()[:6]) - 1)
     take = box.word_ready & box.word_valid
-    content = (held | Mux(take, box.word << have, 0))[:width]
+    content = held | Mux(take, box.word << have.as_unsigned()[:6], 0)
     count = have + Mux(take, box.memory_bits, 0)
     left = Mux(box.emit, Mux(box.flush, 0, content >> box.length), content)
     left_count = Mux(box.emit, Mux(box.flush, 0, count - box.length), count)
     bench.claim(~bench.since(1) | (held == bench.past(left)) & (have == bench.past(left_count)))
-    bench.claim((have <= width) & (count <= width) & ((held >> have) == 0))
     bench.claim(box.emit == (box.enable & (count >= box.length)))
     mask = (1 << box.length) - 1
     bench.claim(box.piece == (content & mask), when=box.emit)
@@ -192,7 +197,7 @@ def _grained(bench: Bench, box: Gearbox) -> None:
     kept = bench.first() | bench.past(box.emit & box.flush) | (unit == bench.past(unit))
     bench.assume(kept & ((unit == 1) | (unit == 2) | (unit == 4) | (unit == 8)))
     bench.assume(Mux(unit == 8, box.length[:3] == 0, box.length == unit))
-    bench.claim((bench.inner("have") & (unit - 1)) == 0)
+    bench.claim((bench.inner("offset") & (unit - 1)) == 0)
 
 
 def issuer_bench(config: OverlayConfig) -> Bench:

@@ -216,6 +216,7 @@ def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
             "ff": need.ff,
             "bram": need.bram,
             "dsp": need.dsp,
+            "carry": None,  # the model counts carries among the LUTs, where they take any
             "tool": f"model of {fit.tool}",
             "version": fit.version,
             "family": fit.family,

@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Placement:
     met          every clock reaches its constraint
     utilization  {kind of cell: {used, available}}
     bitstream    its path, None when none was asked for
+    critical_path  the slowest path between registers: ns so far, kind of step, net or cell
     seconds      of the run that found it; a result from the cache keeps it
     """
 
@@ -78,6 +79,7 @@ class Placement:
     version: str
     synthesis: str
     seconds: float
+    critical_path: Sequence[str] = ()
 
 
 def implement(

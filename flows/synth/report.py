@@ -11,7 +11,7 @@ _UTILIZATION = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """{clocks, fmax_mhz, met, utilization} of a nextpnr report.
+    """{clocks, fmax_mhz, met, utilization, critical_path} of a nextpnr report.
 
     ConfigError: the report has no clock, so nothing in the design is registered.
     """
@@ -32,7 +32,24 @@ def read_report(path: Path) -> dict[str, Any]:
             for name, cell in report["utilization"].items()
             if cell["used"]
         },
+        "critical_path": _critical_path(report),
     }
+
+
+def _critical_path(report: dict[str, Any]) -> list[str]:
+    """The slowest path between registers, a line for each step: ns so far, what, where."""
+    paths = [
+        path["path"]
+        for path in report.get("critical_paths", ())
+        if "<async>" not in (path["from"], path["to"])
+    ]
+    slowest = max(paths, key=lambda path: sum(step["delay"] for step in path), default=[])
+    lines, passed = [], 0.0
+    for step in slowest:
+        passed += step["delay"]
+        place = step.get("net") or step["to"]["cell"]
+        lines.append(f"{passed:6.2f} {step['type']} {place}")
+    return lines
 
 
 def raise_if_too_large(log: Path, part: str, error: ToolError) -> None:

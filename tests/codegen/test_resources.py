@@ -8,19 +8,21 @@ import pytest
 
 from codegen import resources
 from codegen.emit import emit_verilog
+from codegen.quantities import STAGES, lane_bits, quantities
 from codegen.resources import (
     Coefficients,
     dsps,
     families,
-    lane_bits,
     load_coefficients,
     predict_resources,
-    quantities,
+    whole_quantities,
 )
+from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import ConfigError
 from ir.files import write_text
+from ir.plugins import load
 
 CONFIG = BitSerial(dm=4, dk=16, dn=3, acc_bits=20, requant_lanes=2)
 FAMILIES = ("ecp5", "xc7")
@@ -42,7 +44,7 @@ def model(**parts: float) -> Coefficients:
 
 
 def test_quantities_count_what_the_hardware_has():
-    found = quantities(CONFIG)
+    found = whole_quantities(CONFIG)
     assert found["fixed"] == 1
     assert found["accumulator"] == 5 * 3 * 20  # a row for the column sums
     assert found["tree"] == 5 * 3 * (16 + 8 * 2 + 4 * 3 + 2 * 4 + 5)
@@ -52,6 +54,23 @@ def test_quantities_count_what_the_hardware_has():
     assert found["select"] == 20 * 2
     assert found["ring"] == 64 * 7  # 4-bit units, a write of 8 of them
     assert found["ring_choice"] == 16 * 7
+
+
+def test_stages_count_what_they_have():
+    found = quantities(CONFIG)
+    assert {part.partition(".")[0] for part in found} == set(STAGES)
+    assert found["array.unit"] == 5 * 3
+    assert found["array.count"] == 5 * 3 * (16 + 8 * 2 + 4 * 3 + 2 * 4 + 5)
+    assert found["array.tree"] == found["array.wide_unit"] == 0
+    assert found["operands.rotator"] == 16 * 3 * 2
+    assert found["operands.part"] == 16 * 3
+    assert found["unpacker.shift"] == 64 * 3 and found["unpacker.held"] == 64
+    assert found["result.select"] == 20 * 2
+    assert found["ring.choice"] == 16 * 7
+    native = quantities(replace(CONFIG, fabric="xc7"))
+    assert native["array.count"] == 0 and native["array.tables"] >= 5 * 3 * 10
+    wide = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
+    assert wide["array.count"] == 0 and wide["array.wide_unit"] == 4 * 3
 
 
 @pytest.mark.parametrize(("lanes", "bits"), [(1, (1, 1)), (2, (2 + 2, 2)), (3, (3 + 2 + 3, 3))])
@@ -73,7 +92,7 @@ def test_wider_digits_add_up_a_tree_for_each_bit(p: int, q: int, bits: tuple[int
 
 
 def test_wider_digits_need_wider_words_and_no_column_sums():
-    found = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
+    found = whole_quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
     assert found["accumulator"] == 4 * 3 * 20
     assert found["rotator"] == 4 * 16 * 3 * 2
     adders, registers = lane_bits(16, 2, 4)
@@ -92,7 +111,11 @@ def test_the_prediction_is_a_weighed_sum():
 def test_dsps_follow_the_accumulator(acc_bits: int, wide: int):
     config = replace(CONFIG, acc_bits=acc_bits)
     assert dsps(config, "ecp5") == 2 * wide
-    assert dsps(config, "xc7") == 0  # synthesized without
+
+
+@pytest.mark.parametrize(("acc_bits", "wide"), [(16, 1), (23, 1), (24, 2), (32, 2)])
+def test_dsps_of_the_xc7_are_wider(acc_bits: int, wide: int):
+    assert dsps(replace(CONFIG, acc_bits=acc_bits), "xc7") == 2 * wide
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -104,7 +127,8 @@ def test_the_data_files_reproduce_their_own_predictions(family: str):
     current = hashlib.sha256(verilog.encode()).hexdigest() == first["verilog_sha256"]
     assert fit.hardware
     for row in fit.overlays if current else ():
-        predicted = predict_resources(BitSerial(**row["config"]), family).as_dict()
+        style = load("hw/overlays", row.get("style", "bit_serial"), OverlayConfig)
+        predicted = predict_resources(style(**row["config"]), family).as_dict()
         assert predicted == row["predicted"]
 
 

@@ -1,12 +1,13 @@
 """The gearbox: a string of bits in bus words, out in pieces, each in the earliest cycle."""
 
 import pytest
-from amaranth.hdl import Signal
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
 
-from hw.gearbox import Gearbox, shifted
+from hw.gearbox import Gearbox, shifted_down
 from tests.hw.streams import Handshake, gap, idle, put, simulate, when
 
-SIZES = [(32, 40, 8), (64, 64, 8), (64, 128, 8), (32, 45, 1), (64, 71, 1)]
+SIZES = [(32, 40, 8), (64, 64, 8), (64, 256, 8), (32, 45, 1), (64, 71, 1)]
 
 
 def random_lengths(rng, memory_bits: int, piece_bits: int, grain: int) -> list[int]:
@@ -71,7 +72,21 @@ def test_random_pieces(rng, memory_bits: int, piece_bits: int, grain: int, stall
         assert emits == [sum(gaps[: index + 1]) - 1 for index in range(len(gaps))]
 
 
-def test_shifted_never_grows() -> None:
-    value, amount = Signal(8), Signal(4)
-    assert len(shifted(value, amount, width=11, left=True)) == 11
-    assert len(shifted(value, amount, width=11, left=False, grain=8)) == 11
+@pytest.mark.parametrize("grain", [1, 4])
+def test_shifted_down(rng, grain: int) -> None:
+    value, amount, seen = Signal(24), Signal(3), Signal(16)
+    m = Module()
+    moved = shifted_down(m, value, amount, width=9, grain=grain, name="moved")
+    m.d.comb += seen.eq(moved)
+    assert len(moved) == 9
+
+    async def check(ctx) -> None:
+        for places in range(8):
+            bits = rng.getrandbits(24)
+            ctx.set(value, bits)
+            ctx.set(amount, places)
+            assert ctx.get(seen) == (bits >> places * grain) & 0x1FF
+
+    simulator = Simulator(m)
+    simulator.add_testbench(check)
+    simulator.run()

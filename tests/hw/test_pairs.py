@@ -26,6 +26,7 @@ def pairs_seen(config: OverlayConfig, w_digits: int, a_digits: int) -> list[tupl
         now = {"taps": 1, "chunks": 1, "k_words": 1, "plane_words": 1, "a_digits": a_digits}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, w_digits)
+        await ctx.tick()  # the instruction stands for a cycle before its first word
         ctx.set(dut.issue, 1)
         for tile in range(2):
             for pair in range(w_digits * a_digits):
@@ -54,3 +55,29 @@ def test_every_number_of_digits(config: OverlayConfig) -> None:
             distance += shift * unit
             assert i * config.p + j * config.q == distance
             assert shift * unit <= max(config.p, config.q)
+
+
+def test_words_of_a_pair_with_pauses(rng) -> None:
+    taps, chunks = 3, 2
+    dut = PairWalk(config=CONFIGS[0])
+    words = [(tap, chunk) for tap in range(taps) for chunk in range(chunks)]
+    expected = [(t, c, t * chunks + c) for _ in range(4) for t, c in words]  # 2 x 2 digits
+    seen = []
+
+    async def drive(ctx) -> None:
+        now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 6, "a_digits": 2}
+        ctx.set(dut.now, now)
+        ctx.set(dut.digits, 2)
+        await ctx.tick()
+        while len(seen) < 2 * len(expected):
+            issue = rng.randrange(3) > 0
+            ctx.set(dut.issue, issue)
+            await ctx.delay(0.1e-6)
+            end = len(seen) % len(expected) + 1 == len(expected)
+            assert ctx.get(dut.tile_end) == end
+            if issue:
+                seen.append((ctx.get(dut.tap), ctx.get(dut.chunk), ctx.get(dut.k)))
+            await ctx.tick()
+
+    simulate(dut, drive)
+    assert seen == 2 * expected

@@ -16,7 +16,19 @@ module top(input clk, input [3:0] a, output reg [7:0] y);
   always @(posedge clk) y <= y + a;
 endmodule
 """
+STEP = {"from": {"cell": "a"}, "to": {"cell": "b"}}
 REPORT = {
+    "critical_paths": [
+        {"from": "<async>", "to": "posedge clk", "path": [{"delay": 90.0, "type": "x", **STEP}]},
+        {
+            "from": "posedge clk",
+            "to": "posedge clk",
+            "path": [
+                {"delay": 0.5, "type": "clk-to-q", **STEP},
+                {"delay": 1.25, "type": "routing", "net": "sum", **STEP},
+            ],
+        },
+    ],
     "fmax": {
         "clk": {"achieved": 40.0, "constraint": 50.0},
         "slow": {"achieved": 30.0, "constraint": 20.0},
@@ -66,6 +78,7 @@ def test_the_clock_that_misses_most_is_reported(programs: Path):
     assert found.utilization == {"TRELLIS_COMB": {"used": 9, "available": 24288}}
     assert (found.tool, found.version, found.synthesis) == ("nextpnr-ecp5", "1.0", "yosys 1.0")
     assert found.bitstream is None
+    assert found.critical_path == ["  0.50 clk-to-q b", "  1.75 routing sum"]
 
 
 def test_pins_seed_and_clock_reach_nextpnr(programs: Path):

@@ -1,0 +1,157 @@
+"""How much of each part an overlay has: what the resource model multiplies its coefficients with.
+
+A part is called stage.part; a stage's coefficients are fitted to the blocks that make it
+(flows/resource_fit.py), each stage by itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from hw.config import OverlayConfig
+from hw.fabric import find_fabric
+from hw.popcount import LEVELS_PER_STAGE, stages
+from hw.ring import ELEMENT_BITS, most_units, units_per_word
+from hw.unpack import piece_bits, piece_grain
+
+STAGES = ("array", "operands", "unpacker", "execute", "result", "ring", "control", "memory")
+"""`array` has its units, `result` its requantizers, `control` all that is not named; `memory` is
+LUTs that hold the small memories which block_ram.py does not count."""
+
+
+def quantities(config: OverlayConfig) -> dict[str, float]:
+    """{part: how many of it} of an overlay, in the words of today's model."""
+    stages_of = {
+        "array": _array(config),
+        "operands": _operands(config),
+        "unpacker": _unpacker(config),
+        "execute": {"fixed": 1, "column": config.dn, "depth": _address_bits(config)},
+        "result": _result(config),
+        "ring": _ring(config),
+        "control": {"fixed": 1, "bus": config.memory_bits, "depth": _address_bits(config)},
+        "memory": _memory(config),
+    }
+    assert tuple(stages_of) == STAGES
+    return {
+        f"{stage}.{part}": float(amount)
+        for stage, parts in stages_of.items()
+        for part, amount in parts.items()
+    }
+
+
+def _array(config: OverlayConfig) -> dict[str, float]:
+    """Units (one-bit weights: one more row, for column sums), their lanes and accumulators.
+
+    Lanes made of the fabric's own cells know how many `tables` they are. Of portable ones `count`
+    is the adder bits where digits have one bit, `tree` those of wider digits.
+    """
+    units = (config.dm + (config.p == 1)) * config.dn
+    adders, registers = lane_bits(config.dk, config.p, config.q)
+    single = config.p * config.q == 1
+    size = find_fabric(config.fabric).lanes.size(config.dk, config.p, config.q)
+    if size is not None:
+        adders, registers = 0, size.registers
+    return {
+        "fixed": 1,
+        "unit": units,
+        "tables": 0 if size is None else units * size.tables,
+        "count": units * adders if single else 0,
+        "tree": 0 if single else units * adders,
+        "wide_unit": 0 if single else units,
+        "registers": units * registers,
+        "accumulator": units * config.acc_bits,
+        "operand": config.dm * config.lhs_bits + config.dn * config.rhs_bits,
+    }
+
+
+def _operands(config: OverlayConfig) -> dict[str, float]:
+    """Banks, the choice of a bank's part, the rotation, and the port that writes them."""
+    word, columns, ways = config.rhs_bits, config.dn, config.rhs_ways
+    turns = (columns - 1).bit_length()
+    return {
+        "fixed": 1,
+        "bank": columns,
+        "mask": word * columns,
+        "rotator": word * columns * turns,
+        "part": word * columns * (ways - 1),
+        "port": word * ways * (ways.bit_length() - 1),
+        "pack": word,
+        "row": config.dm,
+    }
+
+
+def _unpacker(config: OverlayConfig) -> dict[str, float]:
+    """Held words, the shifter that cuts pieces out of them, counters."""
+    piece, grain = piece_bits(config), piece_grain(config)
+    steps = (config.memory_bits // grain - 1).bit_length()
+    return {
+        "fixed": 1,
+        "held": -(-piece // config.memory_bits) * config.memory_bits,
+        "shift": piece * steps,
+        "mask": piece,
+        "bits": piece if grain == 1 else 0,
+        "ways": config.rhs_ways,
+    }
+
+
+def _result(config: OverlayConfig) -> dict[str, float]:
+    """Drain selection, requantizers, codes collected row by row."""
+    lanes = config.requant_lanes
+    return {
+        "fixed": 1,
+        "lane": lanes,
+        "lane_bit": lanes * config.acc_bits,
+        "select": config.acc_bits * (config.dm - lanes),
+        "row": config.dm,
+        "row_bit": config.dm * ELEMENT_BITS,
+        "sum_bit": config.dm * config.acc_bits,
+    }
+
+
+def _ring(config: OverlayConfig) -> dict[str, float]:
+    """Multiplexers that place results in a bus word, and what chooses them."""
+    legs = most_units(config) - 1
+    return {
+        "fixed": 1,
+        "place": config.memory_bits * legs,
+        "choice": units_per_word(config) * legs,
+        "unit": units_per_word(config),
+    }
+
+
+def _memory(config: OverlayConfig) -> dict[str, float]:
+    """Ledgers and places; a tile's codes between turns; its sums where K is split."""
+    words = config.dn * config.row_groups
+    sums = -(-words // 16) * (config.requant_lanes + 1) * config.acc_bits
+    return {"fixed": 1, "turns": config.dm if config.dn > 1 else 0, "sums": config.k_split * sums}
+
+
+def _address_bits(config: OverlayConfig) -> int:
+    """Bits of the addresses of all buffers."""
+    depths = (config.lhs_depth, config.rhs_depth, config.ring_depth, config.table_depth)
+    return sum((depth - 1).bit_length() for depth in depths)
+
+
+@lru_cache(maxsize=1024)
+def lane_bits(lanes: int, p: int, q: int) -> tuple[int, int]:
+    """(adder output bits, register bits) of `Lanes`, its AND gates counted as adder bits."""
+    narrow, wide = sorted((p, q))
+    adders, registers, total = _tree_bits([wide] * lanes)
+    adders, registers = narrow * (adders + wide * lanes), narrow * registers
+    if p * q > 1:  # the trees and their correction, each moved to its place
+        terms = [total + place + 1 for place in range(narrow)] + [total + narrow]
+        last = _tree_bits(terms)
+        adders, registers = adders + last[0], registers + last[1]
+    return adders, registers
+
+
+def _tree_bits(row: list[int]) -> tuple[int, int, int]:
+    """(adder output bits, register bits, bits of the sum) of `registered_sum`."""
+    adders, registers = 0, 0
+    for _ in range(stages(len(row))):
+        for _ in range(LEVELS_PER_STAGE):
+            pairs = [max(a, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
+            adders += sum(pairs)
+            row = pairs + ([row[-1]] if len(row) % 2 else [])
+        registers += sum(row)
+    return adders, registers, row[0]
