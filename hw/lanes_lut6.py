@@ -125,20 +125,23 @@ class Lut6Lanes(Lanes):
         m = Module()
         found = kinds(self.p, self.q)
         stages = [len(kind.plan(self.lanes).stages) for kind in found]
+        if len(found) == 1:
+            return self._single(m, found[0])
         numbers = []
         for kind, count in zip(found, stages, strict=True):
             signs = self._signs(m, count - min(stages), name=f"sign_{len(numbers)}")
-            number = self._number(m, kind, signs, name=f"kind_{len(numbers)}")
+            negative = kind.negative(*signs)
+            number = self._number(m, kind, negative, name=f"kind_{len(numbers)}")
             numbers.append(delayed(m, number, max(stages) - count, name=f"whole_{len(numbers)}"))
-        signs = self._signs(m, max(stages) - min(stages) + 1, name="signs")
-        if len(found) == 1:
-            negative = found[0].negative(*signs)
-            m.d.comb += [
-                self.addend.eq(Cat(numbers[0], negative).as_signed()),
-                self.carry.eq(negative),
-            ]
-        else:
-            self._total(m, found, numbers, signs)
+        self._total(m, found, numbers, self._signs(m, max(stages) - min(stages) + 1, name="signs"))
+        return m
+
+    def _single(self, m: Module, kind: Kind) -> Module:
+        """One-bit digits: the count, inverted if negative, and the one that is left to add."""
+        negative = kind.negative(self.lhs_signed, self.rhs_signed)
+        number = self._number(m, kind, negative, name="count")
+        left = delayed(m, negative, 1, name="negative")
+        m.d.comb += [self.addend.eq(Cat(number, left).as_signed()), self.carry.eq(left)]
         return m
 
     def _signs(self, m: Module, cycles: int, *, name: str) -> tuple[Value, Value]:
@@ -146,7 +149,7 @@ class Lut6Lanes(Lanes):
         both = delayed(m, Cat(self.lhs_signed, self.rhs_signed), cycles, name=name)
         return both[0], both[1]
 
-    def _number(self, m: Module, kind: Kind, signs: tuple[Value, Value], *, name: str) -> Value:
+    def _number(self, m: Module, kind: Kind, negative: Value, *, name: str) -> Value:
         """The sum of a kind's products, inverted if it is negative."""
         pairs: list[list[tuple[Value, Value]]] = [[] for _ in _products(kind)]
         for i, j in kind.pairs():
@@ -160,7 +163,7 @@ class Lut6Lanes(Lanes):
             counted = compress(m, columns, stage, self.cell)
             columns = registered(m, counted, name=f"{name}_heap_{number}")
         columns += [[] for _ in range(kind.columns(self.lanes) - len(columns))]
-        return self._sum(m, columns, kind.negative(*signs), name=name)
+        return self._sum(m, columns, negative, name=name)
 
     def _sum(self, m: Module, columns: Columns, negative: Value, *, name: str) -> Value:
         """Three rows at once, as they are or inverted."""
