@@ -49,6 +49,6 @@ def fit_buffers(
         rhs_depth=power_of_two(max(t.rhs_words for t in tilings)),
         ring_depth=power_of_two(max(tiles_in_ring * t.ring_words for t in tilings) + 1),
         table_depth=power_of_two(
-            2 * max(max(t.param_rows, len(t.taps), t.row_tiles) for t in tilings)
+            2 * max(max(t.param_rows, t.tap_count, t.row_tiles) for t in tilings)
         ),
     )

@@ -125,7 +125,7 @@ class Tiling:
     @property
     def k_words(self) -> int:
         """Tk: words of a digit pair in a turn."""
-        return self.chunk_words * len(self.taps) // self.turns
+        return self.chunk_words * self.tap_count // self.turns
 
     @property
     def turns(self) -> int:
@@ -133,7 +133,18 @@ class Tiling:
 
         A maximum takes one for each kernel position, and shares the weights among them.
         """
-        return len(self.taps) if self.shape.largest else self.k_split.parts
+        return self._places if self.shape.largest else self.k_split.parts
+
+    @property
+    def _places(self) -> int:
+        """Kernel positions of all operands."""
+        return len(self.operand_words) * self.shape.kernel[0] * self.words_per_row
+
+    @property
+    def tap_count(self) -> int:
+        """Entries of the tap table."""
+        entries = self._places * self.row_reads[1] // self.chunk_words
+        return ceil_div(entries, self.weight_turns) * self.weight_turns
 
     @property
     def weight_turns(self) -> int:
@@ -158,7 +169,7 @@ class Tiling:
             return KSplit()
         span = self.row_reads[1]
         return split_k(
-            words=span * len(self._positions),
+            words=span * self._places,
             span=span,
             most=config.lhs_depth // max(self.row_digits),
             entries=config.table_depth // 2,
@@ -514,7 +525,7 @@ class Tiling:
     def check(self) -> Tiling:
         """Itself, or a CapacityError that says which buffer is too small and by how much."""
         config, name = self.config, self.shape.name
-        entries = max(len(self.taps), self.row_tiles if self.row_table else 0)
+        entries = max(self.tap_count, self.row_tiles if self.row_table else 0)
         for what, needs, has in (
             (
                 "lhs_depth (words of a row tile's weights"

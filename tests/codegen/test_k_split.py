@@ -84,7 +84,9 @@ def test_parts_come_anew_for_every_tile_and_never_ahead() -> None:
     (layer,) = network.layers
     tiling = layer.tiling
     assert (tiling.turns, tiling.k_words, tiling.lhs_words) == (13, 2, 6)
-    assert len(tiling.taps) == 26 and {tap.offset for tap in tiling.taps} == set(range(25))
+    assert len(tiling.taps) == tiling.tap_count == 26 and {
+        tap.offset for tap in tiling.taps
+    } == set(range(25))
     assert not tiling.order.resident and tiling.order.block == 1
     ((_, plan),) = choose([Tiling(shape=tiling.shape, config=config, from_host=True)])
     assert plan.ahead == 0

@@ -183,6 +183,7 @@ def test_counts(seed: int) -> None:
     lanes = config.dm * config.dk * config.dn
     tiles = tiling.row_tiles * tiling.col_tiles
     assert tiles * tiling.k_words * lanes >= products
+    assert len(tiling.taps) == tiling.tap_count
     assert tiling.words_per_tile == tiling.k_words * shape.weights.bits * shape.activations.bits
     assert tiling.period >= max(config.row_groups, tiling.steps)
     assert tiling.output_bytes * 8 >= shape.pixels * shape.rows * shape.out_bits
