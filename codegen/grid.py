@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from codegen.words import SLOT_BITS, Words, ceil_div
+from codegen.words import Words, ceil_div
+from ir.isa import SLOT_BITS, Stage, most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +138,7 @@ class Grid(Words):
     def rhs_tokens(self) -> tuple[int, int, int]:
         """(first, step, total): column tile c waits for min(first + step*c, total) tokens."""
         need = -(-self.positions_needed // self.config.dn)
-        step = min(self.shape.stride * self.phases_per_row, 255)
+        step = min(self.shape.stride * self.phases_per_row, most(Stage.EXECUTE, "rhs_step"))
         first = int((need - step * np.arange(len(need))).max())
         return max(first, 1), step, int(need[-1])
 

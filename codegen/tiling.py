@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from codegen.turns import Tap, Turns
 from codegen.words import ceil_div, device_channels
 from ir.errors import CapacityError
-from ir.isa import ENTRY_BITS
-
-MOST_PERIOD = 255
-"""Cycles that a column may take to drain: the instruction's field."""
+from ir.isa import ENTRY_BITS, Stage, most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +131,11 @@ class Tiling(Turns):
                 self.ring_words,
                 config.ring_depth - 1,
             ),
-            ("cycles a column (row groups * thresholds)", self.period, MOST_PERIOD),
+            (
+                "cycles a column (row groups * thresholds)",
+                self.period,
+                most(Stage.RESULT, "period"),
+            ),
             ("table_depth / 2 (requantizer rows)", self.param_rows, config.table_depth // 2),
             ("table_depth / 2 (kernel positions)", entries, config.table_depth // 2),
         ):

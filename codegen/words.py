@@ -10,6 +10,7 @@ import numpy as np
 
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig, padded_bits
+from ir.isa import SLOT_BITS
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -29,10 +30,6 @@ def channel_words(parts: Sequence[int], dk: int) -> np.ndarray:
         places.append(first + np.arange(part) // dk)
         first += ceil_div(part, dk)
     return np.concatenate(places)
-
-
-SLOT_BITS = (4, 8, 16, 32)
-"""Bits of a pixel's plane with which neighbours can be packed into one word."""
 
 
 @dataclass(frozen=True, kw_only=True)
