@@ -55,7 +55,12 @@ def test_nothing_faster_fits():
         if dm % lanes:
             continue
         array = BitSerial(
-            dm=dm, dk=dk, dn=1, requant_lanes=lanes, acc_bits=worst_case_acc_bits(shapes)
+            dm=dm,
+            dk=dk,
+            dn=1,
+            requant_lanes=lanes,
+            acc_bits=worst_case_acc_bits(shapes),
+            fabric="xc7",
         )
         for most_lhs in (1, 1 << 15):  # weights streamed, weights resident
             config = fit_buffers(array, shapes, most_lhs=most_lhs)
