@@ -35,6 +35,7 @@ class Array(wiring.Component):
     Members
     -------
     lhs : In, Dm words of Dk digits        rhs : In, Dn words of Dk digits
+    blank : In(Dn)                          columns whose word is zeros instead
     step : In(step_layout)                  last, bipolar : In(1), the latter counts with `last`
     load : Out(1)                           advance : In(1)
     out : Out, Dm accumulators of the column at the chain's end
@@ -47,6 +48,7 @@ class Array(wiring.Component):
 
     lhs: data.View
     rhs: data.View
+    blank: Signal
     step: data.View
     last: Signal
     bipolar: Signal
@@ -63,6 +65,7 @@ class Array(wiring.Component):
             {
                 "lhs": In(data.ArrayLayout(unsigned(config.lhs_bits), config.dm)),
                 "rhs": In(data.ArrayLayout(unsigned(config.rhs_bits), config.dn)),
+                "blank": In(config.dn),
                 "step": In(step_layout(config.p, config.q)),
                 "last": In(1),
                 "bipolar": In(1),
@@ -80,7 +83,10 @@ class Array(wiring.Component):
         lhs = [Signal(config.lhs_bits, name=f"lhs_{i}") for i in range(config.dm)]
         rhs = [Signal(config.rhs_bits, name=f"rhs_{i}") for i in range(config.dn)]
         m.d.sync += [word.eq(self.lhs[i]) for i, word in enumerate(lhs)]
-        m.d.sync += [word.eq(self.rhs[i]) for i, word in enumerate(rhs)]
+        for i, word in enumerate(rhs):
+            m.d.sync += word.eq(self.rhs[i])
+            with m.If(self.blank[i]):
+                m.d.sync += word.eq(0)
         steps = self._follow(m)
         outputs = [self._row(m, f"{i}", word, rhs, steps) for i, word in enumerate(lhs)]
         m.d.comb += [self.out[i].eq(value) for i, value in enumerate(outputs)]
