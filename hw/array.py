@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.dpu import SharedDPU, latency, step_delay, step_layout
+from hw.fabric import find_fabric
 
 
 def drain_latency(config: OverlayConfig) -> int:
@@ -111,7 +112,7 @@ class Array(wiring.Component):
 
     def _row(self, m: Module, name: str, lhs: Signal, rhs: list[Signal], steps: Value) -> Signal:
         """A row of units and its drain chain; returns the accumulator at the chain's end."""
-        config = self.config
+        config, multiplex = self.config, find_fabric(self.config.fabric).multiplex
         drain = [Signal(signed(config.acc_bits), name=f"drain_{name}_{n}") for n in range(len(rhs))]
         for n, word in enumerate(rhs):
             m.submodules[f"dpu_{name}_{n}"] = unit = SharedDPU(
@@ -122,9 +123,9 @@ class Array(wiring.Component):
                 fabric=config.fabric,
             )
             m.d.comb += [unit.lhs.eq(lhs), unit.rhs.eq(word), unit.steps.eq(steps)]
-            with m.If(self.load):
-                m.d.sync += drain[n].eq(unit.acc)
+            arrives: Value = unit.acc
             if n + 1 < config.dn:
-                with m.Elif(self.advance):
-                    m.d.sync += drain[n].eq(drain[n + 1])
+                arrives = multiplex(m, self.load, unit.acc, drain[n + 1])
+            with m.If(self.load | self.advance):
+                m.d.sync += drain[n].eq(arrives)
         return drain[0]

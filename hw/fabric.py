@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from hw import multiplex, rotate
 from hw.accumulator import Accumulate, ecp5_chain, lut4, lut6, portable
 from hw.lanes import Lanes
 from hw.lanes_lut4 import Ecp5Lanes, Lut4Lanes
 from hw.lanes_lut6 import Lut6Lanes, Lut6UltraLanes
-from hw.rotate import Rotate
-from hw.rotate import lut6 as rotate_lut6
-from hw.rotate import portable as rotate_portable
 from ir.errors import ConfigError, did_you_mean
 
 PORTABLE = "portable"
@@ -21,13 +19,14 @@ PORTABLE = "portable"
 class Fabric:
     """lanes : a component as hw.lanes.Lanes; accumulate : a function as hw.accumulator.portable.
 
-    rotate : a function as hw.rotate.portable
+    multiplex, rotate : functions as hw.multiplex.portable and hw.rotate.portable
     cells : the fabric's own cells in them (hw/cells/)
     """
 
     lanes: type[Lanes]
     accumulate: Accumulate
-    rotate: Rotate = rotate_portable
+    multiplex: multiplex.Multiplex = multiplex.portable
+    rotate: rotate.Rotate = rotate.portable
     cells: tuple[str, ...] = ()
 
 
@@ -36,12 +35,17 @@ FABRICS = {
     "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
     "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
     "xc7": Fabric(
-        lanes=Lut6Lanes, accumulate=lut6, rotate=rotate_lut6, cells=("LUT6_2", "CARRY4")
+        lanes=Lut6Lanes,
+        accumulate=lut6,
+        multiplex=multiplex.lut6,
+        rotate=rotate.lut6,
+        cells=("LUT6_2", "CARRY4"),
     ),
     "xcup": Fabric(
         lanes=Lut6UltraLanes,
         accumulate=partial(lut6, cell="CARRY8"),
-        rotate=rotate_lut6,
+        multiplex=multiplex.lut6,
+        rotate=rotate.lut6,
         cells=("LUT6_2", "CARRY8"),
     ),
 }

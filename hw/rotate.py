@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Value
 
+from hw import multiplex
 from hw.xilinx import lut6_2
 
 Rotate = Callable[..., list[Value]]
@@ -15,11 +16,11 @@ Rotate = Callable[..., list[Value]]
 
 @dataclass(frozen=True, kw_only=True)
 class Absent:
-    """Words that are not there: bits whose place is a multiple of `digit` are 1, or nothing is said.
+    """Words that are not there, and what stands for them.
 
-    hidden : In(len(words))    word n is not there: its other bits are 0
-    filled : In(len(words))    and those bits are 1; without it they are whatever was rotated there
-    digit                      bits of a digit
+    hidden : len(words) bits    word n is not there
+    filled : len(words) bits    digits of one stand for it; without it, nobody looks at it
+    digit                       bits of a digit
     """
 
     hidden: Value
@@ -38,8 +39,8 @@ def portable(m: Module, words: Sequence[Value], amount: Value, absent: Absent) -
 
     A bit of `amount` after the other: two inputs of a multiplexer for each, and not len(words).
     """
-    turned = _turned(words, amount, len(amount))
-    return [_present(word, absent, n) for n, word in enumerate(turned)]
+    words = _turned(m, words, amount, len(amount), multiplex.portable)
+    return [_present(word, absent, n) for n, word in enumerate(words)]
 
 
 def lut6(m: Module, words: Sequence[Value], amount: Value, absent: Absent) -> list[Value]:
@@ -49,19 +50,22 @@ def lut6(m: Module, words: Sequence[Value], amount: Value, absent: Absent) -> li
     last level two words half the row apart choose from the same two: there is room in their table
     for what absent words are.
     """
-    count, levels = len(words), len(amount)
-    if count != 1 << levels or count == 1:
-        return portable(m, words, amount, absent)
-    for level in range(levels - 1):
-        words = _level(m, words, amount[level], 1 << level)
-    return _last_level(m, words, amount[levels - 1], absent)
+    levels = len(amount)
+    if len(words) == 1 << levels and levels:
+        words = _turned(m, words, amount, levels - 1, multiplex.lut6)
+        return _last_level(m, words, amount[levels - 1], absent)
+    words = _turned(m, words, amount, levels, multiplex.lut6)
+    return [_present(word, absent, n) for n, word in enumerate(words)]
 
 
-def _turned(words: Sequence[Value], amount: Value, levels: int) -> list[Value]:
-    count, words = len(words), list(words)
+def _turned(
+    m: Module, words: Sequence[Value], amount: Value, levels: int, choose: multiplex.Multiplex
+) -> list[Value]:
+    """Word n is word (n + the lowest `levels` bits of amount) mod len(words)."""
+    words, count = list(words), len(words)
     for level in range(levels):
         moved = [words[(n + (1 << level)) % count] for n in range(count)]
-        words = [Mux(amount[level], *pair) for pair in zip(moved, words, strict=True)]
+        words = [choose(m, amount[level], *pair) for pair in zip(moved, words, strict=True)]
     return words
 
 
@@ -71,27 +75,6 @@ def _present(word: Value, absent: Absent, number: int) -> Value:
         signal, value = absent.applies(number, place)
         bits.append(word[place] | signal if value else word[place] & ~signal)
     return Cat(*bits)
-
-
-def _level(m: Module, words: Sequence[Value], moves: Value, distance: int) -> list[Value]:
-    """Each word, or the one `distance` further; neighbours share a table."""
-    count = len(words)
-    bits: list[list[Value]] = [[] for _ in words]
-    for place in range(len(words[0])):
-        for n in range(0, count, 2):
-            inputs = [words[i % count][place] for i in (n, n + distance, n + 1, n + 1 + distance)]
-            high, low = lut6_2(m, [*inputs, moves], _second, _first)
-            bits[n].append(low)
-            bits[n + 1].append(high)
-    return [_named(m, row, f"turned_{distance}_{n}") for n, row in enumerate(bits)]
-
-
-def _first(here: int, there: int, _here: int, _there: int, moves: int) -> int:
-    return there if moves else here
-
-
-def _second(_here: int, _there: int, here: int, there: int, moves: int) -> int:
-    return there if moves else here
 
 
 def _last_level(m: Module, words: Sequence[Value], moves: Value, absent: Absent) -> list[Value]:
@@ -107,7 +90,7 @@ def _last_level(m: Module, words: Sequence[Value], moves: Value, absent: Absent)
             high, low = lut6_2(m, inputs, *_ends(value))
             bits[n].append(low)
             bits[n + half].append(high)
-    return [_named(m, row, f"rotated_{n}") for n, row in enumerate(bits)]
+    return [Cat(*row) for row in bits]
 
 
 def _ends(value: bool) -> tuple[Callable[..., int], Callable[..., int]]:
@@ -120,9 +103,3 @@ def _ends(value: bool) -> tuple[Callable[..., int], Callable[..., int]]:
         return int(value) if absent else (b if moves else a)
 
     return upper, lower
-
-
-def _named(m: Module, bits: Sequence[Value], name: str) -> Signal:
-    word = Signal(len(bits), name=name)
-    m.d.comb += word.eq(Cat(*bits))
-    return word

@@ -90,9 +90,7 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
                 got = [ctx.get(dut.lhs[row]) for row in range(config.dm)]
                 assert got == [bank[asked["lhs"]] for bank in lhs]
                 blank = ctx.get(dut.blank)
-                got = [
-                    0 if blank >> n & 1 else ctx.get(dut.rhs[n]) for n in range(config.dn)
-                ]
+                got = [0 if blank >> n & 1 else ctx.get(dut.rhs[n]) for n in range(config.dn)]
                 assert got == [column(asked, n) for n in range(config.dn)]
             ctx.set(dut.read, reads[index] if index < len(reads) else {})
             await ctx.tick()
