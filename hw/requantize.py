@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,14 +104,15 @@ class Requantizer(wiring.Component):
             param.eq(self.param),
             multiplier.eq(param.multiplier),
         ]
-        whole = len(acc) == LOW_BITS + 1  # nothing is left for the upper half
-        lower, rest = (acc, Const(0, 1)) if whole else (Cat(acc[:LOW_BITS], 0), acc[LOW_BITS:])
+        lower = Signal(signed(LOW_BITS + 1))
+        whole = len(acc) == len(lower)  # nothing is left for the upper half
+        m.d.comb += lower.eq(acc if whole else acc[:LOW_BITS])
         low_product = Signal(signed(LOW_BITS + 1 + _FACTOR))
         upper = Signal(signed(LOW_BITS))
         offset = Signal(signed(_OFFSET - 1))
         m.d.sync += [
-            low_product.eq(lower.as_signed() * param.multiplier),
-            upper.eq(rest.as_signed()),
+            low_product.eq(lower * param.multiplier),
+            upper.eq(0 if whole else acc[LOW_BITS:].as_signed()),
             offset.eq(param.offset),
         ]
         low = Signal(signed(_OFFSET))

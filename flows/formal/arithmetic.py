@@ -36,7 +36,9 @@ AGAIN = ((1, 1), (2, 2), (1, 4))
 ACC_BITS = 12
 REQUANTIZER_STAGES = {
     "acc": "acc' == (bipolar ? 2 * acc - column_sum : acc), 32 bits",
-    "product": "low_product' == acc[:17] * M, high_product'' == acc[17:] * M, full width",
+    "halves": "lower == acc[:17], upper' == acc[17:], M with it",
+    "low": "low_product' == lower * M, full width",
+    "high": "high_product' == upper * M, full width",
     "total": "total == (high_product << 17) + low_product + B, full width",
     "code": "code == clip(total >> shift, lo, hi), or the low bits of total",
 }
@@ -212,7 +214,7 @@ def _requantizer_proof(stage: str) -> Proof:
         claim=REQUANTIZER_STAGES[stage],
         build=partial(requantizer_bench, stage),
         depth=REQUANTIZE_LATENCY + 1,
-        quick=stage == "product",
+        quick=stage == "high",
     )
 
 
@@ -227,16 +229,19 @@ def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
     bench.add(unit)
     total, param = bench.inner("total"), PARAM_LAYOUT(bench.inner("param_1"))
     low_product, high_product = bench.inner("low_product"), bench.inner("high_product")
+    acc, upper, factor = (bench.inner(name) for name in ("acc", "upper", "multiplier"))
     if stage == "acc":
         doubled = Mux(unit.bipolar, unit.acc * 2 - unit.column_sum, unit.acc)
-        bench.claim(bench.inner("acc") == bench.past(doubled), when=bench.since(1))
+        bench.claim(acc == bench.past(doubled), when=bench.since(1))
         bench.claim(Value.cast(param) == bench.past(Value.cast(unit.param)), when=bench.since(1))
-    elif stage == "product":
-        acc, upper, factor = (bench.inner(name) for name in ("acc", "upper", "multiplier"))
-        lower = Cat(acc[:LOW_BITS], 0).as_signed()
-        bench.claim(low_product == bench.past(lower * param.multiplier), when=bench.since(1))
+    elif stage == "halves":
+        bench.claim(bench.inner("lower") == acc[:LOW_BITS])
         bench.claim(upper == bench.past(acc >> LOW_BITS), when=bench.since(1))
         bench.claim(factor == bench.past(param.multiplier), when=bench.since(1))
+    elif stage == "low":
+        product = bench.inner("lower") * param.multiplier
+        bench.claim(low_product == bench.past(product), when=bench.since(1))
+    elif stage == "high":
         bench.claim(high_product == bench.past(upper * factor), when=bench.since(1))
     elif stage == "total":
         offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 4)
