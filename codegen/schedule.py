@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from ir.isa import ENTRY_BITS, FORMATS, Kind, Stage
 
 Instruction = tuple[Stage, dict[str, int]]

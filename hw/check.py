@@ -15,8 +15,8 @@ from amaranth.lib.wiring import In, Out
 from hw.config import OverlayConfig
 from hw.csr import Code
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
-from hw.unpack import SLOT_BITS, piece_bits
-from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage, layout
+from hw.unpack import piece_bits
+from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
 """Cycles without progress, while the memory owes nothing, after which none will come."""

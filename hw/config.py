@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from hw.fabric import PORTABLE, find_fabric
 from ir.errors import ConfigError
-from ir.isa import ENTRY_BITS, FORMATS, Stage
+from ir.isa import ENTRY_BITS, Stage, most
 
 if TYPE_CHECKING:
     from amaranth.hdl import Elaboratable
 
 MEMORY_WIDTHS = (32, 64, 128, 256)
-MOST_PIECE_BITS = FORMATS[Stage.FETCH]["piece_bits"].range[1]
+MOST_PIECE_BITS = most(Stage.FETCH, "piece_bits")
 """Bits that can be written to the buffers at once."""
 
 
@@ -110,7 +110,7 @@ class OverlayConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Every field that is a number."""
-        return {name: value for name, value in asdict(self).items() if name != "fabric"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "fabric"}
 
     @property
     def style(self) -> str:
