@@ -23,6 +23,8 @@ _OFFSET = PARAM["offset"].width
 _FACTOR = PARAM["multiplier"].width
 LOW_BITS = 17
 """Of the lower half of a sum: with a sign they fit a multiplier of 18 bits."""
+WHOLE_BITS = 25
+"""Sums that the wider side of a multiplier takes as they are, where it has one."""
 
 
 class Requantizer(wiring.Component):
@@ -34,7 +36,8 @@ class Requantizer(wiring.Component):
     Products and sums are exact for acc_bits <= 32; `shift`, `lo`, `hi` and `elements` must be
     stable while results are under way.
 
-    The product is that of the halves of acc, each with its sum in a multiplier block with adder:
+    The product is that of the halves of acc, each with its sum in a multiplier block with adder
+    (up to WHOLE_BITS the first takes all of acc):
 
         low  = acc[:17] * M + B        high = acc[17:] * M + (low >> 17)
 
@@ -96,7 +99,7 @@ class Requantizer(wiring.Component):
 
     def _multiply(self, m: Module) -> Signal:
         """acc * M + B, four cycles after the ports."""
-        acc = Signal(signed(max(self.acc_bits + 2, LOW_BITS + 1)))
+        acc = Signal(signed(self.acc_bits + 2))
         param = Signal(PARAM_LAYOUT, name="param_1")
         multiplier = Signal(signed(_FACTOR))
         m.d.sync += [
@@ -104,10 +107,10 @@ class Requantizer(wiring.Component):
             param.eq(self.param),
             multiplier.eq(param.multiplier),
         ]
-        lower = Signal(signed(LOW_BITS + 1))
-        whole = len(acc) == len(lower)  # nothing is left for the upper half
+        whole = len(acc) <= WHOLE_BITS  # nothing is left for the upper half
+        lower = Signal(signed(len(acc) if whole else LOW_BITS + 1))
         m.d.comb += lower.eq(acc if whole else acc[:LOW_BITS])
-        low_product = Signal(signed(LOW_BITS + 1 + _FACTOR))
+        low_product = Signal(signed(len(lower) + _FACTOR))
         upper = Signal(signed(LOW_BITS))
         offset = Signal(signed(_OFFSET - 1))
         m.d.sync += [
