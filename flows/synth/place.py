@@ -99,7 +99,7 @@ def implement(
     netlist = synthesize_netlist(design, part, cache)
     placer = find_tool(part.placer)
     settings = [*part.placement, "--freq", f"{design.clock_mhz:g}", "--seed", str(seed)]
-    key = _key(netlist.parent.name, design.pins, settings, placer, str(bool(bitstream)))
+    key = content_key(netlist.parent.name, design.pins, settings, placer, str(bool(bitstream)))
     place = Path(cache).absolute() / f"{key}.json"
     with hold(place.with_suffix(".lock")):
         if not place.is_file():
@@ -121,7 +121,7 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     """The JSON netlist of `design` for its part, flattened."""
     yosys = find_yosys()
     script = _netlist_script(design.top, part)
-    key = _key(design.verilog, script, yosys)
+    key = content_key(design.verilog, script, yosys)
     folder = Path(cache).absolute() / key
     with hold(folder.with_suffix(".lock")):
         if not (folder / "netlist.json").is_file():
@@ -202,7 +202,7 @@ def _pack(part: Part, folder: Path, routed: str, target: Path) -> None:
     (folder / output).replace(target)
 
 
-def _key(*parts: Any) -> str:
+def content_key(*parts: Any) -> str:
     """What a result depends on, as a file name."""
     texts = [asdict(p) | {"binary": ""} if isinstance(p, Tool) else p for p in parts]
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:KEY_CHARACTERS]
