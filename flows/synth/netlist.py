@@ -10,9 +10,9 @@ import shutil
 from pathlib import Path
 
 from flows.lock import hold
-from flows.synth.launch import fresh_folder, run_yosys
+from flows.synth.launch import content_key, fresh_folder, run_yosys
 from flows.synth.parts import find_part
-from flows.synth.place import DEFAULT_CACHE, Design, content_key, synthesize_netlist
+from flows.synth.place import DEFAULT_CACHE, Design, synthesize_netlist
 from flows.synth.tools import find_yosys
 from ir.errors import ConfigError
 from ir.files import read_text, write_text
@@ -39,7 +39,8 @@ def netlist_verilog(design: Design, cache: str | Path = DEFAULT_CACHE) -> str:
     yosys = find_yosys()
     script = _script(design.top, known, [path.name for path in models])
     texts = [read_text(path) for path in models]
-    place = Path(cache).absolute() / f"{content_key(netlist.parent.name, script, texts, yosys)}.v"
+    key = content_key([netlist.parent.name, script, texts, yosys.version])
+    place = Path(cache).absolute() / f"{key}.v"
     with hold(place.with_suffix(".lock")):
         if not place.is_file():
             work = fresh_folder(place.with_suffix(".work"))
