@@ -26,7 +26,7 @@ MOST_PROGRAM = (1 << 16) - 1
 MOST_THRESHOLDS = 15
 """Of a channel: outputs with thresholds have at most 4 bits."""
 
-_WRAPS = {
+WRAPS = {
     Stage.FETCH: (
         "phase_words",
         "phase_row_words",
@@ -57,7 +57,7 @@ def kept_bits(config: OverlayConfig, stage: Stage) -> dict[str, int]:
     """{field: bits that the stage keeps}, at least one, never more than the field has."""
     most = {Stage.FETCH: _fetch, Stage.EXECUTE: _execute, Stage.RESULT: _result}[stage](config)
     bits = {name: max(value.bit_length(), 1) for name, value in most.items()}
-    bits |= dict.fromkeys(_WRAPS[stage], (config.rhs_depth - 1).bit_length())
+    bits |= dict.fromkeys(WRAPS[stage], (config.rhs_depth - 1).bit_length())
     return {n: min(bits.get(n, field.width), field.width) for n, field in FORMATS[stage].items()}
 
 
@@ -95,7 +95,7 @@ def left_out(now: data.View, config: OverlayConfig, stage: Stage) -> list[Value]
     rest = [
         now[name][bits:]
         for name, bits in kept_bits(config, stage).items()
-        if name not in (*_WRAPS[stage], *_JUDGED)
+        if name not in (*WRAPS[stage], *_JUDGED)
     ]
     return [bits for bits in rest if len(bits)]
 
@@ -104,7 +104,7 @@ def check_kept(config: OverlayConfig, stage: Stage, values: dict[str, int], laye
     """CapacityError: an instruction of the layer needs more bits than are kept."""
     for name, bits in kept_bits(config, stage).items():
         value = values.get(name, 0)
-        if name not in (*_WRAPS[stage], *_JUDGED) and value >> bits not in (0, -1):
+        if name not in (*WRAPS[stage], *_JUDGED) and value >> bits not in (0, -1):
             raise CapacityError(
                 f"layer {layer!r}: {FORMATS[stage][name].doc}: {value}, an overlay with these "
                 f"buffers takes at most {(1 << bits) - 1}"
@@ -151,7 +151,6 @@ def _fetch(config: OverlayConfig) -> dict[str, int]:
         (config.rhs_bits + 7) * config.places,
         config.requant_lanes * ENTRY_BITS * config.table_depth,
     )
-    window = min(15, config.rhs_bits // 4)
     return {
         "segments": segments,
         "segment_beats": max(program * MOST_PROGRAM, bits // config.memory_bits),
@@ -166,8 +165,6 @@ def _fetch(config: OverlayConfig) -> dict[str, int]:
         "base": config.table_depth - 1,
         "width": config.places + 15,
         "pitch_banks": config.dn - 1,
-        "window": window,
-        "window_first": max(window - 1, 0),
         "pushes": config.places + 15,
     }
 

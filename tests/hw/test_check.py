@@ -6,7 +6,7 @@ import pytest
 
 from hw.check import STARVED_CYCLES, Check, Starvation
 from hw.csr import Code
-from hw.kept import kept_bits
+from hw.kept import WRAPS, kept_bits
 from hw.overlays.bit_serial import BitSerial
 from ir.isa import FORMATS, Kind, Stage
 from tests.hw.streams import pulse, simulate
@@ -94,7 +94,7 @@ def test_bits_that_nobody_keeps_are_zero(stage: Stage) -> None:
     bits = kept_bits(CONFIG, stage)
     narrow = {name for name, field in FORMATS[stage].items() if bits[name] < field.width}
     assert {"row_tiles", "col_tiles", "turns"} <= narrow or stage is Stage.FETCH
-    for name in narrow - {"stage", "hash", "tile_stride", "plane_words"}:
+    for name in narrow - {"stage", "hash", *WRAPS[stage]}:
         for value in (1 << bits[name], 1 << FORMATS[stage][name].width - 1):
             assert judged(stage, **{name: value}) is Code.ILLEGAL, name
 
