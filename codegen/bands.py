@@ -19,7 +19,8 @@ from itertools import takewhile
 from codegen.buffers import power_of_two
 from codegen.overlap import choose, cycles_in_turn
 from codegen.schedule import Addresses, Plan
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from hw.config import MEMORY_WIDTHS
 from ir.errors import CapacityError, ConfigError
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from codegen.lower import CompiledNetwork
 from codegen.shape import LayerShape
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from hw.config import OverlayConfig
 
 LIMITS = ("exec", "read", "write", "requantize")

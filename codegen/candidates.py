@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from math import gcd
 
 from codegen.shape import LayerShape
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from hw.config import OverlayConfig
 
 MOST_COLUMNS = 64

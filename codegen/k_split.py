@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MOST_PARTS = 255
-"""Turns of a tile: the instruction's field."""
+from ir import isa
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,8 @@ def split_k(
     """
     if words * (2 if overlap else 1) <= most:
         return KSplit()
-    for parts in range(math.ceil(words / max(most // 2, 1)), min(words, MOST_PARTS) + 1):
+    limit = min(words, isa.most(isa.Stage.EXECUTE, "turns"))
+    for parts in range(math.ceil(words / max(most // 2, 1)), limit + 1):
         left = words % parts
         length = math.gcd(span, words // parts) if left == 0 else 1
         fits = math.ceil(words / parts) * parts // length <= entries

@@ -20,7 +20,8 @@ from codegen.placement import addresses_of, input_bytes, place_images, tensor_pl
 from codegen.regions import Regions
 from codegen.schedule import Addresses, layer_instructions
 from codegen.tensors import device_precisions
-from codegen.tiling import Tiling, device_channels
+from codegen.tiling import Tiling
+from codegen.words import device_channels
 from hw.config import OverlayConfig
 from ir.errors import CapacityError
 from ir.graph import IntegerGraph, Layer, accumulator_range

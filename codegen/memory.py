@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from ir.isa import ENTRY_BITS, PARAM, ROW, TAP, pack
 from ir.precision import Precision
 

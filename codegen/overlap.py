@@ -11,7 +11,8 @@ from codegen.device_timing import Device
 from codegen.memory import pack_rows
 from codegen.read_timing import MemoryTiming
 from codegen.schedule import Addresses, Plan, layer_instructions, row_tile_beats
-from codegen.tiling import Order, Tiling, ceil_div
+from codegen.tiling import Order, Tiling
+from codegen.words import ceil_div
 from ir.isa import ENTRY_BITS
 
 MOST_BLOCK = 16

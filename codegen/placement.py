@@ -11,6 +11,7 @@ from codegen.memory import pack_params, pack_rows, pack_taps, pack_weights
 from codegen.regions import Regions
 from codegen.schedule import Addresses
 from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from hw.config import OverlayConfig
 from ir.graph import IntegerGraph
 
@@ -78,5 +79,5 @@ def addresses_of(layer: DeviceLayer, places: dict[str, int], own: dict[str, int]
 def input_bytes(graph: IntegerGraph, config: OverlayConfig, bits: int, channel_bits: int) -> int:
     """Bytes of the network's input, to the end of its last bus word."""
     _, height, width = graph.tensors[graph.input].shape
-    total = height * width * -(-bits // config.q) * channel_bits
-    return -(-total // config.memory_bits) * config.bus_bytes
+    total = height * width * ceil_div(bits, config.q) * channel_bits
+    return ceil_div(total, config.memory_bits) * config.bus_bytes

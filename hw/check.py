@@ -16,8 +16,7 @@ from hw.config import OverlayConfig, piece_bits
 from hw.csr import Code
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
 from hw.kept import left_out
-from hw.unpack import SLOT_BITS
-from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage, layout
+from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
 """Cycles without progress, while the memory owes nothing, after which none will come."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from hw.fabric import PORTABLE, find_fabric
 from ir.errors import ConfigError
-from ir.isa import ENTRY_BITS, FORMATS, Stage
+from ir.isa import ENTRY_BITS, Stage, most
 
 if TYPE_CHECKING:
     from amaranth.hdl import Elaboratable
 
 MEMORY_WIDTHS = (32, 64, 128, 256)
-MOST_PIECE_BITS = FORMATS[Stage.FETCH]["piece_bits"].range[1]
+MOST_PIECE_BITS = most(Stage.FETCH, "piece_bits")
 """Bits that can be written to the buffers at once."""
 
 

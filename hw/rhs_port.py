@@ -7,7 +7,8 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.unpack import PLANE_BITS, SLOT_BITS, write_layout
+from hw.unpack import PLANE_BITS, write_layout
+from ir.isa import SLOT_BITS
 
 
 class RhsPort(wiring.Component):

@@ -11,14 +11,11 @@ from hw.fault import NO_STAGE
 from hw.gearbox import Gearbox
 from hw.kept import job_layout
 from hw.raster import Raster
-from ir.isa import INSTRUCTION_BITS, Kind, Stage
+from ir.isa import INSTRUCTION_BITS, SLOT_BITS, Kind, Stage
 
 JOB_SLOTS = 3
 """Fetches whose bursts may be under way behind the one being unpacked: short ones need several to
 hide the latency of the memory."""
-
-SLOT_BITS = (4, 8, 16, 32)
-"""Bits that a pixel's plane may take in a packed word."""
 
 SPAN_BITS = (15 * max(SLOT_BITS) // min(SLOT_BITS)).bit_length()
 """Of the length of a packed word in the smallest slots: a window has at most 15 pixels."""

@@ -203,6 +203,16 @@ ENTRY_BITS = 64
 """Tap, row and requantizer entries lie on 64-bit boundaries in memory."""
 
 
+SLOT_BITS = (4, 8, 16, 32)
+"""Bits of a pixel's plane with which neighbours can be packed into one word: `slot_bits`."""
+
+
+def most(stage: Stage, name: str) -> int:
+    """The largest value that the hardware accepts in a field."""
+    field = FORMATS[stage][name]
+    return field.range[1] if field.most is None else field.most
+
+
 def layout(fields: Mapping[str, Field]) -> data.StructLayout:
     """The hardware view of a format, least significant field first."""
     return data.StructLayout(

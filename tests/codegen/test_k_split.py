@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from codegen.k_split import MOST_PARTS, KSplit, split_k
+from codegen.k_split import KSplit, split_k
 from codegen.lower import lower
 from codegen.overlap import choose
 from codegen.tiling import Tiling
@@ -13,6 +13,8 @@ from codegen.workload import Workload
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError
 from ir.graph import IntegerGraph
+from ir.isa import Stage
+from ir.isa import most as most_of
 from ir.precision import Precision
 
 WHOLE = KSplit()
@@ -66,7 +68,7 @@ def test_every_cut_is_legal() -> None:
             continue
         part = -(-words // cut.parts)
         assert span % cut.chunk_words == 0 == part % cut.chunk_words
-        assert part <= max(most // 2, 1) and cut.parts <= MOST_PARTS
+        assert part <= max(most // 2, 1) and cut.parts <= most_of(Stage.EXECUTE, "turns")
         assert cut.parts * part // cut.chunk_words <= entries
         assert not exact or words % cut.parts == 0
 

@@ -16,7 +16,8 @@ from codegen.memory import (
     unpack_elements,
 )
 from codegen.schedule import row_tile_beats
-from codegen.tiling import Tiling, ceil_div, device_channels
+from codegen.tiling import Tiling
+from codegen.words import ceil_div, device_channels
 from hw.config import padded_bits
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codegen.tiling import Tiling, ceil_div
+from codegen.tiling import Tiling
+from codegen.words import ceil_div
 from hw.config import padded_bits
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
