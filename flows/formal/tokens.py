@@ -13,8 +13,8 @@ from hw.bus.ledger import MOST_BURSTS, Ledger
 from hw.config import OverlayConfig
 from hw.execute import Execute
 from hw.fetch import ReadIssuer
-from hw.kept import fetch_layout
 from hw.guard import ReadGuard, WriteGuard
+from hw.kept import fetch_layout
 from hw.overlay import latencies
 
 MOST_TOKENS = (1 << 24) - 2

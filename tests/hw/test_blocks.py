@@ -7,7 +7,6 @@ from hw.blocks import BlockLoop
 from hw.config import OverlayConfig
 from tests.hw.streams import simulate
 
-
 CONFIG = OverlayConfig(dm=1, dk=8, dn=1)
 
 
