@@ -11,8 +11,8 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
-from amaranth.hdl import Value, signed, unsigned
-from amaranth.lib import data
+from amaranth.hdl import Module, Value, signed, unsigned
+from amaranth.lib import data, stream
 
 from hw.config import OverlayConfig, piece_bits
 from hw.ring import plane_units
@@ -88,6 +88,15 @@ def job_layout(config: OverlayConfig) -> data.StructLayout:
 def keep(target: data.View, source: data.View) -> list[Any]:
     """Each field of `target` takes that of `source`, which may be wider and have others."""
     return [getattr(target, name).eq(getattr(source, name)) for name, _ in target.shape()]
+
+
+def hand_over(m: Module, source: stream.Interface, target: stream.Interface) -> None:
+    """Connect a queue's instructions to a stage that keeps less of them."""
+    m.d.comb += [
+        target.valid.eq(source.valid),
+        source.ready.eq(target.ready),
+        *keep(target.payload, source.payload),
+    ]
 
 
 def left_out(now: data.View, config: OverlayConfig, stage: Stage) -> list[Value]:
