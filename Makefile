@@ -103,7 +103,7 @@ floors: $(STAMP) ## imports point down only
 	$(BIN)/lint-imports --no-logo
 
 check: lint types floors ## format, lint, types, floors, fast tests: under 3 minutes
-	$(BIN)/pytest -m "not slow" tests
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" tests
 
 test: check ## every test: under 20 minutes on two cores
 	$(BIN)/pytest -m slow tests

@@ -81,7 +81,7 @@ UNITS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Mapped:
-    """blocks: 18 Kbit block RAMs. luts: LUTs used as memory. One of them is 0."""
+    """blocks: 18 Kbit block RAMs. luts: LUTs used as memory. Of a single memory one is 0."""
 
     blocks: int
     luts: int
@@ -107,6 +107,9 @@ def _plan(memory: MemoryShape, unit: Unit) -> tuple[Fraction, Unit, int]:
     return cost + MUX_COST * muxes, unit, count
 
 
+TAP_BITS, ROW_BITS = layout(TAP).size, layout(ROW).size
+
+
 def memories(config: OverlayConfig) -> Counter[MemoryShape]:
     """{memory: how many of it} of an overlay: operand banks, queues, tables, result ring.
 
@@ -120,8 +123,8 @@ def memories(config: OverlayConfig) -> Counter[MemoryShape]:
         (config.lhs_depth, config.lhs_bits, config.dm),
         (config.rhs_depth // config.rhs_ways, config.rhs_bits, config.dn * config.rhs_ways),
         (1 << PLANE_BITS, config.rhs_bits, 1),
-        (config.table_depth, layout(TAP).size, 1),
-        (config.table_depth, layout(ROW).size, 1),
+        (config.table_depth, TAP_BITS, 1),
+        (config.table_depth, ROW_BITS, 1),
         (config.table_depth, PARAM_LAYOUT.size, config.requant_lanes),
         (config.ring_depth, config.write_unit, units_per_word(config)),
     ):
@@ -130,11 +133,10 @@ def memories(config: OverlayConfig) -> Counter[MemoryShape]:
     return found
 
 
-def block_rams(config: OverlayConfig, family: str) -> int:
-    """18 Kbit block RAMs of an overlay."""
-    return sum(map_memory(m, family).blocks * n for m, n in memories(config).items())
-
-
-def memory_luts(config: OverlayConfig, family: str) -> int:
-    """LUTs of an overlay that serve as memory."""
-    return sum(map_memory(m, family).luts * n for m, n in memories(config).items())
+def map_memories(config: OverlayConfig, family: str) -> Mapped:
+    """What all memories of an overlay take."""
+    found = [(map_memory(memory, family), n) for memory, n in memories(config).items()]
+    return Mapped(
+        blocks=sum(mapped.blocks * n for mapped, n in found),
+        luts=sum(mapped.luts * n for mapped, n in found),
+    )

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from codegen.block_ram import block_rams, memory_luts
+from codegen.block_ram import map_memories
 from codegen.quantities import lane_bits, quantities
 from hw.config import OverlayConfig, piece_bits
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
@@ -94,11 +94,12 @@ def predict_resources(
 ) -> Resources:
     """What the model says of an overlay. Raises ConfigError for a family without a model."""
     fit = coefficients or load_coefficients(family)
-    amounts = quantities(config) | whole_quantities(config)
+    amounts = whole_quantities(config) if "fixed" in fit.luts else quantities(config)
+    memories = map_memories(config, fit.family)
     return Resources(
-        luts=memory_luts(config, fit.family) + round(_weighed(fit.luts, amounts)),
+        luts=memories.luts + round(_weighed(fit.luts, amounts)),
         ff=round(_weighed(fit.ff, amounts)),
-        bram=block_rams(config, fit.family),
+        bram=memories.blocks,
         dsp=dsps(config, fit.family),
     )
 

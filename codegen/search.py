@@ -5,11 +5,12 @@ only when its bound lies below the best cycles of all smaller ones: nothing on t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
-from codegen.buffers import fit_buffers, worst_case_acc_bits
+from codegen.buffers import Needs, buffer_needs, worst_case_acc_bits
 from codegen.candidates import Candidate, candidates
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
@@ -22,9 +23,6 @@ from ir.graph import IntegerGraph
 
 BLOCK_BITS = 18432
 """Bits of the block RAM that the resource model counts in."""
-
-
-_DEPTHS = ("lhs_depth", "rhs_depth", "ring_depth", "table_depth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,47 +123,35 @@ class Search:
         found = candidates(
             self.style, self.shapes, memory_bits=self.memory_bits, latency=self.latency
         )
+        arrays = groupby(found, key=lambda c: (c.dm, c.dk, c.dn))
         return sorted(
-            (fitted for candidate in found for fitted in self._with_buffers(candidate)),
+            (fitted for _, same in arrays for fitted in self._with_buffers(list(same))),
             key=lambda f: (
                 *(f.resources.luts, f.bound, f.resources.bram),
-                *(-f.config.lhs_depth, f.config.hash),  # of equals, the one with deeper buffers
+                -f.config.lhs_depth,  # of equals, the one with deeper buffers
             ),
         )
 
-    def _with_buffers(self, candidate: Candidate) -> Iterator[Fitted]:
-        """With all weights of a layer on the chip, down to streamed: the exact model chooses."""
-        array = self.style(
-            dm=candidate.dm,
-            dk=candidate.dk,
-            dn=candidate.dn,
-            requant_lanes=candidate.requant_lanes,
-            memory_bits=self.memory_bits,
-            acc_bits=self._acc_bits,
-        )
-        for config in self._depths(array):
-            resources = predict_resources(config, self.family)
-            yield Fitted(config=config, bound=candidate.bound, resources=resources)
-
-    def _depths(self, array: OverlayConfig) -> Iterator[OverlayConfig]:
-        """Room for two layers' weights, then for one's, then for half of them and so on."""
-        fitted = fit_buffers(array, self.shapes)
-        config = replace(fitted, lhs_depth=2 * fitted.lhs_depth)
-        others = [fit_buffers(array, shapes, most_lhs=1) for shapes in self._other_shapes]
-        least = {n: max([getattr(c, n) for c in others], default=0) for n in _DEPTHS}
-        before = config.lhs_depth + 1
-        while config.lhs_depth < before:
-            yield replace(config, **{n: max(getattr(config, n), least[n]) for n in _DEPTHS})
-            before = config.lhs_depth
-            config = fit_buffers(array, self.shapes, most_lhs=before // 2)
+    def _with_buffers(self, same: Sequence[Candidate]) -> Iterator[Fitted]:
+        """Candidates of one array, with each choice of buffers."""
+        one = same[0]
+        sizes = {"dm": one.dm, "dk": one.dk, "dn": one.dn, "memory_bits": self.memory_bits}
+        array = self.style(**sizes)
+        needs, *others = [buffer_needs(array, shapes) for shapes in self._all_shapes]
+        for candidate in same:
+            sizes["requant_lanes"] = candidate.requant_lanes
+            for depths in _depths(needs, others, array.dm // candidate.requant_lanes):
+                config = self.style(**sizes, **depths, acc_bits=self._acc_bits)
+                resources = predict_resources(config, self.family)
+                yield Fitted(config=config, bound=candidate.bound, resources=resources)
 
     @cached_property
-    def _other_shapes(self) -> list[list[LayerShape]]:
-        return [layer_shapes(graph) for graph in self.must_run]
+    def _all_shapes(self) -> list[list[LayerShape]]:
+        return [self.shapes, *(layer_shapes(graph) for graph in self.must_run)]
 
     @cached_property
     def _acc_bits(self) -> int:
-        return max(worst_case_acc_bits(shapes) for shapes in (self.shapes, *self._other_shapes))
+        return max(worst_case_acc_bits(shapes) for shapes in self._all_shapes)
 
     def _measured(self, candidate: Fitted) -> Point:
         network = lower(self.graph, candidate.config)
@@ -185,11 +171,27 @@ class Search:
             and f.resources.luts <= self.luts
             and f.bound < best.cycles
         ]
-        for fitted in sorted(lacking, key=lambda f: (f.resources.bram, f.bound, f.config.hash)):
+        for fitted in sorted(lacking, key=lambda f: (f.resources.bram, f.bound)):
             point = self._measured(fitted)
             if point.cycles < best.cycles:
                 return point
         return None
+
+
+def _depths(needs: Needs, others: Sequence[Needs], row_groups: int) -> Iterator[dict[str, int]]:
+    """Room for two layers' weights, then for one's, then for half of them and so on.
+
+    The exact model chooses between all of a layer's weights on the chip, and weights that stream.
+    others: of graphs that need not be fast.
+    """
+    least = [other.depths(row_groups=row_groups, most_lhs=1) for other in others]
+    depths = needs.depths(row_groups=row_groups)
+    depths["lhs_depth"] *= 2
+    before = depths["lhs_depth"] + 1
+    while depths["lhs_depth"] < before:
+        yield {name: max(d[name] for d in (depths, *least)) for name in depths}
+        before = depths["lhs_depth"]
+        depths = needs.depths(row_groups=row_groups, most_lhs=before // 2)
 
 
 def _reason(what: str, used: int, has: int, needs: int) -> str:

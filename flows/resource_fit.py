@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from codegen.block_ram import memory_luts
+from codegen.block_ram import map_memories
 from codegen.quantities import STAGES, quantities
 from codegen.resources import Coefficients, Resources, predict_resources
 from flows.synth import Synthesis
@@ -37,7 +37,7 @@ class Sample:
     def stage(self, name: str) -> tuple[int, int]:
         """(LUTs, flip-flops) of a stage's blocks; LUTs that are memory are a stage of their own."""
         if name == "memory":
-            known = memory_luts(self.config, self.measured.family)
+            known = map_memories(self.config, self.measured.family).luts
             return max(0, self.measured.lut_memory - known), 0
         blocks = [b for b in self.measured.blocks if stage_of(b.name) == name]
         luts = sum(b.count * (b.luts - b.lut_memory) for b in blocks)

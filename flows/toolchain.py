@@ -5,13 +5,15 @@ lack what `./configure` would have found, so `MAKEFLAGS` says it. Its `--version
 number; the header inside the wheel does.
 """
 
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,26 +153,49 @@ def _run_logged(
     timeout_s: float | None,
 ) -> tuple[int | None, str]:
     """(exit code, what went wrong beyond it)."""
+    process = None
     with open(log, "wb") as output:
         try:
-            # A session of its own: the whole family can be ended, not only the first process.
-            process = subprocess.Popen(
-                words,
-                cwd=cwd,
-                env=None if env is None else dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            with _signals_held():
+                # A session of its own: the whole family can be ended, not only the first process.
+                process = subprocess.Popen(
+                    words,
+                    cwd=cwd,
+                    env=None if env is None else dict(env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            return process.wait(timeout_s), ""
         except OSError as error:
             return None, f"could not be started: {error.strerror or error}"
-        try:
-            return process.wait(timeout_s), ""
         except subprocess.TimeoutExpired:
             return None, f"did not end within {timeout_s:g} seconds"
         finally:
-            _end_family(process)
+            if process is not None:
+                _end_family(process)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """SIGINT and SIGTERM act behind the block: a process that is being started is never lost.
+
+    They are noted, not blocked, since a child inherits what is blocked.
+    """
+    if threading.current_thread() is not threading.main_thread():  # others get no signals
+        yield
+        return
+    noted: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, _: noted.append(number)) for n in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in noted:
+            signal.raise_signal(number)
 
 
 def _end_family(process: subprocess.Popen[bytes]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from hw.fabric import PORTABLE, find_fabric
@@ -110,7 +110,7 @@ class OverlayConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Every field that is a number."""
-        return {name: value for name, value in asdict(self).items() if name != "fabric"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "fabric"}
 
     @property
     def style(self) -> str:

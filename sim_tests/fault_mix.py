@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 
-from hw.csr import CODE_SHIFT, OFFSETS, REGISTERS, STATUS_BITS
+from hw.csr import CODE_SHIFT, OFFSETS, REGISTERS
 from sim_tests.fault_programs import image_of, random_program, swept_programs
 from sim_tests.faults import CHANNELS, RESPONSES, Rig, small_job
 
@@ -53,11 +53,7 @@ def _errors(rig: Rig, draw: random.Random) -> None:
     for response in RESPONSES.values():
         for _ in range(4):
             for read, write in ((draw.randrange(1, 120), 0), (0, draw.randrange(1, 6))):
-                rig.load()
-                rig.fault(read, write, response, 0, 0)
-                rig.start()
-                rig.end()
-                rig.fault()
+                rig.faulty_job(read, write, response, 0, 0)
                 rig.clean_job()
 
 
@@ -65,16 +61,8 @@ def _hangs(rig: Rig, draw: random.Random) -> None:
     """A channel hangs; the job is freed when it answers again, or by reset."""
     rig.registers(TIMEOUT=100)
     for index, channel in enumerate([*CHANNELS.values()] * 2):
-        rig.load()
-        rig.fault(0, 0, 0, channel, draw.randrange(3))
-        rig.start()
-        rig.end()
-        rig.fault()
-        if index % 2:
-            rig.script.add("reset", 1)
-            rig.registers(TIMEOUT=100)
-        else:
-            rig.script.add("until", OFFSETS["STATUS"], 1 << STATUS_BITS["BUSY"], 0)
+        rig.faulty_job(0, 0, 0, channel, draw.randrange(3))
+        rig.free(by_reset=bool(index % 2), timeout=100)
         rig.clean_job()
 
 

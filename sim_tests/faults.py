@@ -146,6 +146,22 @@ class Rig:
     def fault(self, *numbers: int) -> None:
         self.script.add("fault", *(numbers or NO_FAULT))
 
+    def faulty_job(self, *numbers: int) -> None:
+        """A job that meets the fault of `numbers`, which ends with it."""
+        self.load()
+        self.fault(*numbers)
+        self.start()
+        self.end()
+        self.fault()
+
+    def free(self, *, by_reset: bool, timeout: int) -> None:
+        """Out of a hang that is over: by a reset, or once the core has drained."""
+        if by_reset:
+            self.script.add("reset", 1)
+            self.registers(TIMEOUT=timeout)
+        else:
+            self.script.add("until", OFFSETS["STATUS"], 1 << STATUS_BITS["BUSY"], 0)
+
     def clean_job(self) -> None:
         """A whole job; its outputs are read back."""
         self.load()

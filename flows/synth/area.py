@@ -6,7 +6,6 @@ it done. A design's count is the sum over its blocks' instances.
 """
 
 import hashlib
-import json
 import shutil
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ from typing import Any
 from flows.lock import hold
 from flows.synth.blocks import ALL_BLOCKS, Block, batch_text, find_blocks
 from flows.synth.fabric import FABRICS, Fabric, find_fabric
-from flows.synth.launch import fresh_folder, run_yosys
+from flows.synth.launch import content_key, fresh_folder, netlist_script, run_yosys
 from flows.synth.packing import METHOD, packed_sites
 from flows.synth.tools import Tool, find_yosys
 from ir.errors import ConfigError, ToolError
@@ -26,20 +25,21 @@ from ir.files import read_json, write_json, write_text
 
 DEFAULT_CACHE = Path("build/cache/synth")
 TOP = "bitwright_overlay"
-KEY_CHARACTERS = 20
 SUMMED = ("luts", "lut_cells", "lut_memory", "lut_carry", "carry", "ff", "bram", "dsp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlockCount:
-    """A block of a design. count: its instances; the numbers are those of one.
+class Counts:
+    """What yosys counted.
 
-    lut_packed   LUT sites after pairing (packing.py), None where LUTs do not pair
-    comb         LUTs and those lost to carries, None where carries take none
+    luts        what the fabric's LUTs are used for: lut_cells, lut_memory and lut_carry together
+    lut_cells   logic          lut_memory  LUTs used as memory          lut_carry  lost to carries
+    lut_packed  sites of the logic after pairing (packing.py), None where LUTs do not pair
+    comb        lut_cells and lut_carry, None where carries take no LUTs
+    carry       carry cells    ff          flip-flops    bram  18 Kbit blocks (iCE40: 4 Kbit)
+    seconds     of the runs that found it; what comes from the cache keeps its own
     """
 
-    name: str
-    count: int
     luts: int
     lut_cells: int
     lut_memory: int
@@ -55,32 +55,20 @@ class BlockCount:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Synthesis:
-    """What yosys counted.
+class BlockCount(Counts):
+    """A block of a design. count: its instances; the numbers are those of one."""
 
-    luts        what the fabric's LUTs are used for: lut_cells, lut_memory and lut_carry together
-    lut_cells   logic          lut_memory  LUTs used as memory          lut_carry  lost to carries
-    lut_packed  sites of the logic after pairing, None where LUTs do not pair
-    comb        lut_cells and lut_carry, None where carries take no LUTs
-    carry       carry cells    ff          flip-flops    bram  18 Kbit blocks (iCE40: 4 Kbit)
-    seconds     of the runs that found it; blocks from the cache keep theirs
-    """
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesis(Counts):
+    """A whole design: each block as often as it is there."""
 
     family: str
-    luts: int
-    lut_cells: int
-    lut_memory: int
-    lut_carry: int
-    lut_packed: int | None
-    comb: int | None
-    carry: int
-    ff: int
-    bram: int
-    dsp: int
-    cells: Mapping[str, int]
     tool: str
     version: str
-    seconds: float
     verilog_sha256: str
     blocks: tuple[BlockCount, ...] = ()
 
@@ -123,13 +111,9 @@ def _places(
     stubs = {name: block.stub for name, block in blocks.items()}
     shared = [_script(fabric), yosys.tool, yosys.version, _counted(fabric)]
     return {
-        name: cache / f"{_key([block.digest(stubs), *shared])}.json"
+        name: cache / f"{content_key([block.digest(stubs), *shared])}.json"
         for name, block in blocks.items()
     }
-
-
-def _key(identity: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:KEY_CHARACTERS]
 
 
 def _synthesize_blocks(
@@ -140,7 +124,7 @@ def _synthesize_blocks(
     places: Mapping[str, Path],
 ) -> None:
     """One run of yosys for all blocks that are missing; their counts land at their places."""
-    folder = places[names[0]].parent / _key([str(places[name].name) for name in names])
+    folder = places[names[0]].parent / content_key([places[name].name for name in names])
     with hold(folder.with_suffix(".lock")):
         names = [name for name in names if _read(places[name]) is None]
         if not names:  # another process has done them meanwhile
@@ -167,16 +151,7 @@ def _cells_of(modules: Mapping[str, Any], name: str, folder: Path) -> list[Mappi
 
 
 def _script(fabric: Fabric) -> str:
-    """Nets are split before ABC: yosys 0.70 stops at names that it would use twice otherwise."""
-    command = f"{fabric.command} -top {ALL_BLOCKS}"
-    steps = [
-        "read_verilog design.v",
-        f"{command} -run begin:map_luts",
-        "splitnets",
-        f"{command} -run map_luts:",
-        "write_json netlist.json",
-    ]
-    return "\n".join(steps) + "\n"
+    return netlist_script(f"{fabric.command} -top {ALL_BLOCKS}")
 
 
 def _count(

@@ -5,9 +5,12 @@ its error messages after the first ABC call. So every tool runs inside its own f
 there, and what it found is read from files.
 """
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from flows import toolchain
 from flows.synth.tools import Tool
@@ -16,6 +19,12 @@ from ir.files import read_text, write_text
 
 SHOWN_LINES = 8
 YOSYS_TIMEOUT_S = 3600.0
+KEY_CHARACTERS = 20
+
+
+def content_key(identity: Sequence[Any]) -> str:
+    """What a result depends on, as a file name."""
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:KEY_CHARACTERS]
 
 
 def fresh_folder(folder: Path) -> Path:
@@ -23,6 +32,21 @@ def fresh_folder(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def netlist_script(command: str) -> str:
+    """design.v to netlist.json by `command`, yosys' synthesis for a family.
+
+    Nets are split before ABC: yosys 0.70 stops at names that it would use twice otherwise.
+    """
+    steps = [
+        "read_verilog design.v",
+        f"{command} -run begin:map_luts",
+        "splitnets",
+        f"{command} -run map_luts:",
+        "write_json netlist.json",
+    ]
+    return "\n".join(steps) + "\n"
 
 
 def run_yosys(yosys: Tool, script: str, folder: Path, expects: Sequence[str]) -> None:

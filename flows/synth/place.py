@@ -9,8 +9,6 @@
 Netlists and placements are kept by content, so the same call takes no time again.
 """
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.lock import hold
-from flows.synth.launch import fresh_folder, run_tool, run_yosys
+from flows.synth.launch import content_key, fresh_folder, netlist_script, run_tool, run_yosys
 from flows.synth.parts import Part, find_part
 from flows.synth.report import raise_if_too_large, read_report
 from flows.synth.tools import Tool, find_tool, find_yosys
@@ -29,7 +27,6 @@ from ir.files import read_bytes, read_json, write_bytes, write_json, write_text
 DEFAULT_CACHE = Path("build/cache/place")
 PLACE_TIMEOUT_S = 3600.0
 PACK_TIMEOUT_S = 600.0
-KEY_CHARACTERS = 20
 TIMING_FAILS_SOFTLY = "--timing-allow-fail"
 
 
@@ -120,7 +117,7 @@ def implement(
 def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_CACHE) -> Path:
     """The JSON netlist of `design` for its part, flattened."""
     yosys = find_yosys()
-    script = _netlist_script(design.top, part)
+    script = _script(design.top, part)
     key = _key(design.verilog, script, yosys)
     folder = Path(cache).absolute() / key
     with hold(folder.with_suffix(".lock")):
@@ -134,17 +131,10 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     return folder / "netlist.json"
 
 
-def _netlist_script(top: str, part: Part) -> str:
-    """Nets are split before ABC: yosys 0.70 stops at names that it would use twice otherwise."""
-    command = " ".join(filter(None, [f"synth_{part.family}", part.synthesis, f"-top {top}"]))
-    steps = [
-        "read_verilog design.v",
-        f"{command} -run begin:map_luts",
-        "splitnets",
-        f"{command} -run map_luts:",
-        "write_json netlist.json",
-    ]
-    return "\n".join(steps) + "\n"
+def _script(top: str, part: Part) -> str:
+    return netlist_script(
+        " ".join(filter(None, [f"synth_{part.family}", part.synthesis, f"-top {top}"]))
+    )
 
 
 def _place(
@@ -205,4 +195,4 @@ def _pack(part: Part, folder: Path, routed: str, target: Path) -> None:
 def _key(*parts: Any) -> str:
     """What a result depends on, as a file name."""
     texts = [asdict(p) | {"binary": ""} if isinstance(p, Tool) else p for p in parts]
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:KEY_CHARACTERS]
+    return content_key(texts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal
@@ -10,7 +11,14 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from hw.tops.pll import ecp5_dividers, ecp5_pll, ice40_dividers, ice40_pll
+from hw.tops.pll import (
+    Ecp5Dividers,
+    Ice40Dividers,
+    ecp5_dividers,
+    ecp5_pll,
+    ice40_dividers,
+    ice40_pll,
+)
 from hw.tops.system import System
 from ir.errors import ConfigError
 
@@ -58,11 +66,20 @@ class BoardParameters:
                 f"a clock of {self.clock_hz / 1e6:g} MHz makes no {self.baud} baud: it has "
                 f"{wanted:.2f} cycles a bit, which must be near an integer of at least 4"
             )
+        _ = self.dividers  # refused here, not in the middle of the emission
 
     @property
     def bit_cycles(self) -> int:
         """Clock cycles of a bit on the line."""
         return self.clocks_per_bit or round(self.clock_hz / self.baud)
+
+    @cached_property
+    def dividers(self) -> Ecp5Dividers | Ice40Dividers | None:
+        """Of the PLL that makes the clock; None where it is the oscillator's."""
+        if self.oscillator_hz == self.clock_hz:
+            return None
+        make = {"ecp5": ecp5_dividers, "ice40": ice40_dividers}[self.family]
+        return make(self.oscillator_hz, self.clock_hz)
 
 
 class Top(wiring.Component):
@@ -114,14 +131,13 @@ class Top(wiring.Component):
         m.domains += [ClockDomain("sync"), ClockDomain("start", reset_less=True)]
         clock, locked = Signal(), Signal()
         m.d.comb += [ClockSignal("sync").eq(clock), ClockSignal("start").eq(clock)]
-        speeds = parameters.oscillator_hz, parameters.clock_hz
         wires = {"clock_in": self.clock, "clock": clock, "locked": locked}
-        if speeds[0] == speeds[1]:
+        dividers = parameters.dividers
+        if dividers is None:
             m.d.comb += [clock.eq(self.clock), locked.eq(1)]
-        elif parameters.family == "ecp5":
-            m.submodules.pll = ecp5_pll(ecp5_dividers(*speeds), **wires)
+        elif isinstance(dividers, Ecp5Dividers):
+            m.submodules.pll = ecp5_pll(dividers, **wires)
         else:
-            dividers = ice40_dividers(*speeds)
             m.submodules.pll = ice40_pll(dividers, **wires, pad=parameters.pll_pad)
         return locked
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from codegen.block_ram import MemoryShape, block_rams, map_memory, memories, memory_luts
+from codegen.block_ram import MemoryShape, map_memories, map_memory, memories
 from hw.overlays.bit_serial import BitSerial
 
 # (width, depth): (blocks, LUTs), counted by yosys 0.70 on memories alone
@@ -59,15 +59,15 @@ def test_blocks_and_luts_of_an_overlay_add_up():
     config = BitSerial(
         dm=4, dk=16, dn=4, lhs_depth=1024, rhs_depth=512, ring_depth=256, table_depth=64
     )
-    assert block_rams(config, "xc7") == 4 + 2 * 4 + 3 * 2
-    assert block_rams(config, "ecp5") == 4 + 2 * 4 + 3 * 2 + 2 + 1 + 2  # the tables too
-    assert memory_luts(config, "ecp5") == 16 * 16 * 6 + 4 * 6  # the ring, packed neighbours
+    assert map_memories(config, "xc7").blocks == 4 + 2 * 4 + 3 * 2
+    assert map_memories(config, "ecp5").blocks == 4 + 2 * 4 + 3 * 2 + 2 + 1 + 2  # the tables too
+    assert map_memories(config, "ecp5").luts == 16 * 16 * 6 + 4 * 6  # the ring, packed neighbours
 
 
 def test_deeper_buffers_never_take_fewer_blocks():
     for family in ("xc7", "ecp5"):
         blocks = [
-            block_rams(BitSerial(dm=8, dk=40, dn=4, lhs_depth=1 << depth), family)
+            map_memories(BitSerial(dm=8, dk=40, dn=4, lhs_depth=1 << depth), family).blocks
             for depth in range(4, 15)
         ]
         assert blocks == sorted(blocks)

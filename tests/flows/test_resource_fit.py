@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from codegen.block_ram import block_rams, memory_luts
+from codegen.block_ram import map_memories
 from codegen.quantities import STAGES, quantities
 from codegen.resources import dsps
 from flows.characterize import (
@@ -62,7 +62,7 @@ def block(config: OverlayConfig, stage: str, factor: float) -> BlockCount:
 def counted(config: OverlayConfig, factor: float = 1.0) -> Synthesis:
     """What a synthesis would count."""
     blocks = tuple(block(config, stage, factor) for stage in STAGES if stage != "memory")
-    memory = memory_luts(config, "xc7")
+    memory = map_memories(config, "xc7").luts
     return Synthesis(
         family="xc7",
         luts=sum(b.luts for b in blocks) + memory,
@@ -73,7 +73,7 @@ def counted(config: OverlayConfig, factor: float = 1.0) -> Synthesis:
         comb=None,
         carry=0,
         ff=sum(b.ff for b in blocks),
-        bram=block_rams(config, "xc7"),
+        bram=map_memories(config, "xc7").blocks,
         dsp=dsps(config, "xc7"),
         cells={},
         tool="yosys",

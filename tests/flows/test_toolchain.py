@@ -154,6 +154,23 @@ def test_an_interrupt_ends_quickly_and_leaves_no_child(tmp_path: Path, signal_na
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
+def test_an_interrupt_while_a_program_is_being_started(tmp_path: Path, monkeypatch):
+    """It comes when the program runs already and `run` does not know it yet."""
+    pid_file = tmp_path / "pid"
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *words, **options) -> None:
+            super().__init__(*words, **options)
+            wait_for_number(pid_file)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        toolchain.run(["sh", "-c", f"echo $$ > {pid_file}; exec sleep 60"], tmp_path / "x.log")
+    assert not is_running(int(pid_file.read_text()))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def wait_for_number(path: Path) -> int:
     """The number that a program writes into `path` once it runs."""
     for _ in range(2000):

@@ -53,11 +53,7 @@ def test_r1_an_error_on_every_read_beat(bench, response) -> None:
     rig = rig_of()
     beats, _ = traffic(rig)
     for beat in range(1, beats + 1):
-        rig.load()
-        rig.fault(beat, 0, RESPONSES[response], 0, 0)
-        rig.start()
-        rig.end()
-        rig.fault()
+        rig.faulty_job(beat, 0, RESPONSES[response], 0, 0)
         rig.clean_job()
     found = rig.play(bench)
     reads = {ending.address for ending in found[::2]}
@@ -73,11 +69,7 @@ def test_r1_an_error_on_every_write(bench, response) -> None:
     rig = rig_of(layers=2, most=1500)
     _, bursts = traffic(rig)
     for burst in range(1, bursts + 1):
-        rig.load()
-        rig.fault(0, burst, RESPONSES[response], 0, 0)
-        rig.start()
-        rig.end()
-        rig.fault()
+        rig.faulty_job(0, burst, RESPONSES[response], 0, 0)
         rig.clean_job()
     found = rig.play(bench)
     for ending in found[::2]:
@@ -108,11 +100,7 @@ def test_r2_a_channel_that_hangs(bench, channel) -> None:
         rig.script.add("put", OFFSETS["PROG_ADDR"], 1, 15)
         rig.script.add("read", OFFSETS["STATUS"])
         rig.fault()
-        if index % 2:
-            rig.script.add("reset", 1)
-            rig.registers(TIMEOUT=100)
-        else:
-            rig.script.add("until", OFFSETS["STATUS"], 1 << STATUS_BITS["BUSY"], 0)
+        rig.free(by_reset=bool(index % 2), timeout=100)
         rig.clean_job()
     found = rig.play(bench)
     code = Code.READ_TIMEOUT if channel in ("AR", "R") else Code.WRITE_TIMEOUT
@@ -356,11 +344,7 @@ def test_r8_nothing_depends_on_what_flip_flops_hold_at_first() -> None:
         rig = rig_of(power_up=seed)
         for _ in range(2):
             rig.clean_job()
-        rig.load()
-        rig.fault(5, 0, RESPONSES["SLVERR"], 0, 0)
-        rig.start()
-        rig.end()
-        rig.fault()
+        rig.faulty_job(5, 0, RESPONSES["SLVERR"], 0, 0)
         rig.clean_job()
         one, two, error, three = rig.play(start="unique")
         assert error.code is Code.READ_SLVERR

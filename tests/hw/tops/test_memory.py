@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The on-chip memory: what it holds, when it answers, and the host's turn."""
 
 from __future__ import annotations

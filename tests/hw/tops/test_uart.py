@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Bytes over a serial line, at any phase and a little too fast or slow."""
 
 import random
