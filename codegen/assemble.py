@@ -16,7 +16,6 @@ INSTRUCTION_BYTES = INSTRUCTION_BITS // 8
 
 def chunk_fetch(address: int, instructions: int, memory_bits: int) -> Instruction:
     """The fetch of a piece of program."""
-    beats = instructions * INSTRUCTION_BITS // memory_bits
     return (
         Stage.FETCH,
         {
@@ -24,9 +23,9 @@ def chunk_fetch(address: int, instructions: int, memory_bits: int) -> Instructio
             "address": address,
             "segments": 1,
             "repeats": 1,
-            "segment_beats": beats,
-            "units": 1,
-            "groups": beats,
+            "segment_beats": instructions * INSTRUCTION_BITS // memory_bits,
+            "units": instructions,
+            "groups": INSTRUCTION_BITS // memory_bits,
             "chunks": 1,
             "tail_bits": memory_bits,
         },

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, piece_bits
 from hw.fabric import find_fabric
 from hw.popcount import LEVELS_PER_STAGE, stages
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
-from hw.unpack import piece_bits, piece_grain
+from hw.unpack import piece_grain
 
 STAGES = ("array", "operands", "unpacker", "execute", "result", "ring", "control", "memory")
 """`array` has its units, `result` its requantizers, `control` all that is not named; `memory` is

@@ -18,9 +18,8 @@ from typing import Any
 
 from codegen.block_ram import map_memories
 from codegen.quantities import lane_bits, quantities
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, piece_bits
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
-from hw.unpack import piece_bits
 from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 

@@ -8,12 +8,10 @@ from itertools import groupby
 
 from codegen.tiling import Tiling
 from codegen.words import ceil_div
-from ir.isa import ENTRY_BITS, FORMATS, Kind, Stage
+from hw.kept import check_kept, kept_bits
+from ir.isa import ENTRY_BITS, Kind, Stage
 
 Instruction = tuple[Stage, dict[str, int]]
-
-EVERYWHERE = (1 << FORMATS[Stage.EXECUTE]["in_width"].width) - 1
-"""Width of an image whose edges are zeros in its words already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +205,7 @@ def _pixels_fetch(
 def _execute(tiling: Tiling, base: int) -> Instruction:
     shape, config, width = tiling.shape, tiling.config, tiling.virtual_width
     first, step, total = tiling.rhs_tokens
+    everywhere = (1 << kept_bits(config, Stage.EXECUTE)["in_width"]) - 1  # edges lie in the words
     return (
         Stage.EXECUTE,
         {
@@ -233,7 +232,7 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "tile_stride": tiling.tile_stride,
             "plane_words": tiling.chunks,
             "in_height": shape.height,
-            "in_width": EVERYWHERE if tiling.window else shape.width,
+            "in_width": everywhere if tiling.window else shape.width,
             "stride": shape.stride,
             "step_x": config.dn % width * shape.stride,
             "step_y": config.dn // width * shape.stride,
@@ -269,7 +268,7 @@ def _result(
             "elements": int(shape.elements),
             "steps": tiling.steps,
             "step_bits": 32 if shape.elements else tiling.row_bits,
-            "row_bits": config.dm * (32 if shape.elements else config.q),
+            "row_bits": config.dm * (32 if shape.elements else config.q) if rows_before else 0,
             "pixel_bits": tiling.pixel_bits,
             "last_units": 0 if shape.elements else plane_units,
             "last_rows": shape.rows - rows_before,
@@ -309,7 +308,7 @@ def layer_instructions(
 
     Tables come before operands, whose tokens tell the array that all is there. What the first
     layer fetches comes first of all, so that its reads are under way while the rest of the program
-    arrives.  requantize: shift, lo, hi.
+    arrives.  requantize: shift, lo, hi. CapacityError: the overlay keeps too few bits of a field.
     """
     base, first = table_base(tiling, index), index == 0
     stages = [_result(tiling, at, base, requantize, last), _execute(tiling, base)]
@@ -323,6 +322,8 @@ def layer_instructions(
     if not tiling.order.resident:
         rest += weight_fetches(tiling, at.weights, repeats=blocks - 1) if blocks > 1 else []
     operands = [*inputs, *rest, *later]
+    for stage, values in [*stages, *fetches, *operands]:
+        check_kept(tiling.config, stage, values, tiling.shape.name)
     if first:
         return [*fetches, *stages], operands
     return [*stages, *fetches], operands

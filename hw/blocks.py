@@ -6,13 +6,22 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-LOOPS = data.StructLayout({"row_tiles": 16, "col_tiles": 24, "block_first": 16, "block": 16})
-"""Bounds of the loops, as the execute and the result instruction give them."""
+from hw.config import OverlayConfig
+from hw.kept import kept_bits
+from ir.isa import Stage
+
+BOUNDS = ("row_tiles", "col_tiles", "block_first", "block")
+
+
+def loops_layout(config: OverlayConfig) -> data.StructLayout:
+    """Bounds of the loops, as the execute and the result instruction give them."""
+    bits = kept_bits(config, Stage.EXECUTE)
+    return data.StructLayout({name: bits[name] for name in BOUNDS})
 
 
 def connect_loops(m: Module, loop: BlockLoop, now: data.View) -> None:
     """The loops of the instruction `now`."""
-    m.d.comb += [loop.loops[name].eq(now[name]) for name, _ in LOOPS]
+    m.d.comb += [loop.loops[name].eq(now[name]) for name in BOUNDS]
 
 
 class BlockLoop(wiring.Component):
@@ -27,9 +36,9 @@ class BlockLoop(wiring.Component):
 
     Members
     -------
-    loops : In(LOOPS)
+    loops : In(loops_layout)
     step : In(1)
-    row, next_row : Out(16)      row tile, and the one that follows it (0 after the last)
+    row, next_row : Out          row tile, and the one that follows it (0 after the last)
     first_column : Out(1)        the block's first column tile
     first_block : Out(1)         the layer's first block
     row_last : Out(1)            the last row tile
@@ -52,13 +61,14 @@ class BlockLoop(wiring.Component):
     block_end: Signal
     layer_end: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, *, config: OverlayConfig) -> None:
+        loops = loops_layout(config)
         super().__init__(
             {
-                "loops": In(LOOPS),
+                "loops": In(loops),
                 "step": In(1),
-                "row": Out(16),
-                "next_row": Out(16),
+                "row": Out(loops["row_tiles"].shape),
+                "next_row": Out(loops["row_tiles"].shape),
                 "first_column": Out(1),
                 "first_block": Out(1, init=1),  # type: ignore[call-arg]
                 "row_last": Out(1),
@@ -73,8 +83,10 @@ class BlockLoop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         loops = self.loops
-        column, begin, place = Signal(24), Signal(24), Signal(16)
-        next_column, size = Signal(24), Signal(16)
+        column, begin, next_column = (
+            Signal.like(loops.col_tiles, name=name) for name in ("column", "begin", "next_column")
+        )
+        place, size = Signal.like(loops.block), Signal.like(loops.block)
         m.d.comb += [
             self.first_column.eq(place == 0),
             self.row_last.eq(self.row + 1 == loops.row_tiles),

@@ -12,10 +12,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, piece_bits
 from hw.csr import Code
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
-from hw.unpack import piece_bits
+from hw.kept import left_out
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
@@ -57,6 +57,8 @@ def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield (now.tile_stride > config.rhs_depth) | (now.plane_words > config.rhs_depth)
     yield now.ring_words >= config.ring_depth
     alone = now.lhs_stream & (now.block_first == 1) & (now.block == 1)
+    if config.p > 1:
+        yield now.w_bipolar
     yield now.split & ~(alone if config.k_split else Const(0))
 
 
@@ -108,6 +110,7 @@ class Check(wiring.Component):
         m = Module()
         rules = [
             self.spare,
+            *(bits.any() for bits in left_out(self.now, self.config, self.stage)),
             *_limits(self.now, self.stage),
             *_RULES[self.stage](self.now, self.config),
         ]

@@ -9,14 +9,13 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from ir.isa import FORMATS, TAP, Stage, layout
-
-POSITION_BITS = 16
+from hw.kept import kept_layout, position_bits
+from ir.isa import TAP, Stage, layout
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Steps:
-    """A position from `wraps_from` on moves in x by `back`, modulo 2^POSITION_BITS, and in y by
+    """A position from `wraps_from` on moves in x by `back`, modulo 2^position_bits, and in y by
     `down`; one before it by step_x and step_y.
     """
 
@@ -53,9 +52,10 @@ class Columns(wiring.Component):
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.columns = config.dn
+        self.bits = position_bits(config)
         super().__init__(
             {
-                "now": In(layout(FORMATS[Stage.EXECUTE])),
+                "now": In(kept_layout(config, Stage.EXECUTE)),
                 "restart": In(1),
                 "setup": In(range(config.dn + 1)),
                 "advance": In(1),
@@ -69,7 +69,7 @@ class Columns(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = self.now
-        x, y = Signal(POSITION_BITS), Signal(POSITION_BITS)
+        x, y = Signal(self.bits), Signal(self.bits)
         with m.If(self.restart):
             m.d.sync += [x.eq(0), y.eq(0)]
         with m.If(self.setup != 0):
@@ -85,7 +85,7 @@ class Columns(wiring.Component):
         """What a move adds to a position, for all columns: `now` stands since the setup began."""
         now = self.now
         wraps_from, back, down = (
-            Signal(POSITION_BITS, name=name) for name in ("wraps_from", "back", "down")
+            Signal(self.bits, name=name) for name in ("wraps_from", "back", "down")
         )
         m.d.sync += [
             wraps_from.eq(now.wrap_x - now.step_x),
@@ -100,7 +100,7 @@ class Columns(wiring.Component):
         """Column n: its position, that at the block's begin, and its bit of the mask."""
         now = self.now
         at_x, at_y, begin_x, begin_y, next_x, next_y, in_x, in_y = (
-            Signal(POSITION_BITS, name=f"{name}_{n}")
+            Signal(self.bits, name=f"{name}_{n}")
             for name in ("x", "y", "begin_x", "begin_y", "next_x", "next_y", "in_x", "in_y")
         )
         wraps = at_x >= steps.wraps_from

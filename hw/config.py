@@ -168,6 +168,11 @@ class OverlayConfig:
         return self.dm // self.requant_lanes
 
     @property
+    def places(self) -> int:
+        """Pixels that the activation banks hold at most: a word each."""
+        return self.dn * self.rhs_depth
+
+    @property
     def hash(self) -> int:
         """32-bit fingerprint of style and sizes, readable in the ID register.
 
@@ -183,3 +188,13 @@ class OverlayConfig:
     def latencies(self) -> Latencies:
         """Pipeline constants of this overlay."""
         raise NotImplementedError
+
+
+def piece_bits(config: OverlayConfig) -> int:
+    """Longest piece: words of digits and padding to a byte, table entries, or a bus word."""
+    return max(
+        config.lhs_rows * config.lhs_word_bits,
+        config.rhs_ways * config.rhs_bits + (7 if config.rhs_bits % 8 else 0),
+        config.param_lanes * ENTRY_BITS,
+        config.memory_bits,
+    )

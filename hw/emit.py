@@ -8,8 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
+from hw.kept import kept_layout
 from hw.ring import ELEMENT_BITS, ring_layout
-from ir.isa import FORMATS, Stage, layout
+from ir.isa import Stage
 from ir.precision import MAX_OPERAND_BITS
 
 
@@ -60,7 +61,7 @@ class Emitter(wiring.Component):
         rows = config.row_groups
         super().__init__(
             {
-                "now": In(layout(FORMATS[Stage.RESULT])),
+                "now": In(kept_layout(config, Stage.RESULT)),
                 "restart": In(1),
                 "codes": In(data.ArrayLayout(signed(ELEMENT_BITS), config.requant_lanes)),
                 "code_valid": In(1),
@@ -79,15 +80,14 @@ class Emitter(wiring.Component):
         m = Module()
         turn_last = Signal()
         column = self._collect(m, turn_last)
-        left, last_column = Signal(8), Signal()
-        step = Signal(8)
+        left, step, last_column = Signal.like(self.now.steps), Signal.like(self.now.steps), Signal()
         writing, column_end = Signal(), Signal()
         m.d.comb += [writing.eq(left != 0), column_end.eq(left == 1)]
         with m.If(writing):
             m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
         with m.If(self.column_ready & turn_last):
             m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
-        m.submodules.loop = loop = BlockLoop()
+        m.submodules.loop = loop = BlockLoop(config=self.config)
         connect_loops(m, loop, self.now)
         m.d.comb += [
             loop.step.eq(column_end & last_column),
@@ -139,10 +139,11 @@ class Emitter(wiring.Component):
         each: 32-bit elements have one turn alone.
         """
         config, bits = self.config, MAX_OPERAND_BITS + 1
-        turn, place = Signal(8), Signal(range(config.dn))
+        turn, place = Signal.like(self.now.turns), Signal(range(config.dn))
         m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
         largest = Signal.like(arriving)
+        split = self.now.split if config.k_split else Const(0, 1)
         m.d.comb += [
             turn_last.eq(turn + 1 == self.now.turns),
             read.addr.eq(place),
@@ -153,7 +154,7 @@ class Emitter(wiring.Component):
         ]
         for row in range(config.dm):
             before = read.data.word_select(row, bits).as_signed()
-            with m.If((turn != 0) & ~self.now.split & (before > arriving[row][:bits].as_signed())):
+            with m.If((turn != 0) & ~split & (before > arriving[row][:bits].as_signed())):
                 m.d.comb += largest[row].eq(before)
         with m.If(self.column_ready):
             m.d.sync += place.eq(Mux(self.last_column, 0, place + 1))
@@ -163,10 +164,14 @@ class Emitter(wiring.Component):
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
         """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""
-        x, pixels = Signal(16), Signal(24)
-        block_x, block_pixels = Signal(16), Signal(24)
         valid = Signal()
-        next_x, next_pixels = Signal(16), Signal(24)
+        x, block_x, next_x = (
+            Signal.like(self.now.pitch, name=name) for name in ("x", "block_x", "next_x")
+        )
+        pixels, block_pixels, next_pixels = (
+            Signal.like(self.now.pixels, name=name)
+            for name in ("pixels", "block_pixels", "next_pixels")
+        )
         m.d.comb += [
             valid.eq((x < self.now.out_width) & (pixels < self.now.pixels)),
             next_x.eq(Mux(x + 1 == self.now.pitch, 0, x + 1)),

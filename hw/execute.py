@@ -11,16 +11,23 @@ from amaranth.lib.wiring import In, Out
 from hw.columns import Columns
 from hw.config import OverlayConfig
 from hw.dpu import step_layout
+from hw.kept import keep, kept_bits, kept_layout
 from hw.operands import read_layout
 from hw.pairs import PairWalk
 from hw.ram import SharedRam
 from hw.tiles import TileWalk
 from hw.unpack import write_layout
-from ir.isa import FORMATS, ROW, TAP, Stage, layout
+from ir.isa import ROW, TAP, Stage, layout
 
-EXECUTE = layout(FORMATS[Stage.EXECUTE])
 TAP_LAYOUT = layout(TAP)
 ROW_LAYOUT = layout(ROW)
+
+
+def row_layout(config: OverlayConfig) -> data.StructLayout:
+    """What is kept of an entry of the row table."""
+    digits = kept_bits(config, Stage.EXECUTE)["w_digits"]
+    return data.StructLayout({"digits": digits, "bipolar": 1, "offset": range(config.rhs_depth)})
+
 
 ISSUE_TO_READ = 1
 """Cycles from issuing a word to `read` asking the buffers for it: the tap table's."""
@@ -57,8 +64,8 @@ class Execute(wiring.Component):
     instructions : In(stream)        from the execute queue
     write : In(write_layout)         tap and row table entries
     lhs_token, rhs_token : In(1)     operands have arrived
-    lhs_freed : Out(24)              words of each lhs bank that are not needed any more
-    ring_room : In(1), ring_take : Out(1), ring_words : Out(16)   the result ring
+    lhs_freed : Out                  words of each lhs bank that are not needed any more
+    ring_room : In(1), ring_take : Out(1), ring_words : Out   the result ring
     read : Out(read_layout), step : Out, last, bipolar : Out(1)   ISSUE_TO_READ cycles after issue
     issued, waits_lhs, waits_rhs, waits_result : Out(1)           for the counters
     """
@@ -83,16 +90,17 @@ class Execute(wiring.Component):
     def __init__(self, *, config: OverlayConfig, drain_latency: int) -> None:
         self.config = config
         self.drain_latency = drain_latency
+        now = kept_layout(config, Stage.EXECUTE)
         super().__init__(
             {
-                "instructions": In(stream.Signature(EXECUTE)),
+                "instructions": In(stream.Signature(now)),
                 "write": In(write_layout(config)),
                 "lhs_token": In(1),
                 "rhs_token": In(1),
-                "lhs_freed": Out(24),
+                "lhs_freed": Out(range(config.lhs_depth + 1)),
                 "ring_room": In(1),
                 "ring_take": Out(1),
-                "ring_words": Out(16),
+                "ring_words": Out(range(config.ring_depth)),
                 "read": Out(read_layout(config)),
                 "step": Out(step_layout(config.p, config.q)),
                 "last": Out(1),
@@ -106,7 +114,7 @@ class Execute(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now = Signal(EXECUTE)
+        now = Signal(kept_layout(self.config, Stage.EXECUTE))
         running, setup = Signal(), Signal(range(self.config.dn + 1))
         issue, begin = Signal(), Signal()
         m.d.comb += [
@@ -149,7 +157,7 @@ class Execute(wiring.Component):
 
     def _turns(self, m: Module, now: data.View, turn_end: Signal) -> _Turns:
         """Which turn of its tile is under way, and the kernel position it begins with."""
-        turn, tap = Signal(8), Signal(16)
+        turn, tap = Signal.like(now.turns), Signal(range(self.config.table_depth))
         first, last = turn == 0, turn + 1 == now.turns
         with m.If(turn_end):
             m.d.sync += [
@@ -169,7 +177,10 @@ class Execute(wiring.Component):
         """
         table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.rows = table
-        ahead, fresh, held, entry = Signal(), Signal(init=1), Signal(ROW_LAYOUT), Signal(ROW_LAYOUT)
+        ahead, fresh = Signal(), Signal(init=1)
+        read, held, entry = (
+            Signal(row_layout(self.config), name=n) for n in ("read", "held", "entry")
+        )
         m.d.comb += [
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.rows),
@@ -177,10 +188,11 @@ class Execute(wiring.Component):
             ahead.eq(running & ~(fresh & wants_lhs)),
             table.read_address.eq(now.row_base + Mux(ahead, tiles.loop.next_row, tiles.loop.row)),
             table.read_enable.eq(1),
-            entry.eq(Mux(fresh, table.read_data, held)),
+            *keep(read, data.View(ROW_LAYOUT, table.read_data)),
+            entry.eq(Mux(fresh, read, held)),
         ]
         with m.If(ahead & fresh):
-            m.d.sync += [held.eq(table.read_data), fresh.eq(0)]
+            m.d.sync += [held.eq(read), fresh.eq(0)]
         with m.If(tiles.step & tiles.loop.row_change):
             m.d.sync += fresh.eq(1)
         with m.If(~now.row_table):
@@ -189,6 +201,8 @@ class Execute(wiring.Component):
                 entry.bipolar.eq(now.w_bipolar),
                 entry.offset.eq(0),
             ]
+        if self.config.p > 1:  # a digit of several bits has a sign
+            m.d.comb += entry.bipolar.eq(0)
         return entry
 
     def _gates(
@@ -204,22 +218,19 @@ class Execute(wiring.Component):
         turns: _Turns,
     ) -> None:
         """Tokens: when a tile may begin, and when its last word may go."""
-        lhs_tokens = Signal(24)
-        rhs_tokens = Signal(24)
-        need = Signal(24)
-        draining = Signal(range(self.drain_latency + (1 << 16)))
+        lhs_tokens = Signal(range(self.config.lhs_depth + 1))
+        rhs_tokens = Signal.like(now.rhs_total)
+        draining = Signal(range(self.drain_latency + (1 << len(now.tile_cycles))))
         wants_rhs, wants_drain, wants_ring = (
             Signal(name=f"wants_{what}") for what in ("rhs", "drain", "ring")
         )
         takes = Signal()
-        capped, next_need, next_capped = (
-            Signal(24, name=f"{name}need") for name in ("capped_", "next_", "next_capped_")
-        )
+        need = Signal.like(now.rhs_total)
         first_row = tiles.loop.row == 0
         m.d.comb += [
-            takes.eq(pairs.clear & tiles.takes & (turns.first | now.split)),
+            takes.eq(pairs.clear & tiles.takes & (turns.first | tiles.split)),
             wants_lhs.eq(takes & (lhs_tokens == 0)),
-            wants_rhs.eq(pairs.clear & first_row & turns.first & (rhs_tokens < capped)),
+            wants_rhs.eq(pairs.clear & first_row & turns.first & (rhs_tokens < need)),
             wants_drain.eq(pairs.tile_end & (draining > self.drain_latency)),
             wants_ring.eq(pairs.tile_end & first_row & turns.last & ~self.ring_room),
             issue.eq(running & ~(wants_lhs | wants_rhs | wants_drain | wants_ring)),
@@ -229,15 +240,11 @@ class Execute(wiring.Component):
             self.ring_take.eq(tiles.step & first_row),
         ]
         m.d.sync += lhs_tokens.eq(lhs_tokens + self.lhs_token - (issue & takes))
-        first, total = self.instructions.payload.rhs_first, self.instructions.payload.rhs_total
-        m.d.comb += [
-            next_need.eq(need + now.rhs_step),
-            next_capped.eq(Mux(next_need > now.rhs_total, now.rhs_total, next_need)),
-        ]
+        offered = self.instructions.payload
         with m.If(begin):
-            m.d.sync += [need.eq(first), capped.eq(Mux(first > total, total, first))]
+            m.d.sync += need.eq(_least(offered.rhs_first, offered.rhs_total))
         with m.If(self.ring_take):
-            m.d.sync += [need.eq(next_need), capped.eq(next_capped)]
+            m.d.sync += need.eq(_least(need + now.rhs_step, now.rhs_total))
         done = tiles.step & tiles.loop.layer_end
         m.d.sync += rhs_tokens.eq(Mux(done, 0, rhs_tokens) + self.rhs_token)
         with m.If(issue & pairs.tile_end):
@@ -305,3 +312,7 @@ class Execute(wiring.Component):
             columns.rewind.eq(tiles.step & tiles.loop.rewinds),
             columns.save.eq(tiles.step & tiles.loop.block_end),
         ]
+
+
+def _least(a: Value, b: Value) -> Value:
+    return Mux(a < b, a, b)

@@ -8,9 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.bus.burst import burst_beats
 from hw.config import OverlayConfig
-from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage, layout
-
-FETCH = layout(FORMATS[Stage.FETCH])
+from hw.kept import fetch_layout, job_layout, keep
+from ir.isa import INSTRUCTION_BITS, Kind
 
 
 class ReadIssuer(wiring.Component):
@@ -32,7 +31,7 @@ class ReadIssuer(wiring.Component):
     start : In(1)                   fetch a program: prog_address, prog_words (instructions)
     job : Out(stream)               to the unpacker
     done_token : In(1)              a layer is done
-    lhs_freed : In(24)              words of each lhs bank given back in this cycle
+    lhs_freed : In                  words of each lhs bank given back in this cycle
     araddr, arlen, arvalid, arready the read address channel
     """
 
@@ -52,13 +51,13 @@ class ReadIssuer(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "instructions": In(stream.Signature(FETCH)),
+                "instructions": In(stream.Signature(fetch_layout(config))),
                 "start": In(1),
                 "prog_address": In(32),
                 "prog_words": In(16),
-                "job": Out(stream.Signature(FETCH)),
+                "job": Out(stream.Signature(job_layout(config))),
                 "done_token": In(1),
-                "lhs_freed": In(24),
+                "lhs_freed": In(range(config.lhs_depth + 1)),
                 "araddr": Out(32),
                 "arlen": Out(8),
                 "arvalid": Out(1),
@@ -68,15 +67,19 @@ class ReadIssuer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now = Signal(FETCH)
-        first, segment, passes = Signal(), Signal(16), Signal(24)
+        now = Signal(fetch_layout(self.config))
+        first, segment, passes = Signal(), Signal.like(now.segments), Signal.like(now.repeats)
         address = Signal(32)
-        remaining = Signal(24)
+        remaining = Signal.like(now.segment_beats)
         beats = burst_beats(
             m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
         )
         burst = Signal.like(beats)
-        m.d.comb += [self.job.payload.eq(now), self.araddr.eq(address), self.arlen.eq(burst - 1)]
+        m.d.comb += [
+            *keep(self.job.payload, now),
+            self.araddr.eq(address),
+            self.arlen.eq(burst - 1),
+        ]
         may_pass, reserve = self._gate(m, now, first)
 
         with m.FSM():
@@ -130,7 +133,7 @@ class ReadIssuer(wiring.Component):
             "kind": Kind.PROGRAM,
             "segments": 1,
             "repeats": 1,
-            "units": 1,
+            "groups": INSTRUCTION_BITS // self.config.memory_bits,
             "chunks": 1,
             "tail_bits": self.config.memory_bits,
         }
@@ -138,7 +141,7 @@ class ReadIssuer(wiring.Component):
         m.d.sync += [getattr(now, name).eq(value) for name, value in program.items()]
         m.d.sync += [
             now.segment_beats.eq(beats),
-            now.groups.eq(beats),
+            now.units.eq(self.prog_words),
             address.eq(self.prog_address),
             remaining.eq(beats),
         ]

@@ -26,6 +26,7 @@ from hw.delay import delayed, delayed_view
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.fault import NO_STAGE, first_fault
 from hw.fetch import ReadIssuer
+from hw.kept import hand_over
 from hw.operands import READ_LATENCY, Operands
 from hw.port import Port, axi_members, connect_core
 from hw.queue import InstructionQueue
@@ -155,7 +156,7 @@ class Overlay(wiring.Component):
             check = Check(config=self.config, stage=stage)
             m.submodules[f"queue_{stage.name.lower()}"] = queue
             m.submodules[f"check_{stage.name.lower()}"] = check
-            connect(m, queue.out, unit.instructions)
+            hand_over(m, queue.out, unit.instructions)
             m.d.comb += [
                 queue.word.eq(unpacker.write.piece),
                 queue.write.eq(unpacker.queue_write[stage]),
@@ -186,6 +187,7 @@ class Overlay(wiring.Component):
             operands.read.eq(execute.read),
             array.lhs.eq(operands.lhs),
             array.rhs.eq(operands.rhs),
+            array.blank.eq(operands.blank),
             array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
             array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
             array.bipolar.eq(delayed(m, execute.bipolar, READ_LATENCY, name="bipolar")),

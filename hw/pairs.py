@@ -7,7 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from ir.isa import FORMATS, Stage, layout
+from hw.kept import kept_layout
+from ir.isa import Stage
+from ir.precision import MAX_OPERAND_BITS
 
 
 class PairWalk(wiring.Component):
@@ -26,11 +28,11 @@ class PairWalk(wiring.Component):
     Members
     -------
     now : In                       the execute instruction
-    digits : In(4)                 weight planes of this row tile
+    digits : In                    weight planes of this row tile
     issue : In(1)                  the word is taken
-    tap, chunk : Out(16)           kernel position, and word at it
-    k : Out(24)                    word of the pair: tap * chunks + chunk
-    lhs, rhs : Out(24)             where the pair's planes begin, in words of their banks
+    tap, chunk : Out               kernel position, and word at it
+    k : Out                        word of the pair: tap * chunks + chunk
+    lhs, rhs : Out                 where the pair's planes begin, in words of their banks
     clear, tile_end : Out(1)       first and last word of the tile
     shift : Out                    growth of the distance in narrow digits, with a pair's first word
     lhs_top, rhs_top : Out(1)      the pair's plane is the top one
@@ -53,16 +55,17 @@ class PairWalk(wiring.Component):
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
         self.ratio = max(config.p, config.q) // min(config.p, config.q)
+        now = kept_layout(config, Stage.EXECUTE)
         super().__init__(
             {
-                "now": In(layout(FORMATS[Stage.EXECUTE])),
-                "digits": In(4),
+                "now": In(now),
+                "digits": In(now["w_digits"].shape),
                 "issue": In(1),
-                "tap": Out(16),
-                "chunk": Out(16),
-                "k": Out(24),
-                "lhs": Out(24),
-                "rhs": Out(24),
+                "tap": Out(now["taps"].shape),
+                "chunk": Out(now["chunks"].shape),
+                "k": Out(range(config.lhs_depth)),
+                "lhs": Out(range(config.lhs_depth)),
+                "rhs": Out(range(config.rhs_depth)),
                 "clear": Out(1, init=1),  # type: ignore[call-arg]
                 "shift": Out(range(self.ratio + 1)),
                 "lhs_top": Out(1),
@@ -100,13 +103,15 @@ class PairWalk(wiring.Component):
 
     def _pairs(self, m: Module, step: Value, last_pair: Signal) -> None:
         """The pair's planes; `narrow` is the operand with the smaller digits."""
-        now, ratio = self.now, self.ratio
+        config, now, ratio = self.config, self.now, self.ratio
         lhs = (self.lhs, self.lhs_top, self.digits, now.k_words)
         rhs = (self.rhs, self.rhs_top, now.a_digits, now.plane_words)
-        narrow, wide = (lhs, rhs) if self.config.p <= self.config.q else (rhs, lhs)
+        narrow, wide = (lhs, rhs) if config.p <= config.q else (rhs, lhs)
         (n_word, n_top, n_count, n_step), (w_word, w_top, w_count, w_step) = narrow, wide
-        n, n_first, w, w_first = (Signal(4, name=s) for s in ("n", "n_first", "w", "w_first"))
-        n_start, w_start = Signal(24), Signal(24)  # words of the distance's first pair
+        n_most, w_most = (MAX_OPERAND_BITS // bits for bits in sorted((config.p, config.q)))
+        n, n_first = Signal(range(n_most), name="n"), Signal(range(n_most), name="n_first")
+        w, w_first = Signal(range(w_most), name="w"), Signal(range(w_most), name="w_first")
+        n_start, w_start = Signal.like(n_word), Signal.like(w_word)  # of the distance's first pair
         distance_end, wide_next = Signal(), Signal()
         m.d.comb += [
             n_top.eq(n == 0),

@@ -42,7 +42,7 @@ class PartialSums(wiring.Component):
         super().__init__(
             {
                 "sums": In(sums_layout(config)),
-                "column": In(8),
+                "column": In(range(config.dn)),
                 "group": In(max(1, (config.row_groups - 1).bit_length())),
                 "adds": In(1),
                 "keeps": In(1),

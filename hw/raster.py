@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.fetch import FETCH
+from hw.kept import job_layout
 
 
 class Raster(wiring.Component):
@@ -32,8 +32,8 @@ class Raster(wiring.Component):
 
     Members
     -------
-    now : In(FETCH)                 the instruction
-    load : In(1), inner : In(16)    another instruction begins in the next cycle; its `inner`
+    now : In(job)                   the instruction
+    load : In(1), inner : In        another instruction begins in the next cycle; its `inner`
     piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
                                     position, of the fetch
     first : Out(1)                  position 0 of a row
@@ -61,9 +61,9 @@ class Raster(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "now": In(FETCH),
+                "now": In(job_layout(config)),
                 "load": In(1),
-                "inner": In(16),
+                "inner": In(range(config.rhs_depth)),
                 "piece": In(1),
                 "plane": In(1),
                 "pixel": In(1),
@@ -80,7 +80,7 @@ class Raster(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, windowed = self.now, self.now.window != 0
-        x, px, started = Signal(16), Signal(4), Signal()
+        x, px, started = Signal.like(now.pushes), Signal(4), Signal()
         px_end, row_end = Signal(), Signal()
         m.d.comb += [
             started.eq(~windowed | (x >= now.window_first)),

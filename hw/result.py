@@ -10,14 +10,13 @@ from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.emit import Emitter
+from hw.kept import kept_layout
 from hw.partial import PartialSums, sums_layout
 from hw.ram import SharedRam
 from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 from hw.ring import ring_layout
 from hw.unpack import write_layout
-from ir.isa import ENTRY_BITS, FORMATS, Stage, layout
-
-RESULT = layout(FORMATS[Stage.RESULT])
+from ir.isa import ENTRY_BITS, Stage
 
 SELECT_TO_CODE = 1 + REQUANTIZE_LATENCY
 """Cycles from selecting a row group to its codes: one for the parameter table."""
@@ -36,7 +35,7 @@ class Result(wiring.Component):
     instructions : In(stream)       from the result queue
     write : In(write_layout)        requantizer parameters
     load : In(1), advance : Out(1), acc : In, column_sum, bipolar : In       the array's drain chain
-    ring_take : In(1), ring_words : In(16), ring_room : Out(1)   reservations by the execute stage
+    ring_take : In(1), ring_words : In, ring_room : Out(1)   reservations by the execute stage
     done : Out(1)                   the layer's last write is answered
     finished : Out(1)               and it was the program's last layer
     ring : Out(ring_layout)         the ring's write port
@@ -66,7 +65,7 @@ class Result(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "instructions": In(stream.Signature(RESULT)),
+                "instructions": In(stream.Signature(kept_layout(config, Stage.RESULT))),
                 "write": In(write_layout(config)),
                 "load": In(1),
                 "advance": Out(1),
@@ -74,7 +73,7 @@ class Result(wiring.Component):
                 "column_sum": In(signed(config.acc_bits)),
                 "bipolar": In(1),
                 "ring_take": In(1),
-                "ring_words": In(16),
+                "ring_words": In(range(config.ring_depth)),
                 "ring_room": Out(1),
                 "done": Out(1),
                 "finished": Out(1),
@@ -89,7 +88,7 @@ class Result(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now, running = Signal(RESULT), Signal()
+        now, running = Signal(kept_layout(self.config, Stage.RESULT)), Signal()
         m.submodules.emitter = emitter = Emitter(config=self.config)
         m.d.comb += [
             self.instructions.ready.eq(~running),
@@ -114,7 +113,9 @@ class Result(wiring.Component):
 
     def _reserve(self, m: Module, emitter: Emitter, running: Signal) -> None:
         """Room in the ring for column tiles that were let go but are not merged yet."""
-        reserved, waiting = Signal(17), Signal(range(self.config.ring_depth))
+        reserved, waiting = (
+            Signal(range(self.config.ring_depth), name=name) for name in ("reserved", "waiting")
+        )
         m.d.comb += [
             waiting.eq(self.limit - self.position),
             self.ring_room.eq(
@@ -130,9 +131,10 @@ class Result(wiring.Component):
     def _drain(self, m: Module, now: data.View, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
-        active, column, cycle = Signal(), Signal(8), Signal(8)
-        turn, param_row, tile_end = Signal(8), Signal(16), Signal()
-        m.submodules.loop = loop = BlockLoop()
+        active, column, cycle = Signal(), Signal.like(now.columns), Signal.like(now.period)
+        turn, tile_end = Signal.like(now.turns), Signal()
+        param_row = Signal(range(config.table_depth))
+        m.submodules.loop = loop = BlockLoop(config=config)
         connect_loops(m, loop, now)
         column_end = cycle + 1 == now.period
         selects = active & (cycle < now.selects)
@@ -219,6 +221,7 @@ class Result(wiring.Component):
                 unit.param.eq(table.read_data),
                 unit.bipolar.eq(bipolar),
                 unit.shift.eq(now.shift),
+                unit.elements.eq(now.elements),
                 unit.lo.eq(now.lo),
                 unit.hi.eq(now.hi),
                 emitter.codes[lane].eq(unit.code),

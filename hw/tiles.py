@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
-from ir.isa import FORMATS, Stage, layout
+from hw.kept import kept_layout
+from ir.isa import Stage
 
 
 class TileWalk(wiring.Component):
@@ -22,7 +23,7 @@ class TileWalk(wiring.Component):
     now : In                     the execute instruction
     turn : In(1)                 the last word of one of the tile's turns is issued
     step : In(1)                 and it is the tile's last word
-    tile_words : In(24)          with `turn`: words of its weights in a bank
+    tile_words : In              with `turn`: words of its weights in a bank
     lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
     takes : Out(1)               it takes a row tile of weights that arrived
     frees : Out(1)               with `turn`: its weights are not needed any more
@@ -40,19 +41,24 @@ class TileWalk(wiring.Component):
     frees: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
-        self.loop = BlockLoop()
+        self.config, self.loop = config, BlockLoop(config=config)
         super().__init__(
             {
-                "now": In(layout(FORMATS[Stage.EXECUTE])),
+                "now": In(kept_layout(config, Stage.EXECUTE)),
                 "turn": In(1),
                 "step": In(1),
-                "tile_words": In(24),
+                "tile_words": In(range(config.lhs_depth + 1)),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
                 "takes": Out(1),
                 "frees": Out(1),
             }
         )
+
+    @property
+    def split(self) -> Value:
+        """K comes in parts."""
+        return self.now.split if self.config.k_split else Const(0, 1)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -64,7 +70,7 @@ class TileWalk(wiring.Component):
             self.takes.eq(loop.first_column & (stream | loop.first_block)),
             self.frees.eq(
                 Mux(
-                    self.now.split,
+                    self.split,
                     self.turn,
                     self.step & loop.row_change & (stream | loop.column_last),
                 )
@@ -91,7 +97,7 @@ class TileWalk(wiring.Component):
         """A row tile's weights follow those of the one before; addresses wrap with the bank."""
         layer, after = Signal.like(self.lhs), Signal.like(self.lhs)
         m.d.comb += after.eq(self.lhs + self.tile_words)
-        with m.If(self.turn & self.now.split):
+        with m.If(self.turn & self.split):
             m.d.sync += self.lhs.eq(after)
         with m.If(self.step & loop.row_change):
             m.d.sync += self.lhs.eq(after)

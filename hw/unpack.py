@@ -6,12 +6,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import OverlayConfig
+from hw.config import OverlayConfig, piece_bits
 from hw.fault import NO_STAGE
-from hw.fetch import FETCH
 from hw.gearbox import Gearbox
+from hw.kept import job_layout
 from hw.raster import Raster
-from ir.isa import ENTRY_BITS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage
+from ir.isa import INSTRUCTION_BITS, SLOT_BITS, Kind, Stage
 
 JOB_SLOTS = 3
 """Fetches whose bursts may be under way behind the one being unpacked: short ones need several to
@@ -27,16 +27,6 @@ PLANE_BITS = 3
 def piece_grain(config: OverlayConfig) -> int:
     """8 if every piece is whole bytes, apart from strings of equal pieces of 1, 2 or 4 bits."""
     return 1 if config.rhs_bits % 8 or config.lhs_word_bits % 8 else 8
-
-
-def piece_bits(config: OverlayConfig) -> int:
-    """Longest piece: words of digits and padding to a byte, table entries, or a bus word."""
-    return max(
-        config.lhs_rows * config.lhs_word_bits,
-        config.rhs_ways * config.rhs_bits + (7 if config.rhs_bits % 8 else 0),
-        config.param_lanes * ENTRY_BITS,
-        config.memory_bits,
-    )
 
 
 def write_layout(config: OverlayConfig) -> data.StructLayout:
@@ -79,7 +69,8 @@ class Unpacker(wiring.Component):
     lhs       row tile   word of all rows  the words of lhs_rows rows (the last: of what is left)
     rhs       position   plane             rhs_ways words (the last: tail_words)
     params    table      row               param_lanes entries
-    others    table      entry             an entry, or a bus word of the program
+    program   its words  bus word          a bus word
+    others    table      entry             an entry
 
     Where activations go is `Raster`'s. A position beyond the tensor takes nothing from the bus.
 
@@ -110,7 +101,7 @@ class Unpacker(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "job": In(stream.Signature(FETCH)),
+                "job": In(stream.Signature(job_layout(config))),
                 "rdata": In(config.memory_bits),
                 "rvalid": In(1),
                 "rready": Out(1),
@@ -131,10 +122,10 @@ class Unpacker(wiring.Component):
             grain=piece_grain(config),
         )
         m.submodules.raster = raster = Raster(config=config)
-        now, busy, unit_end = Signal(FETCH), Signal(), Signal()
+        now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
         self._slots(m, now, busy, unit_end, raster)
 
-        chunk, group, unit = Signal(16), Signal(24), Signal(24)
+        chunk, group, unit = (Signal.like(count) for count in (now.chunks, now.groups, now.units))
         last, chunk_end, group_end = Signal(), Signal(), Signal()
         is_lhs, is_rhs = Signal(), Signal()
         length = Mux(last, now.tail_bits, now.piece_bits)
@@ -175,7 +166,7 @@ class Unpacker(wiring.Component):
 
     def _slots(self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster) -> None:
         """Registers in a row: no multiplexer stands between them."""
-        slots = [Signal(FETCH, name=f"slot_{index}") for index in range(JOB_SLOTS)]
+        slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
         m.d.comb += [
             self.job.ready.eq(~full[0]),

@@ -13,9 +13,10 @@ from flows.formal.environment import environment_of
 from flows.formal.proof import Proof
 from hw.bus.axi import PAGE_BYTES
 from hw.config import OverlayConfig
-from hw.fetch import FETCH, ReadIssuer
+from hw.fetch import ReadIssuer
 from hw.gearbox import Gearbox
 from hw.guard import ReadGuard, WriteGuard
+from hw.kept import fetch_layout
 from hw.queue import QUEUE_INSTRUCTIONS, InstructionQueue
 from hw.ring import Ring, element_units, plane_units, units_per_word
 from hw.writer import Writer
@@ -209,7 +210,7 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     bench.assume(_aligned(payload.address, config) & _aligned(unit.prog_address, config))
     bench.assume((payload.segment_beats != 0) & (unit.prog_words != 0))
     environment_of(bench, unit)
-    now, idle = FETCH(bench.inner("now")), bench.in_state("IDLE")
+    now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
     remaining, burst = bench.inner("remaining"), bench.inner("burst")
     bench.claim(_aligned(bench.inner("address"), config))
     bench.claim(_aligned(now.address, config) & (idle | (now.segment_beats != 0)))

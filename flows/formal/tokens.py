@@ -12,8 +12,9 @@ from flows.formal.proof import Proof
 from hw.bus.ledger import MOST_BURSTS, Ledger
 from hw.config import OverlayConfig
 from hw.execute import Execute
-from hw.fetch import FETCH, ReadIssuer
+from hw.fetch import ReadIssuer
 from hw.guard import ReadGuard, WriteGuard
+from hw.kept import fetch_layout
 from hw.overlay import latencies
 
 MOST_TOKENS = (1 << 24) - 2
@@ -73,7 +74,7 @@ def _space(bench: Bench, config: OverlayConfig) -> None:
     bench.assume(unit.lhs_freed <= config.lhs_depth - space)
     bench.claim(space <= config.lhs_depth)
     reserved = bench.past(bench.inner("reserve"))
-    wanted = bench.past(FETCH(bench.inner("now")).reserve)
+    wanted = bench.past(fetch_layout(config)(bench.inner("now")).reserve)
     freed, before = bench.past(unit.lhs_freed), bench.past(space)
     bench.claim(space == before + freed - wanted, when=reserved)
     bench.claim(space == before + freed, when=bench.since(1) & ~reserved)

@@ -15,6 +15,7 @@ from codegen.read_timing import MemoryTiming, ReadPath, burst_lengths
 from hw.bus.axi import MAX_BURST, PAGE_BYTES
 from hw.config import OverlayConfig
 from hw.fetch import ReadIssuer
+from hw.kept import hand_over
 from hw.queue import InstructionQueue
 from hw.unpack import Unpacker
 from ir.isa import INSTRUCTION_BITS, Kind, Stage, encode
@@ -84,7 +85,7 @@ class FetchStage(Component):
         m = Module()
         m.submodules.issuer, m.submodules.unpacker = self.issuer, self.unpacker
         m.submodules.queue = self.queue
-        connect(m, self.queue.out, self.issuer.instructions)
+        hand_over(m, self.queue.out, self.issuer.instructions)
         connect(m, self.issuer.job, self.unpacker.job)
         m.d.comb += [
             self.queue.word.eq(self.unpacker.write.piece),

@@ -4,7 +4,10 @@ import random
 
 from codegen.device_timing import tile_order
 from hw.blocks import BlockLoop
+from hw.config import OverlayConfig
 from tests.hw.streams import simulate
+
+CONFIG = OverlayConfig(dm=1, dk=8, dn=1)
 
 
 def loops(rng: random.Random) -> dict[str, int]:
@@ -18,7 +21,7 @@ def loops(rng: random.Random) -> dict[str, int]:
 
 
 def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
-    dut = BlockLoop()
+    dut = BlockLoop(config=CONFIG)
     layers = [loops(rng) for _ in range(40)]
     seen = []
 

@@ -6,6 +6,7 @@ import pytest
 
 from hw.check import STARVED_CYCLES, Check, Starvation
 from hw.csr import Code
+from hw.kept import WRAPS, kept_bits
 from hw.overlays.bit_serial import BitSerial
 from ir.isa import FORMATS, Kind, Stage
 from tests.hw.streams import pulse, simulate
@@ -69,7 +70,7 @@ def test_parts_of_k_come_anew_for_every_tile(changes: dict[str, int], code: Code
     [
         (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 1}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 2}, Code.ILLEGAL),
-        (Stage.FETCH, {"kind": Kind.LHS, "base": 64}, Code.NONE),
+        (Stage.FETCH, {"kind": Kind.LHS, "base": 63}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.RHS, "width": 1, "stride": 1}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.RHS, "width": 1}, Code.ILLEGAL),
         (Stage.FETCH, {"address": 4}, Code.ILLEGAL),
@@ -77,7 +78,7 @@ def test_parts_of_k_come_anew_for_every_tile(changes: dict[str, int], code: Code
         (Stage.RESULT, {"split": 1}, Code.ILLEGAL),
         (Stage.FETCH, {"hash": CONFIG.hash ^ 1}, Code.OVERLAY),
         (Stage.EXECUTE, {"tap_table": 1, "tap_base": 64}, Code.ILLEGAL),
-        (Stage.EXECUTE, {"tap_base": 64}, Code.NONE),
+        (Stage.EXECUTE, {"tap_base": 63}, Code.NONE),
         (Stage.EXECUTE, {"ring_words": CONFIG.ring_depth}, Code.ILLEGAL),
         (Stage.RESULT, {"columns": 3}, Code.ILLEGAL),
         (Stage.RESULT, {"param_base": 62, "row_tiles": 1}, Code.NONE),
@@ -86,6 +87,16 @@ def test_parts_of_k_come_anew_for_every_tile(changes: dict[str, int], code: Code
 )
 def test_limits_of_the_overlay(stage: Stage, changes: dict[str, int], code: Code) -> None:
     assert judged(stage, **changes) is code
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_bits_that_nobody_keeps_are_zero(stage: Stage) -> None:
+    bits = kept_bits(CONFIG, stage)
+    narrow = {name for name, field in FORMATS[stage].items() if bits[name] < field.width}
+    assert {"row_tiles", "col_tiles", "turns"} <= narrow or stage is Stage.FETCH
+    for name in narrow - {"stage", "hash", *WRAPS[stage]}:
+        for value in (1 << bits[name], 1 << FORMATS[stage][name].width - 1):
+            assert judged(stage, **{name: value}) is Code.ILLEGAL, name
 
 
 def test_starvation_needs_silence() -> None:
