@@ -46,7 +46,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mappin
             "run": str(space.run.path),
             "board": space.board.name,
             "clock_mhz": _wanted_mhz(space),
-            "overlay": compiling.describe_overlay(overlay),
+            "overlay": compiling.describe_overlay(overlay.config),
             "memory": {"needs": network.memory_bytes, "has": space.board.memory.size_bytes},
             **asdict(placed),
         }

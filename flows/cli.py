@@ -59,11 +59,17 @@ LINK = {
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
+BOARD = {"metavar": "NAME", "help": "instead of the config's, see `bitwright list boards`"}
 WAVES = {"action": "store_true", "help": "keep the waveforms"}
 
 CONFIG_VERBS = (
     ConfigVerb(name="quantize", help="train the network and choose its bitwidths", options={}),
     ConfigVerb(name="compile", help="overlay, program and memory images", options={}),
+    ConfigVerb(
+        name="size",
+        help="the fastest overlay within a board's budget, untrained; also of a run's plan.json",
+        options={"board": BOARD},
+    ),
     ConfigVerb(
         name="simulate", help="bit-exact against torch, measured cycles", options={"waves": WAVES}
     ),

@@ -8,6 +8,7 @@ from flows import quantize
 from flows.build import Model, publish_hardware
 from flows.hardware import Sized, size_overlay
 from flows.workspace import Workspace, open_workspace
+from hw.config import OverlayConfig
 
 STEPS = quantize.STEPS + 1
 FILES = ("hw/overlay.v", "hw/overlay.ports.json", "hw/regmap.h", "program/program.bin")
@@ -22,7 +23,7 @@ def run(config: Path, overrides: tuple[str, ...] = ()) -> Mapping[str, Any]:
         return {
             "name": space.project.name,
             "run": str(folder),
-            "overlay": describe_overlay(overlay),
+            "overlay": describe_overlay(overlay.config),
             "made": made,
             "files": [str(folder / name) for name in (*FILES, *FOLDERS)],
         }
@@ -36,9 +37,8 @@ def compile_model(space: Workspace) -> tuple[Model, Sized, bool]:
     return model, overlay, made
 
 
-def describe_overlay(overlay: Sized) -> dict[str, Any]:
+def describe_overlay(config: OverlayConfig) -> dict[str, Any]:
     """The `overlay` of summary.json. p, q: bits of a digit of weights and of activations."""
-    config = overlay.config
     sizes = {"Dm": config.dm, "Dk": config.dk, "Dn": config.dn}
     digits = {"p": getattr(config, "p", 1), "q": getattr(config, "q", 1)}
     return {"style": config.style, **sizes, **digits}

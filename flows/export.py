@@ -34,7 +34,7 @@ def run(config: Path, overrides: tuple[str, ...] = ()) -> Mapping[str, Any]:
             "name": space.project.name,
             "run": str(space.run.path),
             "board": space.board.name,
-            "overlay": compiling.describe_overlay(overlay),
+            "overlay": compiling.describe_overlay(overlay.config),
             "files": [str(folder / name) for name in ("README.md", "package_ip.tcl", "driver")],
         }
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from boards.loader import Board
 from codegen.emit import emit_verilog
 from codegen.placeholder import with_bits
 from codegen.sizing import size
-from flows.project import OVERLAYS
+from flows.project import OVERLAYS, Project
 from flows.steps import digest
 from flows.workspace import Workspace
 from hw.config import OverlayConfig
@@ -32,11 +33,21 @@ class Sized:
         return f"{self.config.dm}x{self.config.dk}x{self.config.dn}"
 
 
-def overlay_budget(space: Workspace) -> tuple[int, int]:
-    """(LUTs, block RAMs) that the overlay may take: the config's, at most the board's."""
-    wanted, board = space.project.overlay, space.board
-    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
-    return min(wanted.luts or luts, luts), min(wanted.bram_blocks or blocks, blocks)
+def sizing_question(project: Project, board: Board) -> dict[str, Any]:
+    """What sizing.size is asked, but for the graphs: the budget, the memory, the family, the style.
+
+    The budget is the config's, at most what the board leaves to an overlay.
+    """
+    wanted, luts, blocks = project.overlay, board.luts_for_overlay, board.bram_blocks_for_buffers
+    return {
+        "luts": min(wanted.luts or luts, luts),
+        "bram_blocks": min(wanted.bram_blocks or blocks, blocks),
+        "bram_block_bits": board.budget.bram_block_bits,
+        "memory_bits": board.memory.bus_bits,
+        "latency": board.memory.latency_cycles,
+        "family": board.family,
+        "style": plugins.load(OVERLAYS, wanted.style, OverlayConfig),
+    }
 
 
 def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
@@ -44,26 +55,13 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
 
     Its buffers hold the network at every width that is priced: a cost table has no holes.
     """
-    project, board = space.project, space.board
-    luts, bram_blocks = overlay_budget(space)
-    numbers = {
-        "luts": luts,
-        "bram_blocks": bram_blocks,
-        "bram_block_bits": board.budget.bram_block_bits,
-        "memory_bits": board.memory.bus_bits,
-        "latency": board.memory.latency_cycles,
-    }
+    project = space.project
+    question = sizing_question(project, space.board)
 
     def work() -> Mapping[str, Any]:
         bits = max(project.priced)
         widest = {layer.name: (bits, bits) for layer in graph.layers()}
-        found = size(
-            graph,
-            must_run=[with_bits(graph, widest)],
-            family=board.family,
-            style=plugins.load(OVERLAYS, project.overlay.style, OverlayConfig),
-            **numbers,
-        )
+        found = size(graph, must_run=[with_bits(graph, widest)], **question)
         return {
             "style": found.config.style,
             "config": asdict(found.config),
@@ -72,9 +70,8 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
             "limit": found.limit,
         }
 
-    inputs = numbers | {
+    inputs = question | {
         "graph": graph_digest(graph),
-        "family": board.family,
         "style": project.overlay.style,
         "widest": max(project.priced),
     }

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from codegen.frontend.torch_module import check_supported, to_graph
+from flows.project import Project
 from flows.run_folder import file_digest
 from flows.steps import FOLDER, step_key
 from flows.workspace import Workspace
@@ -19,6 +20,7 @@ from ir.config import plain
 from ir.graph import IntegerGraph
 from ir.plan import PrecisionPlan, uniform_plan
 from quant.checkpoint import load_checkpoint, load_weights
+from quant.data import Dataset
 from quant.integerize import SnappedNet, snap
 from quant.layers import QuantNet
 from quant.net import build_net
@@ -185,20 +187,24 @@ class Networks:
         return lambda done, total, _: self._space.progress.inside(done, total, "epoch")
 
 
-def load_tuned(space: Workspace, plan: PrecisionPlan, path: Path) -> QuantNet:
-    """The network of a fine-tuning's checkpoint; ConfigError when the file is corrupt."""
-    project = space.project
-    payload = load_checkpoint(path)
-    model = build_net(project.network.setup(project.seed), space.data.task)
+def untrained(project: Project, data: Dataset, plan: PrecisionPlan) -> QuantNet:
+    """The network quantized at `plan`, its weights as they are drawn."""
+    model = build_net(project.network.setup(project.seed), data.task)
     with threads(1):
-        sample = inputs_of(space.data.search.train)[:CALIBRATION_IMAGES]
-        net = prepare(
+        sample = inputs_of(data.search.train)[:CALIBRATION_IMAGES]
+        return prepare(
             model,
             plan,
-            task=space.data.task,
+            task=data.task,
             calibration=sample,
             quantizer=project.weights_quantizer,
         )
+
+
+def load_tuned(space: Workspace, plan: PrecisionPlan, path: Path) -> QuantNet:
+    """The network of a fine-tuning's checkpoint; ConfigError when the file is corrupt."""
+    payload = load_checkpoint(path)
+    net = untrained(space.project, space.data, plan)
     load_weights(net, payload.get("model"), path)
     return net.eval()
 

@@ -42,7 +42,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), waves: bool = False) -> M
             "ok": True,
             "name": space.project.name,
             "run": str(space.run.path),
-            "overlay": compiling.describe_overlay(overlay),
+            "overlay": compiling.describe_overlay(overlay.config),
             "bit_exact": True,
             "cycles": {"measured": cocotb.cycles, "predicted": cocotb.cycles},
             "stages": [asdict(golden), asdict(cocotb)],

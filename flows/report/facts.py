@@ -12,7 +12,7 @@ from codegen.resources import load_coefficients, predict_resources
 from codegen.tiling import Tiling
 from flows.artifacts import publish
 from flows.compile import describe_overlay
-from flows.hardware import overlay_budget
+from flows.hardware import sizing_question
 from flows.loop import LEAST_SHARE, Loop
 from flows.networks import Networks
 from flows.report.trace import perfetto
@@ -69,7 +69,7 @@ def summarize(
         "name": project.name,
         "network": project.network.name,
         "board": project.board,
-        "overlay": describe_overlay(best.overlay),
+        "overlay": describe_overlay(best.overlay.config),
         "plan": {layer: list(pair) for layer, pair in widths_of(best.plan).items()},
         "accuracy": {
             "float": evaluate(networks.float_net(), test)["accuracy"],
@@ -128,7 +128,7 @@ def _iteration(loop: Loop, found: Round) -> dict[str, Any]:
     return {
         "round": found.number,
         "plan": {layer: list(pair) for layer, pair in widths_of(found.plan).items()},
-        "overlay": describe_overlay(found.overlay) | {"limit": found.overlay.limit},
+        "overlay": describe_overlay(found.overlay.config) | {"limit": found.overlay.limit},
         "cycles": {
             "measured": measured.cycles,
             "predicted": measured.predicted,
@@ -205,7 +205,7 @@ def _range(codes: np.ndarray, lo: int, hi: int) -> dict[str, Any]:
 
 def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
     """{overlay: the model's counts on the run's board, boards: against each board's budget}."""
-    luts, blocks = overlay_budget(space)
+    budget = sizing_question(space.project, space.board)
     fit = load_coefficients(space.board.family)
     need = predict_resources(config, space.board.family)
     return {
@@ -221,7 +221,7 @@ def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
             "version": fit.version,
             "family": fit.family,
         },
-        "budget": {"luts": luts, "bram_blocks": blocks},
+        "budget": {name: budget[name] for name in ("luts", "bram_blocks")},
         "boards": {name: _on_board(config, name) for name in board_names()},
     }
 

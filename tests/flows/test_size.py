@@ -1,0 +1,84 @@
+"""`bitwright size`: an untrained network within a board's budget, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows import size
+from flows.cli import main
+from flows.project import load_project
+from flows.run_folder import CONFIG, resolved
+
+Capture = pytest.CaptureFixture[str]
+LARGER = ("overlay.luts=12000",)
+
+
+@pytest.fixture
+def plan(desk: Path) -> Path:
+    """A plan as a run leaves it: its config lies beside its folder."""
+    (desk / "run" / "model").mkdir(parents=True)
+    (desk / "run" / CONFIG).write_text(resolved(load_project(Path("small.yaml"))))
+    layers = {"fc1": {"w_bits": 2, "a_bits": 5}, "fc2": {"w_bits": 2, "a_bits": 2}}
+    place = desk / "run" / "model" / "plan.json"
+    place.write_text(json.dumps(layers))
+    return place
+
+
+def test_a_config_is_sized_at_its_widest_choice(desk: Path) -> None:
+    found = size.run(Path("small.yaml"))
+    assert {bits["w_bits"] for bits in found["plan"].values()} == {8}
+    assert found["resources"]["luts"] <= found["resources"]["budget"]["luts"] == 9000
+    inside = [point for point in found["pareto"] if point["luts"] <= 9000]
+    assert inside[-1]["cycles"] == found["cycles"]["predicted"]
+    assert found["microseconds"] == found["cycles"]["predicted"] / 100  # at 100 MHz
+    assert found["limit"].startswith("LUT: ")
+
+
+def test_a_plan_is_sized_at_its_own_widths(plan: Path) -> None:
+    narrow, wide = size.run(plan), size.run(Path("small.yaml"))
+    assert narrow["plan"]["fc2"] == {"w_bits": 2, "a_bits": 2}
+    assert narrow["cycles"]["predicted"] < wide["cycles"]["predicted"]
+
+
+def test_a_board_and_a_budget_of_ones_own(desk: Path) -> None:
+    found = size.run(Path("small.yaml"), LARGER, board="arty_a7_100")
+    assert found["board"] == "arty_a7_100"
+    assert found["config"]["fabric"] == "xc7"
+    assert found["resources"]["family"] == "xc7"
+    assert found["resources"]["budget"]["luts"] == 12_000
+
+
+def test_the_command_line(desk: Path, capsys: Capture) -> None:
+    assert main(["size", "small.yaml", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["size", "small.yaml"]) == 0
+    text = capsys.readouterr().out
+    assert f"{found['cycles']['predicted']:,} cycles an image" in text
+    assert f"limit: {found['limit']}" in text
+    assert found["pareto"][0]["array"] in text
+
+
+def test_what_does_not_fit(desk: Path, capsys: Capture) -> None:
+    assert main(["size", "small.yaml", "--board", "icebreaker"]) == 2
+    assert "no overlay fits: the smallest needs" in capsys.readouterr().err
+
+
+def test_a_board_that_there_is_not(desk: Path, capsys: Capture) -> None:
+    assert main(["size", "small.yaml", "--board", "ulx3s"]) == 2
+    assert "unknown board 'ulx3s'" in capsys.readouterr().err
+
+
+def test_a_plan_without_its_run(plan: Path, capsys: Capture) -> None:
+    alone = plan.parents[2] / "plan.json"
+    alone.write_bytes(plan.read_bytes())
+    assert main(["size", str(alone)]) == 2
+    assert "plan.json must lie in the model/ of a run, whose config.resolved.yaml" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_plan_of_another_network(plan: Path, capsys: Capture) -> None:
+    plan.write_text('{"conv": {"w_bits": 2, "a_bits": 2}}')
+    assert main(["size", str(plan)]) == 2
+    assert "conv" in capsys.readouterr().err
