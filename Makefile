@@ -121,7 +121,8 @@ nightly-proof: $(STAMP) ## every proof, the coverage and the mutants
 nightly-quant: $(STAMP) ## every quantizer and allocator to the end
 	$(BIN)/python -m flows.nightly $@ $(BIN)/pytest tests/quant
 
-nightly-synth: $(STAMP) ## the resource model fitted again to synthesized overlays
+nightly-synth: $(STAMP) ## netlists simulated, the resource model fitted again to synthesized overlays
+	$(BIN)/python -m flows.nightly $@-netlists $(BIN)/python -m sim_tests.netlists
 	$(BIN)/python -m flows.nightly $@ $(BIN)/python -m flows.characterize
 
 clean: ## remove what was built; the environment stays

@@ -18,6 +18,7 @@ from codegen.memory import (
 )
 from codegen.placement import addresses_of, input_bytes, place_images, tensor_places
 from codegen.regions import Regions
+from codegen.requantizer import check_elements
 from codegen.schedule import Addresses, layer_instructions
 from codegen.tensors import device_precisions
 from codegen.tiling import Tiling
@@ -109,13 +110,16 @@ class CompiledNetwork:
 
 
 def check_accumulator(layer: DeviceLayer, tiling: Tiling) -> None:
-    """CapacityError unless the exact bound of every sum fits.
+    """CapacityError unless the exact bound of every sum fits; 32-bit outputs: `check_elements`.
 
     Bipolar activations are the bits 0 and 1 on the device, and so are rows of bipolar weights,
     which are corrected behind the accumulators.
     """
     shape, dm = tiling.shape, tiling.config.dm
     codes = Precision(1, signed=False) if shape.activations.bipolar else shape.activations
+    if shape.elements:
+        sums = accumulator_range(layer.weights.reshape(shape.rows, -1), codes)
+        check_elements(shape.name, layer.rule, sums)
     as_bits = np.repeat(tiling.row_bipolar, dm)[: shape.rows]
     weights = layer.weights.reshape(shape.rows, -1)
     low, high = accumulator_range(np.where(as_bits[:, np.newaxis], 1, weights), codes)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ir.errors import UnsupportedModelError
 from ir.graph import Layer, Requantize, Threshold
-from ir.nodes import MULTIPLIER, OFFSET
+from ir.nodes import INT32, MULTIPLIER, OFFSET
 from ir.precision import Precision
 
 SIGN_SHIFT = 40
@@ -62,6 +62,21 @@ def device_rule(
     node = layer.requantize
     rule = _comparison(node, sums) if isinstance(node, Threshold) else _requantizer(node)
     return _folded(layer.name, rule, taken) if activations.bipolar else rule
+
+
+def check_elements(layer: str, rule: DeviceRule, sums: tuple[int, int]) -> None:
+    """UnsupportedModelError unless acc * M + B are 32-bit outputs as they are.
+
+    sums: least and greatest. The device neither shifts nor clips such outputs.
+    """
+    ends = np.outer(sums, rule.multiplier) + rule.offset.ravel()
+    limits = (INT32.min, INT32.max)
+    if rule.shift or (rule.lo, rule.hi) != limits or not INT32.contains(ends).all():
+        raise UnsupportedModelError(
+            f"layer {layer!r}: 32-bit outputs are written as acc * M + B, which must fit 32 bits, "
+            "without a shift or limits of their own; use a shift of 0 and smaller multipliers, or "
+            "quantize the output to 8 bits or fewer"
+        )
 
 
 def _requantizer(node: Requantize) -> DeviceRule:

@@ -14,6 +14,8 @@ from flows.sim_design import Design
 
 # Generated C++ below this size compiles fastest as one unit: every unit reads large headers.
 UNIT_BYTES = 400_000
+# Above this size (netlists of cells) optimising takes minutes, far longer than a short job runs.
+NETLIST_BYTES = 20_000_000
 # Generated C++ that runs once per simulation: optimising it costs time and gains none.
 SLOW_SUFFIX = "__Slow.cpp"
 
@@ -95,6 +97,7 @@ def _units(work: Path, jobs: int, fast_code: str) -> dict[str, tuple[str, list[s
     fast = [path for path in files if not path.name.endswith(SLOW_SUFFIX)]
     slow = [path.name for path in files if path.name.endswith(SLOW_SUFFIX)]
     total = sum(path.stat().st_size for path in files)
+    fast_code = fast_code if total < NETLIST_BYTES else "-O0"
     count = 1 if total < UNIT_BYTES else 2 * jobs
     shares: list[list[Path]] = [[] for _ in range(count)]
     for path in fast:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import OverlayConfig
 from hw.delay import delayed
 from hw.dpu import SharedDPU, latency, step_delay, step_layout
+from hw.fabric import find_fabric
 
 
 def drain_latency(config: OverlayConfig) -> int:
@@ -35,6 +36,7 @@ class Array(wiring.Component):
     Members
     -------
     lhs : In, Dm words of Dk digits        rhs : In, Dn words of Dk digits
+    blank : In(Dn)                          columns whose word is zeros instead
     step : In(step_layout)                  last, bipolar : In(1), the latter counts with `last`
     load : Out(1)                           advance : In(1)
     out : Out, Dm accumulators of the column at the chain's end
@@ -47,6 +49,7 @@ class Array(wiring.Component):
 
     lhs: data.View
     rhs: data.View
+    blank: Signal
     step: data.View
     last: Signal
     bipolar: Signal
@@ -63,6 +66,7 @@ class Array(wiring.Component):
             {
                 "lhs": In(data.ArrayLayout(unsigned(config.lhs_bits), config.dm)),
                 "rhs": In(data.ArrayLayout(unsigned(config.rhs_bits), config.dn)),
+                "blank": In(config.dn),
                 "step": In(step_layout(config.p, config.q)),
                 "last": In(1),
                 "bipolar": In(1),
@@ -80,7 +84,10 @@ class Array(wiring.Component):
         lhs = [Signal(config.lhs_bits, name=f"lhs_{i}") for i in range(config.dm)]
         rhs = [Signal(config.rhs_bits, name=f"rhs_{i}") for i in range(config.dn)]
         m.d.sync += [word.eq(self.lhs[i]) for i, word in enumerate(lhs)]
-        m.d.sync += [word.eq(self.rhs[i]) for i, word in enumerate(rhs)]
+        for i, word in enumerate(rhs):
+            m.d.sync += word.eq(self.rhs[i])
+            with m.If(self.blank[i]):
+                m.d.sync += word.eq(0)
         steps = self._follow(m)
         outputs = [self._row(m, f"{i}", word, rhs, steps) for i, word in enumerate(lhs)]
         m.d.comb += [self.out[i].eq(value) for i, value in enumerate(outputs)]
@@ -105,7 +112,7 @@ class Array(wiring.Component):
 
     def _row(self, m: Module, name: str, lhs: Signal, rhs: list[Signal], steps: Value) -> Signal:
         """A row of units and its drain chain; returns the accumulator at the chain's end."""
-        config = self.config
+        config, multiplex = self.config, find_fabric(self.config.fabric).multiplex
         drain = [Signal(signed(config.acc_bits), name=f"drain_{name}_{n}") for n in range(len(rhs))]
         for n, word in enumerate(rhs):
             m.submodules[f"dpu_{name}_{n}"] = unit = SharedDPU(
@@ -116,9 +123,9 @@ class Array(wiring.Component):
                 fabric=config.fabric,
             )
             m.d.comb += [unit.lhs.eq(lhs), unit.rhs.eq(word), unit.steps.eq(steps)]
-            with m.If(self.load):
-                m.d.sync += drain[n].eq(unit.acc)
+            arrives: Value = unit.acc
             if n + 1 < config.dn:
-                with m.Elif(self.advance):
-                    m.d.sync += drain[n].eq(drain[n + 1])
+                arrives = multiplex(m, self.load, unit.acc, drain[n + 1])
+            with m.If(self.load | self.advance):
+                m.d.sync += drain[n].eq(arrives)
         return drain[0]

@@ -1,10 +1,11 @@
-"""The fabrics an overlay can be built for, and what its dot-product units are made of on each."""
+"""The fabrics an overlay can be built for, and what its datapath is made of on each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
 
+from hw import multiplex, rotate
 from hw.accumulator import Accumulate, ecp5_chain, lut4, lut6, portable
 from hw.lanes import Lanes
 from hw.lanes_lut4 import Ecp5Lanes, Lut4Lanes
@@ -18,11 +19,14 @@ PORTABLE = "portable"
 class Fabric:
     """lanes : a component as hw.lanes.Lanes; accumulate : a function as hw.accumulator.portable.
 
+    multiplex, rotate : functions as hw.multiplex.portable and hw.rotate.portable
     cells : the fabric's own cells in them (hw/cells/)
     """
 
     lanes: type[Lanes]
     accumulate: Accumulate
+    multiplex: multiplex.Multiplex = multiplex.portable
+    rotate: rotate.Rotate = rotate.portable
     cells: tuple[str, ...] = ()
 
 
@@ -30,10 +34,18 @@ FABRICS = {
     PORTABLE: Fabric(lanes=Lanes, accumulate=portable),
     "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
     "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
-    "xc7": Fabric(lanes=Lut6Lanes, accumulate=lut6, cells=("LUT6_2", "CARRY4")),
+    "xc7": Fabric(
+        lanes=Lut6Lanes,
+        accumulate=lut6,
+        multiplex=multiplex.lut6,
+        rotate=rotate.lut6,
+        cells=("LUT6_2", "CARRY4"),
+    ),
     "xcup": Fabric(
         lanes=Lut6UltraLanes,
         accumulate=partial(lut6, cell="CARRY8"),
+        multiplex=multiplex.lut6,
+        rotate=rotate.lut6,
         cells=("LUT6_2", "CARRY8"),
     ),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.fabric import find_fabric
 from hw.ram import SharedRam
 from hw.rhs_port import RhsPort
+from hw.rotate import Absent
 from hw.unpack import write_layout
 
 READ_LATENCY = 2
@@ -49,6 +51,12 @@ class Operands(wiring.Component):
     READ_LATENCY cycles: one for the block RAM's address, one for its word. Reading a word that is
     being written is not guarded: tokens order the two.
 
+    Members
+    -------
+    write : In(write_layout)        read : In(read_layout)
+    lhs, rhs : Out                  words of all rows and columns
+    blank : Out(Dn)                 columns that see zeros, whatever their word is
+
     Source: the rotation replaces the im2col units of BISMO's and MVU's software, which store each
     pixel kh*kw times.
     """
@@ -57,6 +65,7 @@ class Operands(wiring.Component):
     read: data.View
     lhs: data.View
     rhs: data.View
+    blank: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -66,6 +75,7 @@ class Operands(wiring.Component):
                 "read": In(read_layout(config)),
                 "lhs": Out(data.ArrayLayout(unsigned(config.lhs_bits), config.dm)),
                 "rhs": Out(data.ArrayLayout(unsigned(config.rhs_bits), config.dn)),
+                "blank": Out(config.dn),
             }
         )
 
@@ -123,14 +133,19 @@ class Operands(wiring.Component):
         return word
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
-        """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends."""
+        """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends.
+
+        Zeros are left to the reset of the array's operand registers, which is free.
+        """
         columns = self.config.dn
-        rotate, valid, ones = Signal(range(columns)), Signal(columns), Signal()
-        m.d.sync += [rotate.eq(read.rotate), valid.eq(read.valid), ones.eq(read.ones)]
-        outside = Cat(ones, Const(0, self.config.q - 1)).replicate(self.config.dk)
-        # a bit of `rotate` after the other: two inputs of a multiplexer for each, and not Dn
-        for bit in range(len(rotate)):
-            turned = [words[(n + (1 << bit)) % columns] for n in range(columns)]
-            words = [Mux(rotate[bit], *pair) for pair in zip(turned, words, strict=True)]
-        for n, word in enumerate(words):
-            m.d.comb += self.rhs[n].eq(Mux(valid[n], word, outside))
+        rotate, hidden = Signal(range(columns)), Signal(columns)
+        filled = Signal(columns)
+        m.d.sync += [
+            rotate.eq(read.rotate),
+            hidden.eq(~read.valid),
+            filled.eq(~read.valid & read.ones.replicate(columns)),
+            self.blank.eq(~read.valid & ~read.ones.replicate(columns)),
+        ]
+        absent = Absent(hidden=hidden, filled=filled, digit=self.config.q)
+        rotated = find_fabric(self.config.fabric).rotate(m, words, rotate, absent)
+        m.d.comb += [self.rhs[n].eq(word) for n, word in enumerate(rotated)]

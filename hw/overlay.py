@@ -187,6 +187,7 @@ class Overlay(wiring.Component):
             operands.read.eq(execute.read),
             array.lhs.eq(operands.lhs),
             array.rhs.eq(operands.rhs),
+            array.blank.eq(operands.blank),
             array.step.eq(delayed_view(m, execute.step, READ_LATENCY, name="step")),
             array.last.eq(delayed(m, execute.last, READ_LATENCY, name="last")),
             array.bipolar.eq(delayed(m, execute.bipolar, READ_LATENCY, name="bipolar")),

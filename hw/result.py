@@ -221,6 +221,7 @@ class Result(wiring.Component):
                 unit.param.eq(table.read_data),
                 unit.bipolar.eq(bipolar),
                 unit.shift.eq(now.shift),
+                unit.elements.eq(now.elements),
                 unit.lo.eq(now.lo),
                 unit.hi.eq(now.hi),
                 emitter.codes[lane].eq(unit.code),

@@ -78,6 +78,9 @@ FABRIC: dict[str, OverlayConfig] = {
     ),
     "1x32x2-ecp5": BitSerial(dm=1, dk=32, dn=2, memory_bits=32, fabric="ecp5", **_DEPTHS),
     "2x9x2-4x2-ecp5": BitSlice(dm=2, dk=9, dn=2, p=4, q=2, fabric="ecp5", **_DEPTHS),
+    "2x12x3-ecp5": BitSerial(
+        dm=2, dk=12, dn=3, requant_lanes=2, rhs_ways=4, fabric="ecp5", **_DEPTHS | _SPLIT | _BANDS
+    ),
     "1x16x1-ice40": BitSerial(
         dm=1, dk=16, dn=1, memory_bits=32, rhs_ways=1, fabric="ice40", **_DEPTHS
     ),
@@ -135,15 +138,17 @@ def run_jobs(
     latency: int = 20,
     stall_seed: int | None = None,
     simulate: Simulate = harness.simulate,
-) -> None:
-    """Simulate jobs of one overlay in one process; AssertionError with the reproducer.
+    verilog: str | None = None,
+) -> int:
+    """Simulate jobs of one overlay in one process: the cycles that all of them took.
 
-    `simulate`: the harness' or cocotb's. Bit-exact against the golden model; without stalls also
-    measured == predicted, layer by layer, and == the counters, those of waits among them.
+    `simulate`: the harness' or cocotb's. `verilog`: what runs, by default the overlay's own text.
+    Bit-exact against the golden model; without stalls also measured == predicted, layer by layer,
+    and == the counters, those of waits among them. AssertionError has the reproducer.
     """
     networks = [job.network for job in jobs]
-    verilog = emit_verilog(networks[0].config)
-    bench = bench_of(networks, verilog, latency=latency, stall_seed=stall_seed)
+    text = verilog or emit_verilog(networks[0].config)
+    bench = bench_of(networks, text, latency=latency, stall_seed=stall_seed)
     result = simulate(bench, [job_of(job.network, job.image) for job in jobs])
     for job, answer in zip(jobs, result.jobs, strict=True):
         expected = expected_outputs(job.network, [job.image])
@@ -162,6 +167,7 @@ def run_jobs(
             waits = total([Attribution.of(stalls) for stalls in predicted.stalls])
             counted = Attribution.of(counters)
             assert counted == waits, f"{counted} counted, {waits} predicted: {job}"
+    return sum(answer.measured for answer in result.jobs)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from flows.formal.proof import Proof
 from hw.dpu import DPU, step_delay
 from hw.fabric import FABRICS, PORTABLE, find_fabric
 from hw.popcount import Popcount, stages
-from hw.requantize import PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
+from hw.requantize import LOW_BITS, PARAM_LAYOUT, REQUANTIZE_LATENCY, Requantizer
 
 POPCOUNT_LANES = (1, 2, 3, 5, 7, 8, 13, 16)
 LANES = {
@@ -36,9 +36,11 @@ AGAIN = ((1, 1), (2, 2), (1, 4))
 ACC_BITS = 12
 REQUANTIZER_STAGES = {
     "acc": "acc' == (bipolar ? 2 * acc - column_sum : acc), 32 bits",
-    "product": "product' == acc * M, full width",
-    "total": "total' == product + B, full width",
-    "code": "code == clip(total >> shift, lo, hi), full width",
+    "halves": "lower == acc[:17], upper' == acc[17:], M with it",
+    "low": "low_product' == lower * M, full width",
+    "high": "high_product' == upper * M, full width",
+    "total": "total == (high_product << 17) + low_product + B, full width",
+    "code": "code == clip(total >> shift, lo, hi), or the low bits of total",
 }
 
 
@@ -212,7 +214,7 @@ def _requantizer_proof(stage: str) -> Proof:
         claim=REQUANTIZER_STAGES[stage],
         build=partial(requantizer_bench, stage),
         depth=REQUANTIZE_LATENCY + 1,
-        quick=stage == "product",
+        quick=stage == "high",
     )
 
 
@@ -225,23 +227,33 @@ def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
     bench = Bench()
     unit = Requantizer(acc_bits=acc_bits)
     bench.add(unit)
-    acc, product, total = (bench.inner(name) for name in ("acc", "product", "total"))
+    total, param = bench.inner("total"), PARAM_LAYOUT(bench.inner("param_1"))
+    low_product, high_product = bench.inner("low_product"), bench.inner("high_product")
+    acc, upper, factor = (bench.inner(name) for name in ("acc", "upper", "multiplier"))
     if stage == "acc":
         doubled = Mux(unit.bipolar, unit.acc * 2 - unit.column_sum, unit.acc)
         bench.claim(acc == bench.past(doubled), when=bench.since(1))
-    elif stage == "product":
-        param = bench.inner("param_1")
-        bench.claim(param == bench.past(Value.cast(unit.param)), when=bench.since(1))
-        factor = PARAM_LAYOUT(param).multiplier
-        bench.claim(product == bench.past(acc * factor), when=bench.since(1))
+        bench.claim(Value.cast(param) == bench.past(Value.cast(unit.param)), when=bench.since(1))
+    elif stage == "halves":
+        bench.claim(bench.inner("lower") == acc[:LOW_BITS])
+        bench.claim(upper == bench.past(acc >> LOW_BITS), when=bench.since(1))
+        bench.claim(factor == bench.past(param.multiplier), when=bench.since(1))
+    elif stage == "low":
+        product = bench.inner("lower") * param.multiplier
+        bench.claim(low_product == bench.past(product), when=bench.since(1))
+    elif stage == "high":
+        bench.claim(high_product == bench.past(upper * factor), when=bench.since(1))
     elif stage == "total":
-        offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 3)
-        bench.claim(total == bench.past(product) + offset, when=bench.since(3))
+        offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 4)
+        product = (bench.past(high_product) << LOW_BITS) + bench.past(low_product, 2)
+        bench.claim(total == product + offset, when=bench.since(4))
     else:
-        for port in (unit.shift, unit.lo, unit.hi):
+        for port in (unit.shift, unit.lo, unit.hi, unit.elements):
             bench.assume(bench.first() | (port == bench.past(port)))
         bench.assume(unit.lo <= unit.hi)
-        moved = bench.past(total, 2) >> unit.shift
+        before = bench.past(total, 3)
+        moved = before >> unit.shift
         clipped = Mux(moved < unit.lo, unit.lo, Mux(moved > unit.hi, unit.hi, moved))
-        bench.claim(unit.code == clipped, when=bench.since(REQUANTIZE_LATENCY))
+        expected = Mux(unit.elements, before[: len(unit.code)].as_signed(), clipped)
+        bench.claim(unit.code == expected, when=bench.since(REQUANTIZE_LATENCY))
     return bench

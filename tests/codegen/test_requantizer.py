@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from codegen.requantizer import DeviceRule, device_rule
+from codegen.requantizer import DeviceRule, check_elements, device_rule
 from ir.errors import UnsupportedModelError
 from ir.golden import requantize, threshold
 from ir.graph import Conv, Layer, Requantize, Rule, Threshold
@@ -96,3 +96,24 @@ def test_several_thresholds_are_added_up(base: int, steps: int, bipolar: bool) -
     assert np.array_equal(found, threshold(acc, node))
     order = np.array([4, 2, 0, 1, 3])
     assert np.array_equal(rule.ordered(order).offset, rule.offset[:, order])
+
+
+def test_elements_are_sums_that_fit() -> None:
+    ones = np.ones(2, np.int64)
+    rule = DeviceRule(
+        multiplier=np.array([1, -2]),
+        offset=np.array([5, -6]),
+        shift=0,
+        lo=-(1 << 31),
+        hi=(1 << 31) - 1,
+    )
+    check_elements("c", rule, (-100, 100))
+    check_elements("c", rule, (-(1 << 30) + 3, (1 << 30) - 3))
+    for wrong, sums in (
+        (replace(rule, shift=1), (-100, 100)),
+        (replace(rule, lo=0), (-100, 100)),
+        (replace(rule, offset=ones << 31), (0, 0)),
+        (rule, (0, 1 << 30)),
+    ):
+        with pytest.raises(UnsupportedModelError, match="'c': 32-bit outputs are written as acc"):
+            check_elements("c", wrong, sums)

@@ -89,7 +89,8 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
                 asked = reads[index - READ_LATENCY]
                 got = [ctx.get(dut.lhs[row]) for row in range(config.dm)]
                 assert got == [bank[asked["lhs"]] for bank in lhs]
-                got = [ctx.get(dut.rhs[n]) for n in range(config.dn)]
+                blank = ctx.get(dut.blank)
+                got = [0 if blank >> n & 1 else ctx.get(dut.rhs[n]) for n in range(config.dn)]
                 assert got == [column(asked, n) for n in range(config.dn)]
             ctx.set(dut.read, reads[index] if index < len(reads) else {})
             await ctx.tick()

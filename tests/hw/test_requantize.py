@@ -5,16 +5,20 @@ import itertools
 import pytest
 
 from hw.requantize import REQUANTIZE_LATENCY, Requantizer
-from ir.isa import FORMATS, PARAM, Stage
+from ir.isa import PARAM
 from tests.hw.streams import simulate
 
-INT32 = FORMATS[Stage.RESULT]["lo"].range
+CODES = (-(1 << 8), (1 << 8) - 1)
+ELEMENTS = {"elements": 1, "lo": 0, "hi": 0}
 
 
 def model(acc: int, column_sum: int, param: dict[str, int], settings: dict[str, int]) -> int:
-    """clip((acc * M + B) >> n, lo, hi)."""
+    """clip((acc * M + B) >> n, lo, hi), or the low bits of acc * M + B."""
     value = 2 * acc - column_sum if settings["bipolar"] else acc
-    code = (value * param["multiplier"] + param["offset"]) >> settings["shift"]
+    total = value * param["multiplier"] + param["offset"]
+    if settings["elements"]:
+        return (total + (1 << 31)) % (1 << 32) - (1 << 31)
+    code = total >> settings["shift"]
     return max(settings["lo"], min(settings["hi"], code))
 
 
@@ -48,11 +52,12 @@ def test_extremes(acc_bits: int, bipolar: int, shift: int) -> None:
         (acc, column_sum, {"multiplier": m, "offset": b})
         for acc, column_sum, m, b in itertools.product(ends, sums, multipliers, offsets)
     ]
-    settings = {"bipolar": bipolar, "shift": shift, "lo": INT32[0], "hi": INT32[1]}
+    settings = {"bipolar": bipolar, "shift": shift, "elements": 0, "lo": CODES[0], "hi": CODES[1]}
     check(acc_bits, inputs, settings)
+    check(acc_bits, inputs, settings | ELEMENTS)
 
 
-@pytest.mark.parametrize("limits", [(0, 255), (-128, 127), (0, 0), (-1, 0), INT32, (5, 6)])
+@pytest.mark.parametrize("limits", [(0, 255), (-128, 127), (0, 0), (-1, 0), CODES, (5, 6)])
 def test_random_values_and_limits(rng, limits: tuple[int, int]) -> None:
     shift = rng.randrange(48)
     inputs = [
@@ -63,14 +68,28 @@ def test_random_values_and_limits(rng, limits: tuple[int, int]) -> None:
         )
         for _ in range(150)
     ]
-    settings = {"bipolar": rng.randrange(2), "shift": shift, "lo": limits[0], "hi": limits[1]}
+    settings = {"bipolar": rng.randrange(2), "elements": 0, "shift": shift}
+    check(24, inputs, settings | {"lo": limits[0], "hi": limits[1]})
+
+
+@pytest.mark.parametrize("shift", range(48))
+def test_values_around_the_limits_at_every_shift(rng, shift: int) -> None:
+    inputs = []
+    for code in (-257, -256, -129, -1, 0, 127, 255, 256, 1 << 12, -(1 << 12), 1 << 20, -(1 << 30)):
+        for off in (-1, 0, 1, (1 << shift) - 1):
+            acc, multiplier = rng.randrange(-999, 999), rng.randrange(-9, 9)
+            offset = (code << shift) + off - acc * multiplier
+            if PARAM["offset"].range[0] <= offset <= PARAM["offset"].range[1]:
+                inputs.append((acc, 0, {"multiplier": multiplier, "offset": offset}))
+    settings = {"bipolar": 0, "elements": 0, "shift": shift, "lo": CODES[0], "hi": CODES[1]}
     check(24, inputs, settings)
+    check(24, inputs, settings | {"lo": -128, "hi": 127})
 
 
 @pytest.mark.parametrize(("acc", "code"), [(5, 1), (6, 2), (-5, -1), (-6, -1), (-7, -2)])
 def test_half_an_lsb_in_the_offset_rounds_half_up(acc: int, code: int) -> None:
     """acc / 4 with B = 2: 5/4 -> 1, 6/4 -> 2, -6/4 -> -1."""
-    settings = {"bipolar": 0, "shift": 2, "lo": -8, "hi": 7}
+    settings = {"bipolar": 0, "elements": 0, "shift": 2, "lo": -8, "hi": 7}
     param = {"multiplier": 1, "offset": 2}
     assert model(acc, 0, param, settings) == code
     check(8, [(acc, 0, param)], settings)
