@@ -87,6 +87,11 @@ class CompiledNetwork:
     memory_bytes: int
     segments: dict[int, bytes] = field(repr=False)
 
+    @property
+    def jobs(self) -> int:
+        """Layers as the device's counter LAYERS sees them: each band of rows is one of its own."""
+        return sum(len(layer.bands) for layer in self.layers)
+
     def pack_input(self, codes: np.ndarray) -> bytes:
         """One image's codes (C, H, W) -> the bytes of the input region."""
         tensor = self.graph.tensors[self.graph.input]

@@ -19,6 +19,7 @@ from codegen.read_timing import MemoryTiming
 from codegen.resources import Resources, load_coefficients, predict_resources
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig
+from hw.fabric import fabric_of
 from ir.graph import IntegerGraph
 
 BLOCK_BITS = 18432
@@ -135,7 +136,8 @@ class Search:
     def _with_buffers(self, same: Sequence[Candidate]) -> Iterator[Fitted]:
         """Candidates of one array, with each choice of buffers."""
         one = same[0]
-        sizes = {"dm": one.dm, "dk": one.dk, "dn": one.dn, "memory_bits": self.memory_bits}
+        sizes: dict[str, Any] = {"dm": one.dm, "dk": one.dk, "dn": one.dn}
+        sizes |= {"memory_bits": self.memory_bits, "fabric": fabric_of(self.family)}
         array = self.style(**sizes)
         needs, *others = [buffer_needs(array, shapes) for shapes in self._all_shapes]
         for candidate in same:

@@ -105,7 +105,7 @@ COUNTERS = {
     "EXEC_WAIT_RESULT": "cycles in which execute waited for the result stage",
     "READ_BEATS": "bus words read",
     "WRITE_BEATS": "bus words written",
-    "LAYERS": "layers done",
+    "LAYERS": "layers done; one that runs in bands of rows counts each band",
 }
 """64-bit event counters, cleared by START, in the order of their addresses from COUNTER_BASE on."""
 

@@ -16,6 +16,7 @@ from codegen.board_top import BoardTop, emit_board_top
 from flows import toolchain
 from flows.sim_design import SIM_TESTS, Design
 from flows.simulator import DEFAULT_CACHE, build
+from hw.cells import cell_models
 from hw.config import OverlayConfig
 from ir.errors import ConfigError, ToolError
 from ir.files import read_text
@@ -33,7 +34,8 @@ def board_design(board: Board, config: OverlayConfig) -> Design:
     top = emit_board_top(board, config, clocks_per_bit=CLOCKS_PER_BIT)
     files = {name: read_text(SIM_TESTS / name) for name in SOURCES}
     button = board.pins.reset_button if board.pins else None
-    sources = {"board.v": top.verilog, "board.h": _header(top, button), **files}
+    cells = {path.name: read_text(path) for path in cell_models(top.verilog).values()}
+    sources = {"board.v": top.verilog, "board.h": _header(top, button), **cells, **files}
     return Design(sources=sources, top=top.top, kind="harness")
 
 

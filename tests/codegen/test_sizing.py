@@ -55,7 +55,12 @@ def test_nothing_faster_fits():
         if dm % lanes:
             continue
         array = BitSerial(
-            dm=dm, dk=dk, dn=1, requant_lanes=lanes, acc_bits=worst_case_acc_bits(shapes)
+            dm=dm,
+            dk=dk,
+            dn=1,
+            requant_lanes=lanes,
+            acc_bits=worst_case_acc_bits(shapes),
+            fabric="xc7",
         )
         for most_lhs in (1, 1 << 15):  # weights streamed, weights resident
             config = fit_buffers(array, shapes, most_lhs=most_lhs)
@@ -66,10 +71,11 @@ def test_nothing_faster_fits():
     assert found.cycles <= fastest
 
 
-def test_a_bound_is_never_above_the_exact_model():
+@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (50, 90))])
+def test_a_bound_is_never_above_the_exact_model(first: int):
     shapes = layer_shapes(D4)
     acc_bits = worst_case_acc_bits(shapes)
-    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[::40]:
+    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[first::150]:
         sizes = asdict(candidate)
         bound = sizes.pop("bound")
         config = fit_buffers(BitSerial(**sizes, acc_bits=acc_bits), shapes)
@@ -95,10 +101,10 @@ def test_choices_leave_out_sizes_that_cut_nothing_finer():
 
 
 def test_a_larger_budget_is_never_slower():
-    found = [sized(D4, luts) for luts in (7000, 8000, 9000, 12_000)]
+    found = [sized(D4, luts) for luts in (7000, 8000, 9000)]
     cycles = [sizing.cycles for sizing in found]
     assert cycles == sorted(cycles, reverse=True)
-    assert len(set(cycles)) == 4
+    assert len(set(cycles)) == 3
 
 
 def test_the_front_falls_and_ends_behind_the_budget():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +28,10 @@ from tests.codegen.networks import d4
 pytestmark = pytest.mark.slow
 
 CONFIG = BitSerial(dm=2, dk=8, dn=2, lhs_depth=256, rhs_depth=256, ring_depth=32, table_depth=64)
-NARROW = replace(CONFIG, memory_bits=32)
+NARROW = replace(CONFIG, memory_bits=32, fabric="ice40")
+BANDS = replace(CONFIG, rhs_depth=64, fabric="xc7")
+"""So few words that the first layer runs in six bands of rows."""
+
 LATENCY = 2
 
 
@@ -56,21 +58,21 @@ def check(link: Link, network: CompiledNetwork, images: np.ndarray) -> None:
         found = driver.run(image)
         assert np.array_equal(found.codes.reshape(golden.shape), golden)
         assert found.cycles == driver.predicted
-        assert found.counters["LAYERS"] == len(network.layers)
+        assert found.counters["LAYERS"] == network.jobs
 
 
-@pytest.mark.parametrize(("name", "config"), [("ulx3s_12f", CONFIG), ("icebreaker", NARROW)])
+@pytest.mark.parametrize(
+    ("name", "config"), [("ulx3s_12f", replace(CONFIG, fabric="ecp5")), ("icebreaker", NARROW)]
+)
 def test_a_board_runs_a_network_through_noise(
     name: str, config: BitSerial, images: np.ndarray, tmp_path: Path
 ) -> None:
     board, network = load_board(name), network_on(config)
     assert network.memory_bytes <= board.memory.size_bytes
     with simulated_board(board, config, tmp_path) as place:
-        line = os.open(place, os.O_RDWR | os.O_NOCTTY)
         whole = protocol.to_wire(bytes(protocol.HEADER_BYTES))
-        os.write(line, np.random.default_rng(2).bytes(700) + whole[:-5])
-        os.close(line)
         with SerialPort(place, board.uart_baud) as port:
+            port.write(np.random.default_rng(2).bytes(700) + whole[:-5], timeout_s=10)
             link = UartLink(port)
             assert link.info.memory_bytes == board.memory.size_bytes
             assert link.info.clock_hz == round(board.clock.frequency_hz)
@@ -101,6 +103,13 @@ def test_a_simulated_overlay_runs_a_network(
         link.write_memory(0, long)
         assert link.read_memory(0, len(long)) == long
         assert link.wait_irq(10) is False
+
+
+def test_bands_of_rows_on_a_fabrics_own_cells(images: np.ndarray, tmp_path: Path) -> None:
+    network = network_on(BANDS)
+    assert network.jobs == len(network.layers) + 5
+    with harness_link(bench_of([network], verilog_of(BANDS), latency=LATENCY), tmp_path) as link:
+        check(link, network, images[:1])
 
 
 def test_a_broken_rule_is_the_links_finding(network: CompiledNetwork, tmp_path: Path) -> None:
