@@ -8,9 +8,10 @@ many, and every register written and read, idle and busy. A clean job follows ea
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 from hw.csr import CODE_SHIFT, OFFSETS, REGISTERS
-from sim_tests.fault_programs import image_of, random_program, swept_programs
+from sim_tests.fault_programs import flipped_programs, image_of, random_program, swept_programs
 from sim_tests.faults import CHANNELS, RESPONSES, Rig, small_job
 
 PROGRAMS = 200
@@ -59,10 +60,11 @@ def _errors(rig: Rig, draw: random.Random) -> None:
 
 def _hangs(rig: Rig, draw: random.Random) -> None:
     """A channel hangs; the job is freed when it answers again, or by reset."""
-    rig.registers(TIMEOUT=100)
     for index, channel in enumerate([*CHANNELS.values()] * 2):
+        timeout = draw.randrange(16 << index, 32 << index)
+        rig.registers(TIMEOUT=timeout)
         rig.faulty_job(0, 0, 0, channel, draw.randrange(3))
-        rig.free(by_reset=bool(index % 2), timeout=100)
+        rig.free(by_reset=bool(index % 2), timeout=timeout)
         rig.clean_job()
 
 
@@ -96,11 +98,12 @@ def _limits(rig: Rig, draw: random.Random) -> None:
 
 
 def _programs(rig: Rig, draw: random.Random) -> None:
-    """Random words, changed fields, doubled instructions; every field at its limits."""
+    """Random words, changed fields, doubled instructions; every field at its limits; every bit."""
     rig.registers(CYCLE_LIMIT=3 * rig.cycles)
     rig.script.add("hazards", 1)
     wrong = (random_program(rig.network, seed) for seed in range(PROGRAMS))
-    for number, program in enumerate([*wrong, *swept_programs(rig.network)]):
+    several = chain(wrong, swept_programs(rig.network), flipped_programs(rig.network))
+    for number, program in enumerate(several):
         rig.load(image_of(rig.image, rig.network, program))
         rig.start()
         rig.end(inside=True)

@@ -58,6 +58,19 @@ def random_program(network: CompiledNetwork, seed: int) -> list[int]:
     return program
 
 
+def flipped_programs(network: CompiledNetwork) -> Iterator[list[int]]:
+    """Every bit of every kind of instruction with the other value, those beyond its fields too."""
+    program, kinds = words(network), set()
+    for place, word in enumerate(program):
+        stage, fields = decode(word)
+        kind = (stage, fields.get("kind"))
+        if kind in kinds:
+            continue
+        kinds.add(kind)
+        for bit in range(INSTRUCTION_BITS):
+            yield [*program[:place], word ^ 1 << bit, *program[place + 1 :]]
+
+
 def swept_programs(network: CompiledNetwork) -> Iterator[list[int]]:
     """Every field of every kind of instruction at both ends of its range, and beside its limits."""
     program, kinds = words(network), set()

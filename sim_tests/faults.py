@@ -76,13 +76,14 @@ class Rig:
     ----------
     job : the network and its input
     power_up : seed of what flip-flops without reset hold at first, in the harness
+    room : bytes that the memory has beside the network's
     """
 
-    def __init__(self, job: RandomJob, *, power_up: int = 0) -> None:
+    def __init__(self, job: RandomJob, *, power_up: int = 0, room: int = 0) -> None:
         self.job, self.network = job, job.network
         self.script = Script()
         self.bus_bytes = self.network.config.bus_bytes
-        self.size = -(-self.network.memory_bytes // BEYOND) * BEYOND + BEYOND
+        self.size = -(-(self.network.memory_bytes + room) // BEYOND) * BEYOND + BEYOND
         settings = {"memory": self.size, "latency": LATENCY, "limit": LONGEST, "stall": 0}
         if power_up:
             settings["powerup"] = power_up

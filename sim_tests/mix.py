@@ -6,6 +6,7 @@ jobs      random jobs, memory of fixed latency: outputs, cycles of each layer, e
 large     jobs at the limits of the buffers, likewise
 stalls    random jobs with random stalls on all channels: outputs
 faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
+long      programs of thousands of instructions that end in a fault
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from flows.bench_script import write_script
 from flows.execute import bench_of, job_of
 from ir.files import read_bytes, read_text, write_bytes, write_text
 from sim_tests.fault_mix import fault_rig
+from sim_tests.faults import Rig
 from sim_tests.large_jobs import large_jobs
+from sim_tests.long_programs import long_rig
 from sim_tests.random_jobs import RandomJob, random_job
 
 LATENCY = 20
@@ -44,13 +47,13 @@ def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: i
     _write_jobs(folder / "jobs", exact, stall_seed=None)
     _write_jobs(folder / "large", large_jobs(overlay), stall_seed=None)
     _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
-    script = fault_rig(overlay).script
-    write_bytes(folder / "faults" / "blob.bin", script.blob)
-    write_text(folder / "faults" / "script.txt", "\n".join(script.lines) + "\n")
+    _write_rig(folder / "faults", fault_rig(overlay))
+    _write_rig(folder / "long", long_rig(overlay))
     return [
         Part(folder=folder / "jobs", timed=True),
         Part(folder=folder / "large", timed=True),
         Part(folder=folder / "faults", timed=True),
+        Part(folder=folder / "long", timed=True),
         Part(folder=folder / "stalls", timed=False),
     ]
 
@@ -74,6 +77,11 @@ def _write_jobs(folder: Path, jobs: Sequence[RandomJob], *, stall_seed: int | No
     if stall_seed is not None:
         bench = replace(bench, counters=())
     write_script(folder, bench, [job_of(job.network, job.image) for job in jobs])
+
+
+def _write_rig(folder: Path, rig: Rig) -> None:
+    write_bytes(folder / "blob.bin", rig.script.blob)
+    write_text(folder / "script.txt", "\n".join(rig.script.lines) + "\n")
 
 
 def outcome(part: Part) -> list[bytes]:
