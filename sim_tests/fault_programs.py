@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 
 from codegen.lower import CompiledNetwork
+from hw.config import OverlayConfig
+from hw.kept import WRAPS, kept_bits
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, decode, pack, words_of
 from sim_tests.faults import Ending, Rig
 from sim_tests.random_jobs import RandomJob
@@ -59,7 +61,7 @@ def random_program(network: CompiledNetwork, seed: int) -> list[int]:
 
 
 def flipped_programs(network: CompiledNetwork) -> Iterator[list[int]]:
-    """Every bit of every kind of instruction with the other value, those beyond its fields too."""
+    """Each bit that no stage keeps, with a one, in every kind of instruction: all are refused."""
     program, kinds = words(network), set()
     for place, word in enumerate(program):
         stage, fields = decode(word)
@@ -67,8 +69,18 @@ def flipped_programs(network: CompiledNetwork) -> Iterator[list[int]]:
         if kind in kinds:
             continue
         kinds.add(kind)
-        for bit in range(INSTRUCTION_BITS):
-            yield [*program[:place], word ^ 1 << bit, *program[place + 1 :]]
+        for bit in _left_out(network.config, stage):
+            yield [*program[:place], word | 1 << bit, *program[place + 1 :]]
+
+
+def _left_out(config: OverlayConfig, stage: Stage) -> Iterator[int]:
+    """Bits beyond what is kept of each field, and beyond the fields."""
+    begin = 0
+    for name, field in FORMATS[stage].items():
+        if name not in WRAPS[stage]:
+            yield from range(begin + kept_bits(config, stage)[name], begin + field.width)
+        begin += field.width
+    yield from range(begin, INSTRUCTION_BITS)
 
 
 def swept_programs(network: CompiledNetwork) -> Iterator[list[int]]:
