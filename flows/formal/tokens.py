@@ -17,9 +17,8 @@ from hw.guard import ReadGuard, WriteGuard
 from hw.kept import fetch_layout
 from hw.overlay import latencies
 
-MOST_TOKENS = (1 << 24) - 2
 MOST_LAYERS = (1 << 8) - 2
-"""More tokens than that are never waiting: a layer has fewer tiles, a program fewer layers."""
+"""More done layers than that are never waiting for a fetch."""
 
 
 def proofs(config: OverlayConfig) -> list[Proof]:
@@ -89,11 +88,12 @@ def _layers(bench: Bench, config: OverlayConfig) -> None:
 
 
 def _execute(bench: Bench, config: OverlayConfig) -> None:
+    """Assumed: each token that waits stands for a word of each bank at least."""
     unit = Execute(config=config, drain_latency=latencies(config).issue_to_drain)
     bench.add(unit)
     lhs, rhs = bench.inner("lhs_tokens"), bench.inner("rhs_tokens")
-    bench.assume(~unit.lhs_token | (lhs <= MOST_TOKENS))
-    bench.assume(~unit.rhs_token | (rhs <= MOST_TOKENS))
+    bench.assume(~unit.lhs_token | (lhs < config.lhs_depth))
+    bench.assume(~unit.rhs_token | (rhs < config.rhs_depth))
     _moves_by_one(bench, lhs, cleared=bench.first())
     _moves_by_one(bench, rhs, cleared=rhs <= 1)  # a layer's end clears what is left
 
