@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import asdict
 from functools import lru_cache
@@ -16,6 +17,9 @@ from hw.config import OverlayConfig
 from hw.csr import OFFSETS, REGISTERS
 from hw.overlay import TOP, overlay_members
 from hw.shared import Library
+
+# The pinned yosys writes the Verilog: another one on PATH would write other text.
+os.environ["AMARANTH_USE_YOSYS"] = "builtin"
 
 _MEMORY_ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 

@@ -107,8 +107,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _missing_package(error, as_json)
     except KeyboardInterrupt:
-        print("bitwright: interrupted; the same command resumes", file=sys.stderr)
-        return INTERRUPTED
+        return _ended("interrupted", INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code == TERMINATED:
+            return _ended("terminated", TERMINATED)
+        raise
+
+
+def _ended(how: str, code: int) -> int:
+    print(f"bitwright: {how}; the same command resumes", file=sys.stderr)
+    return code
 
 
 def _dispatch(words: list[str]) -> int:

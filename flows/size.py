@@ -74,7 +74,7 @@ def describe(result: Mapping[str, Any]) -> str:
         f"{need['luts']:,} of {budget['luts']:,} LUTs, {need['bram']:,} of {budget['bram']:,} "
         "block RAMs of 18 Kbit: predicted",
         f"limit: {result['limit']}",
-        table(COLUMNS, front, "fewer LUTs or fewer cycles; the last is the next size, if any"),
+        table(COLUMNS, front, "from fewer LUTs to fewer cycles"),
     ]
     return "\n".join(lines)
 

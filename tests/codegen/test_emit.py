@@ -1,7 +1,9 @@
 """What is written for other tools: Verilog, ports, register map."""
 
 import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,14 @@ def test_the_top_module_has_every_port(emitted) -> None:
         )
     }
     assert found == ports(config)
+
+
+def test_the_pinned_yosys_writes_it(tmp_path: Path, monkeypatch) -> None:
+    """Another one on PATH would write other text, or fail as this one does."""
+    (tmp_path / "yosys").write_text('#!/bin/sh\ntest "$1" = -V && echo Yosys 0.55 || exit 1\n')
+    (tmp_path / "yosys").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert f"module {TOP}(" in emit_verilog(BitSerial(dm=1, dk=4, dn=1))
 
 
 def test_no_zero_contents_of_memories(emitted) -> None:

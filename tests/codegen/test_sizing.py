@@ -149,6 +149,15 @@ def test_weights_are_streamed_where_that_is_no_slower():
     assert not tiling.order.resident and tiling.lhs_words_total > streamed.config.lhs_depth
 
 
+def test_room_for_the_next_layers_weights_is_taken_where_it_is_faster():
+    """They come while the layer before still runs."""
+    point = sized(D4, 9000).pareto[-2]
+    needed = fit_buffers(point.config, layer_shapes(D4)).lhs_depth
+    assert point.config.lhs_depth == 2 * needed
+    tight = replace(point.config, lhs_depth=needed)
+    assert predict(lower(D4, tight), MemoryTiming(latency=20)).cycles > point.cycles
+
+
 def test_no_size_is_faster_than_the_network_allows():
     found = sized(mlp(width=4, bits=2), 500_000)
     assert found.limit.startswith("the network: no larger array is faster (")

@@ -84,6 +84,7 @@ def test_and_with_its_carries_on_ecp5(fake: list[dict[str, Any]]):
     answer = measure_arguments(arguments("--family ecp5 --lanes 16 --digits 2x2"))
     assert (answer["comb"], answer["lut_packed"]) == (24 + 2 * 104, None)
     assert answer["per_bmac"] == round(232 / 64, 3)
+    assert "CCU2C" in fake[0]["verilog"]  # the fabric's own cells
 
 
 def test_the_array_is_shared_by_its_units(fake: list[dict[str, Any]]):

@@ -102,6 +102,8 @@ def test_the_first_placement_that_is_fast_enough(
     assert (result["ok"], result["seed"], result["bitstream"]) == (False, 2, None)
     assert not file.exists(), "a bitstream that misses its clock is none"
 
+    file.write_bytes(b"of an earlier run")
     reached[:] = [CapacityError("the design does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8")]
     assert main(command) == 2
     assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8" in capsys.readouterr().out
+    assert not file.exists()

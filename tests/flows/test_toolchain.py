@@ -149,6 +149,7 @@ def test_an_interrupt_ends_quickly_and_leaves_no_child(tmp_path: Path, signal_na
         process.send_signal(getattr(signal, signal_name))
         _, errors = process.communicate(timeout=20)
     assert process.returncode == code
+    assert errors.endswith("the same command resumes\n")
     assert "Traceback" not in errors
     assert not is_running(child)
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []

@@ -52,6 +52,14 @@ def test_multiplexers_with_a_common_select_share_sites():
     assert packed_sites(cells) == 50
 
 
+def test_a_net_that_feeds_many_takes_an_input_of_each_pair():
+    """Two of their own beside the common one fit twice into five inputs, two and three do not."""
+    nets = iter(range(100, 1000))
+    narrow = [lut(1, next(nets), next(nets)) for _ in range(35)]
+    wider = [lut(1, next(nets), next(nets), next(nets)) for _ in range(35)]
+    assert packed_sites(narrow + wider) == 35 - 17 + 35
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_bounds_on_random_netlists(seed: int):
     rng = np.random.default_rng(seed)
