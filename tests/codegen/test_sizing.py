@@ -148,11 +148,12 @@ def image_network() -> IntegerGraph:
     return network.build(network.conv(network.conv("image", "one", 8), "two", 8))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [(), (with_bits(D4, {"fc": (8, 5)}),)], ids=["alone", "and-d4"])
 def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...]):
     """Whole layers would leave room for a third of the array: twice the cycles."""
     graph = image_network()
-    found = size(graph, luts=9500, must_run=others, **(BOARD | {"bram_blocks": 8}))
+    found = sized(graph, 9500, must_run=others, bram_blocks=8)
     assert found.resources["bram"] <= 8
     assert all(len(layer.bands) > 1 for layer in lower(graph, found.config).layers)
     assert found.cycles == cycles_on(graph, found)
