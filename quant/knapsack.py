@@ -76,10 +76,9 @@ class _Problem:
         self, objective: np.ndarray, spare: np.ndarray, least_gain: float | None = None
     ) -> list[int] | None:
         """The best choice with costs above the floor <= spare, or None."""
-        constraints = [
-            LinearConstraint(self.membership, 1, 1),
-            LinearConstraint(self.costs.astype(np.float64), -np.inf, spare),
-        ]
+        constraints = [LinearConstraint(self.membership, 1, 1)]
+        for costs, most in zip(self.costs, spare.tolist(), strict=True):
+            constraints.append(LinearConstraint(costs[np.newaxis].astype(float), -np.inf, most))
         if least_gain is not None:
             constraints.append(LinearConstraint(self.gains[np.newaxis], least_gain, np.inf))
         result = milp(

@@ -18,8 +18,8 @@ from torch import Tensor
 from ir.precision import weight_precision
 from quant.allocator import Allocator, Problem
 from quant.fit import Fitted, fit_budget
+from quant.grid import round_half_up
 from quant.hessian import hessian_traces
-from quant.quantizer import round_half_up
 
 PROBES = 50
 IMAGES = 256
