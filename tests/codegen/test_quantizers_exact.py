@@ -14,7 +14,8 @@ from quant.integerize import codes_name, snap
 from quant.net import NetConfig
 from quant.prepare import QuantizerConfig
 from quant.quantizer import FOLDER
-from quant.train import Recipe, fine_tune, inputs_of, train_float
+from quant.recipe import Recipe
+from quant.train import fine_tune, inputs_of, train_float
 
 MIXED = PrecisionPlan(
     {
