@@ -77,11 +77,12 @@ def allocate(space: Workspace, networks: Networks, found: Round, budget: int) ->
     price = PlanPrice(
         found.tuned.graph, found.overlay.config, latency=space.board.memory.latency_cycles
     )
+    widest = networks.uniform(project.widest)
     settings = SearchSettings(
-        recipe=project.training.of_plan(project.seed), quantizer=project.weights_quantizer
+        recipe=project.training.of_plan(widest, project.seed), quantizer=project.weights_quantizer
     )
     return build_allocator(project.allocator, settings).allocate(
-        networks.tuned(networks.uniform(project.widest)).model,
+        networks.tuned(widest).model,
         space.data.search,
         CostModel(table=found.table, plan_cycles=price.cycles, plan_bytes=price.weight_bytes),
         Budget(cycles=budget, weight_bytes=project.byte_budget),

@@ -14,15 +14,16 @@ from ir.plan import PrecisionPlan
 from quant.data import SearchData
 from quant.layers import QuantNet
 from quant.prepare import QuantizerConfig, prepare
-from quant.train import CALIBRATION_IMAGES, Recipe, evaluate, fine_tune, inputs_of, threads
+from quant.recipe import Distillation, Recipe
+from quant.train import CALIBRATION_IMAGES, evaluate, fine_tune, inputs_of, threads
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
     """How a search judges plans.
 
-    recipe: of a fine-tuning; its epochs are those of one evaluation, its seed is the search's.
-    epochs: 0 judges without training. quantizer: what evaluations quantize with. episodes, warmup:
+    epochs: of one evaluation, 0 judges without training. recipe: of its fine-tuning but for epochs,
+    seed and distillation. quantizer: what evaluations quantize with. episodes, warmup:
     of searches by reinforcement learning; the first `warmup` choose at random.
     """
 
@@ -111,6 +112,7 @@ class Evaluations:
                 recipe,
                 epochs=epochs,
                 seed=self.seed,
+                distillation=Distillation(),
                 frozen_norm_epochs=min(recipe.frozen_norm_epochs, epochs - 1),
             )
             return fine_tune(self.model, plan, self.data, recipe, quantizer=quantizer)

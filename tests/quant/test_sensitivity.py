@@ -15,7 +15,8 @@ from quant.data import Dataset
 from quant.evaluations import Evaluations, SearchSettings, Store
 from quant.hessian import float_logits, hessian_traces
 from quant.layers import QuantNet
-from quant.train import Recipe, evaluate, fine_tune, inputs_of
+from quant.recipe import Recipe
+from quant.train import evaluate, fine_tune, inputs_of
 from tests.quant.toy_cost import COST, QUICK, budget_at
 
 
