@@ -122,7 +122,8 @@ class Training:
 class Project:
     """choices: the widths that a layer may have. cycle_budget: cycles for one image, or, as a
     fraction f with a decimal point, c2 + f (c8 - c2), where c_b are the measured cycles of all
-    layers at b bits on the first overlay. rounds: at most so many of the loop."""
+    layers at b bits on the first overlay. byte_budget: bytes of packed weights beside it, none: no
+    limit. rounds: at most so many of the loop."""
 
     name: str
     seed: int = 0
@@ -133,6 +134,7 @@ class Project:
     allocator: str = "eagl"
     choices: tuple[int, ...] = ALL_WIDTHS
     cycle_budget: int | float = 0.3
+    byte_budget: int | None = None
     overlay: OverlayBudget = field(default_factory=OverlayBudget)
     rounds: int = 4
     training: Training = field(default_factory=Training)
@@ -163,6 +165,8 @@ class Project:
             )
         if isinstance(self.cycle_budget, int) and self.cycle_budget < 1:
             raise ConfigError(f"cycle_budget must be at least 1 cycle, not {self.cycle_budget}")
+        if self.byte_budget is not None and self.byte_budget < 1:
+            raise ConfigError(f"byte_budget must be at least 1 byte, not {self.byte_budget}")
         if not 1 <= self.rounds <= MOST_ROUNDS:
             raise ConfigError(f"rounds must be 1 to {MOST_ROUNDS}, not {self.rounds}")
 
