@@ -19,6 +19,7 @@ class LayersEnv(gymnasium.Env):
     def __init__(self, features: np.ndarray, *, actions: int, judge: Judge) -> None:
         self._features = features.astype(np.float32)
         self._judge = judge
+        self._actions = actions
         self._chosen: list[np.ndarray] = []
         self.action_space = Box(0.0, 1.0, (actions,), np.float32)
         self.observation_space = Box(0.0, 1.0, (features.shape[1] + actions,), np.float32)
@@ -41,5 +42,5 @@ class LayersEnv(gymnasium.Env):
     def _observation(self) -> np.ndarray:
         """The next layer's; after the last one, the last's with its own action."""
         place = min(len(self._chosen), len(self._features) - 1)
-        before = self._chosen[-1] if self._chosen else np.zeros(self.action_space.shape)
+        before = self._chosen[-1] if self._chosen else np.zeros(self._actions)
         return np.concatenate([self._features[place], before]).astype(np.float32)
