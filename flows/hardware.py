@@ -1,15 +1,15 @@
 """The overlay of a run: sized to a network by the models of cycles and resources, then emitted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from boards.loader import Board
 from codegen.emit import emit_verilog
 from codegen.placeholder import with_bits
-from codegen.sizing import size
-from flows.project import OVERLAYS, Project
-from flows.steps import digest
+from codegen.sizing import Sizing, size
+from flows.project import OVERLAYS, OverlayBudget
+from flows.steps import Steps, digest
 from flows.workspace import Workspace
 from hw.config import OverlayConfig
 from ir import plugins
@@ -33,12 +33,12 @@ class Sized:
         return f"{self.config.dm}x{self.config.dk}x{self.config.dn}"
 
 
-def sizing_question(project: Project, board: Board) -> dict[str, Any]:
+def sizing_question(wanted: OverlayBudget, board: Board) -> dict[str, Any]:
     """What sizing.size is asked, but for the graphs: the budget, the memory, the family, the style.
 
     The budget is the config's, at most what the board leaves to an overlay.
     """
-    wanted, luts, blocks = project.overlay, board.luts_for_overlay, board.bram_blocks_for_buffers
+    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
     return {
         "luts": min(wanted.luts or luts, luts),
         "bram_blocks": min(wanted.bram_blocks or blocks, blocks),
@@ -56,31 +56,53 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
     Its buffers hold the network at every width that is priced: a cost table has no holes.
     """
     project = space.project
-    question = sizing_question(project, space.board)
+    question = sizing_question(project.overlay, space.board)
 
     def work() -> Mapping[str, Any]:
         bits = max(project.priced)
         widest = {layer.name: (bits, bits) for layer in graph.layers()}
-        found = size(graph, must_run=[with_bits(graph, widest)], **question)
-        return {
-            "style": found.config.style,
-            "config": asdict(found.config),
-            "cycles": found.cycles,
-            "resources": dict(found.resources),
-            "limit": found.limit,
-        }
+        return _plain(size(graph, must_run=[with_bits(graph, widest)], **question))
 
     inputs = question | {
         "graph": graph_digest(graph),
         "style": project.overlay.style,
         "widest": max(project.priced),
     }
-    result = space.steps.do("size", title, inputs, work, sources=SOURCES, describe=_describe)
+    return _sized(space.steps, title, inputs, work)
+
+
+def size_for(
+    steps: Steps, graph: IntegerGraph, board: Board, wanted: OverlayBudget, title: str
+) -> Sized:
+    """The fastest overlay for `graph` as it is within a board; CapacityError when none fits."""
+    question = sizing_question(wanted, board)
+
+    def work() -> Mapping[str, Any]:
+        return _plain(size(graph, **question))
+
+    inputs = question | {"graph": graph_digest(graph), "style": wanted.style}
+    return _sized(steps, title, inputs, work)
+
+
+def _sized(
+    steps: Steps, title: str, inputs: Mapping[str, Any], work: Callable[[], Mapping[str, Any]]
+) -> Sized:
+    result = steps.do("size", title, inputs, work, sources=SOURCES, describe=_describe)
     return Sized(
         config=overlay_from(result["style"], result["config"]),
         resources=result["resources"],
         limit=result["limit"],
     )
+
+
+def _plain(found: Sizing) -> dict[str, Any]:
+    return {
+        "style": found.config.style,
+        "config": asdict(found.config),
+        "cycles": found.cycles,
+        "resources": dict(found.resources),
+        "limit": found.limit,
+    }
 
 
 def verilog_of(config: OverlayConfig) -> str:

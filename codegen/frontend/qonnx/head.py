@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from codegen.frontend.qonnx.quantizers import Quantizer
+from codegen.frontend.qonnx.problems import RefusalError
+from codegen.frontend.qonnx.quantizers import Coding, Quantizer
 from codegen.frontend.qonnx.value import Layout, Value
 from ir.errors import ConfigError, EncodingError, shorten
 from ir.nodes import Tensor
@@ -32,7 +33,19 @@ class Head:
     tensor: Tensor
     value: Value
     quantizer: Quantizer | None = None
-    shift: int = 0
+    coding: Coding | None = None
+
+    def real_range(self) -> tuple[float, float]:
+        """Between which inputs the codes of its quantizer change, over all channels."""
+        assert self.coding is not None
+        limits, coding = self.tensor.precision, self.coding
+        ends = [coding.scale * code + coding.offset for code in (limits.min, limits.max)]
+        try:
+            scale, offset = self.value.affine()
+        except RefusalError:  # it clips: the quantizer's own range will do
+            scale, offset = np.ones(1), np.zeros(1)
+        found = [((end - offset) / np.where(scale == 0, 1, scale)).ravel() for end in ends]
+        return float(np.min(found)), float(np.max(found))
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """x: (N, ...) floats in the file's shape -> (N, C, H, W) int64 codes.
@@ -42,8 +55,8 @@ class Head:
         moved = x.astype(np.float32)
         for layout in self.value.layout:
             moved = layout(moved)
-        if self.quantizer is not None:
-            codes = self.quantizer.levels(self.value.reals(moved)) - self.shift
+        if self.quantizer is not None and self.coding is not None:
+            codes = self.quantizer.levels(self.value.reals(moved)) - self.coding.shift
         else:
             codes = np.rint(moved).astype(np.int64)
             if (codes != moved).any():

@@ -94,12 +94,14 @@ WAYS_OUT = {
 class Imported:
     """A model in integers. codes: {tensor of the file: its Value}, of every tensor of codes.
 
-    notes: what was assumed, or taken inexactly because it was asked for.
+    input_shape: of one input, as the file has it. output_name: the file's. notes: what was assumed, or taken inexactly because it was asked for.
     """
 
     graph: IntegerGraph
+    input_shape: tuple[int, ...]
     head: Head
     output: Value
+    output_name: str
     codes: Mapping[str, Value]
     notes: tuple[str, ...] = ()
 
@@ -238,7 +240,7 @@ class _Walk:
             raise RefusalError("it truncates the network's input", "put a Quant before it")
         coding = quantizer.coding(lo, hi)
         tensor = self.builder.input(self.model.input, value.shape, coding.precision)
-        self.head = Head(tensor=tensor, value=value, quantizer=quantizer, shift=coding.shift)
+        self.head = Head(tensor=tensor, value=value, quantizer=quantizer, coding=coding)
         return Value(
             kind="codes",
             shape=value.shape,
@@ -293,5 +295,11 @@ class _Walk:
             return None
         codes = {n: v for n, v in self.known.items() if isinstance(v, Value) and v.kind == "codes"}
         return Imported(
-            graph=graph, head=self.head, output=output, codes=codes, notes=tuple(builder.notes)
+            graph=graph,
+            input_shape=self.model.input_shape[1:],
+            head=self.head,
+            output=output,
+            output_name=self.model.output,
+            codes=codes,
+            notes=tuple(builder.notes),
         )
