@@ -44,9 +44,7 @@ class Lines:
     span: int
 
 
-def fit_lines(
-    thresholds: np.ndarray, ends: np.ndarray, *, pieces: int, base: int
-) -> Lines | None:
+def fit_lines(thresholds: np.ndarray, ends: np.ndarray, *, pieces: int, base: int) -> Lines | None:
     """`pieces` lines a channel that together give exactly its staircase; None: none were found.
 
     thresholds: (C, T) int64, ascending; ends: (C, 2) least and greatest u. Codes begin at `base`.
@@ -177,7 +175,7 @@ class _Part:
         high = float(ratio[du < 0].min(initial=np.inf))
         if not low < high:
             return None
-        return (low + high) / 2 if np.isfinite(high) else 2 * low
+        return (low + high) / 2 if low and np.isfinite(high) else 2 * low
 
     def line(self, shift: int, reach: int) -> Line | None:
         """(M, B) near the slope that keep every condition, exactly; None: there are none there."""

@@ -8,7 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from ir.errors import ConfigError
-from ir.graph import Concat, Conv, IntegerGraph, Linear, MaxPool, Pieces, Rule, Sums, Threshold, sums_range
+from ir.graph import (
+    Concat,
+    Conv,
+    IntegerGraph,
+    Linear,
+    MaxPool,
+    Pieces,
+    Rule,
+    Sums,
+    Threshold,
+    sums_range,
+)
 from ir.nodes import MAX_THRESHOLD_BITS
 from ir.precision import MAX_OPERAND_BITS, Precision, narrowest, weight_precision
 

@@ -97,7 +97,9 @@ def _straight_pieces(node: Pieces) -> DeviceRule:
     The device adds codes in 8 bits, so that a need only fulfil pieces * a = base modulo 2^8.
     """
     count, period = len(node.multiplier), 1 << MAX_OPERAND_BITS
-    lows = [low for low in range(-period // 2, period // 2) if (count * low - node.base) % period == 0]
+    lows = [
+        low for low in range(-period // 2, period // 2) if (count * low - node.base) % period == 0
+    ]
     if not lows:
         raise UnsupportedModelError(
             f"{node.name}: {count} pieces cannot begin at code {node.base}; an odd number of them "

@@ -74,6 +74,25 @@ class Search:
                 break
         return points
 
+    def best(self, most: int) -> Point | None:
+        """The fewest cycles within the budget among `most` overlays, those of the least bounds.
+
+        It is the fewest of all when the next bound is no lower. None: none is within the budget.
+        """
+        inside = [
+            f
+            for f in self._fitted
+            if f.resources.bram <= self.bram and f.resources.luts <= self.luts
+        ]
+        best: Point | None = None
+        for fitted in sorted(inside, key=lambda f: f.bound)[:most]:
+            if best is not None and fitted.bound >= best.cycles:
+                break
+            point = self._measured(fitted)
+            if best is None or (point.cycles, point.luts) < (best.cycles, best.luts):
+                best = point
+        return best
+
     def describe(self, config: OverlayConfig) -> dict[str, Any]:
         """What an overlay takes, by which model, beside the budget."""
         model = load_coefficients(self.family)

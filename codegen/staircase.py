@@ -25,6 +25,7 @@ from ir.precision import Precision
 Levels = Callable[[np.ndarray], np.ndarray]
 """(C, T) int64 sums -> (C, T) int64 codes, monotone in each channel."""
 
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Staircase:
     """code = lo + step * #{t : thresholds[c, t] <= sign[c] * acc}, for acc in low..high.
@@ -69,18 +70,14 @@ def find_staircase(
         open_yet = least < most
         most = np.where(open_yet & reached, middle, most)
         least = np.where(open_yet & ~reached, middle + 1, least)
-    return Staircase(
-        thresholds=least, sign=direction[:, 0], low=low, high=high, lo=lo, step=step
-    )
+    return Staircase(thresholds=least, sign=direction[:, 0], low=low, high=high, lo=lo, step=step)
 
 
 PIECE_COUNTS = (2, 3, 4, 5, 7, 8, 11, 13, 15)
 """Tried from the cheapest on."""
 
 
-def exact_rule(
-    stairs: Staircase, output: Precision, *, names: tuple[str, str, str]
-) -> Rule | None:
+def exact_rule(stairs: Staircase, output: Precision, *, names: tuple[str, str, str]) -> Rule | None:
     """The rule that gives the staircase's code for every sum of its range; None: there is none.
 
     The cheapest of them on the device, which takes a turn for each piece or threshold. names: of
@@ -122,7 +119,10 @@ def nearest_rule(stairs: Staircase, *, names: tuple[str, str, str]) -> tuple[Req
     Each channel's line goes from its first threshold that is reached to its last.
     """
     thresholds, ends = _rising(stairs)
-    slopes = [mean_slope(edges, int(low), int(high)) for edges, (low, high) in zip(thresholds, ends, strict=True)]
+    slopes = [
+        mean_slope(edges, int(low), int(high))
+        for edges, (low, high) in zip(thresholds, ends, strict=True)
+    ]
     shift = greatest_shift(max(slopes), max(1, int(np.abs(ends).max())))
     multiplier = np.round(np.array(slopes) * 2.0**shift).astype(np.int64)
     codes = stairs.lo + 1 + np.arange(thresholds.shape[1])

@@ -63,7 +63,7 @@ LINK = {
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
 MODEL = {
-    "input": {
+    "input-precision": {
         "metavar": "u8|s4|bipolar...",
         "default": "",
         "help": "an ONNX model's input where it has no quantizer: integers of these bits",

@@ -1,7 +1,7 @@
 """`bitwright compile`: overlay as Verilog, program and memory images.
 
-    bitwright compile examples/digits.yaml          for the run's model, which is trained first
-    bitwright compile model.onnx --board ulx3s_85f  for a QONNX model of somebody else's
+bitwright compile examples/digits.yaml          for the run's model, which is trained first
+bitwright compile model.onnx --board ulx3s_85f  for a QONNX model of somebody else's
 """
 
 from collections.abc import Mapping
@@ -31,18 +31,20 @@ def run(
     config: Path,
     overrides: tuple[str, ...] = (),
     board: str | None = None,
-    input: str = "",
+    input_precision: str = "",
     inexact: bool = False,
 ) -> Mapping[str, Any]:
     """Where the overlay, the program and the images lie, and the overlay's sizes.
 
-    config: a YAML file, or an ONNX model, for which `input` and `inexact` are as in
+    config: a YAML file, or an ONNX model, for which `input_precision` and `inexact` are as in
     codegen/frontend/qonnx/importer.py. board: instead of the config's.
     """
     if is_model(config):
-        settings = settings_of(config, overrides, board=board, input=input, inexact=inexact)
+        settings = settings_of(
+            config, overrides, board=board, input_precision=input_precision, inexact=inexact
+        )
         return _run_model(config, overrides, settings)
-    refuse_model_options(input, inexact)
+    refuse_model_options(input_precision, inexact)
     changed = (*overrides, *([f"board={board}"] if board else []))
     with open_workspace("compile", config, changed, steps=STEPS) as space:
         _, overlay, made = compile_model(space)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from boards.loader import Board
 from codegen.emit import emit_verilog
 from codegen.placeholder import with_bits
@@ -13,10 +15,14 @@ from flows.steps import Steps, digest
 from flows.workspace import Workspace
 from hw.config import OverlayConfig
 from ir import plugins
-from ir.graph import IntegerGraph
+from ir.graph import IntegerGraph, Linear
 from ir.graph_file import graph_to_dict
 
 SOURCES = ("ir", "hw", "codegen")
+OVERLAYS_TRIED = (4, 64)
+"""Fewest and most that a model of somebody else's is compiled for."""
+WEIGHTS_TRIED = 20_000_000
+"""Over all of these overlays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +80,18 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
 def size_for(
     steps: Steps, graph: IntegerGraph, board: Board, wanted: OverlayBudget, title: str
 ) -> Sized:
-    """The fastest overlay for `graph` as it is within a board; CapacityError when none fits."""
+    """A fast overlay for `graph` as it is within a board; CapacityError when none fits.
+
+    Large networks are tried on few overlays: compiling one takes as long as it has weights.
+    """
     question = sizing_question(wanted, board)
+    weights = sum(node.weight.size for node in graph.nodes if isinstance(node, Linear))
+    most = int(np.clip(WEIGHTS_TRIED // max(weights, 1), *OVERLAYS_TRIED))
 
     def work() -> Mapping[str, Any]:
-        return _plain(size(graph, **question))
+        return _plain(size(graph, most=most, **question))
 
-    inputs = question | {"graph": graph_digest(graph), "style": wanted.style}
+    inputs = question | {"graph": graph_digest(graph), "style": wanted.style, "most": most}
     return _sized(steps, title, inputs, work)
 
 

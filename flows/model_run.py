@@ -46,7 +46,7 @@ OTHERS = re.compile(r"[^A-Za-z0-9_.-]+")
 class ModelSettings:
     """What decides the results of a run on a model file.
 
-    model: SHA-256 of the file. input: precision of an input without a quantizer. inexact: whether
+    model: SHA-256 of the file. input_precision: of an input without a quantizer. inexact: whether
     the nearest rule does where none is exact.
     """
 
@@ -55,7 +55,7 @@ class ModelSettings:
     file: str
     seed: int = 0
     board: str = "sim"
-    input: str = ""
+    input_precision: str = ""
     inexact: bool = False
     overlay: OverlayBudget = field(default_factory=OverlayBudget)
 
@@ -102,19 +102,25 @@ def is_model(path: Path) -> bool:
     return path.suffix.lower() == SUFFIX
 
 
-def refuse_model_options(input: str, inexact: bool) -> None:
+def refuse_model_options(input_precision: str, inexact: bool) -> None:
     """ConfigError: options of a model, given with a config."""
-    if input or inexact:
-        raise ConfigError("--input and --inexact are for ONNX models; a config has its own input")
+    if input_precision or inexact:
+        raise ConfigError(
+            "--input-precision and --inexact are for ONNX models; a config has its own input"
+        )
 
 
 def settings_of(
-    path: Path, overrides: Sequence[str], *, board: str | None, input: str, inexact: bool
+    path: Path, overrides: Sequence[str], *, board: str | None, input_precision: str, inexact: bool
 ) -> ModelSettings:
     """ConfigError: the file cannot be read, or an override names nothing."""
     name = OTHERS.sub("_", path.stem).strip("._-")[:64] or "model"
     settings = ModelSettings(
-        name=name, model=file_digest(path), file=path.name, input=input, inexact=inexact
+        name=name,
+        model=file_digest(path),
+        file=path.name,
+        input_precision=input_precision,
+        inexact=inexact,
     )
     settings = bind(ModelSettings, apply_overrides(plain(settings), overrides), str(path))
     return replace(settings, board=board) if board else settings
@@ -126,7 +132,7 @@ def open_model(
 ) -> Iterator[ModelSpace]:
     """Everything that is wrong with the model, and every tool that is missing, is found here."""
     board = load_board(settings.board)
-    model = import_onnx(path, input_precision=settings.input, inexact=settings.inexact)
+    model = import_onnx(path, input_precision=settings.input_precision, inexact=settings.inexact)
     toolchain.find_verilator()
     for program in ("g++", "make", "perl"):
         toolchain.find_program(program)
@@ -193,12 +199,10 @@ def write_summary(
     return summary
 
 
-def command_line(
-    verb: str, path: Path, settings: ModelSettings, overrides: Sequence[str]
-) -> str:
+def command_line(verb: str, path: Path, settings: ModelSettings, overrides: Sequence[str]) -> str:
     """The command that does this again."""
     words = ["bitwright", verb, str(path), "--board", settings.board]
-    words += ["--input", settings.input] if settings.input else []
+    words += ["--input-precision", settings.input_precision] if settings.input_precision else []
     words += ["--inexact"] if settings.inexact else []
     words += [word for override in overrides for word in ("--set", override)]
     return shlex.join(words)

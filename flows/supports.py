@@ -23,13 +23,13 @@ COLUMNS = ("node", "operator", "why", "rewrite")
 
 
 def run(
-    config: Path, overrides: tuple[str, ...] = (), input: str = "", inexact: bool = False
+    config: Path, overrides: tuple[str, ...] = (), input_precision: str = "", inexact: bool = False
 ) -> Mapping[str, Any]:
     """config: an ONNX model, or a YAML file whose network is looked at."""
     if not is_model(config):
-        refuse_model_options(input, inexact)
+        refuse_model_options(input_precision, inexact)
         return _config(config, overrides)
-    model, problems = examine_onnx(config, input_precision=input, inexact=inexact)
+    model, problems = examine_onnx(config, input_precision=input_precision, inexact=inexact)
     found: dict[str, Any] = {
         "ok": not problems,
         "supported": not problems,
@@ -44,8 +44,9 @@ def describe(result: Mapping[str, Any]) -> str:
     if result["supported"]:
         lines = [f"{result['model']}: supported, {len(result['layers'])} layers"]
         return "\n".join([*lines, *result.get("notes", ())])
-    rows = [[problem[key] for key in ("node", "op", "why", "rewrite")] for problem in
-            result["problems"]]
+    rows = [
+        [problem[key] for key in ("node", "op", "why", "rewrite")] for problem in result["problems"]
+    ]
     count = len(rows)
     return table(COLUMNS, rows, f"{result['model']}: {count} in the way")
 

@@ -50,7 +50,7 @@ def run(
     config: Path,
     overrides: tuple[str, ...] = (),
     board: str | None = None,
-    input: str = "",
+    input_precision: str = "",
     inexact: bool = False,
     inputs: int = 16,
     inputs_file: Path | None = None,
@@ -59,9 +59,11 @@ def run(
     if inputs < 1:
         raise ConfigError(f"--inputs must be at least 1, not {inputs}")
     if is_model(config):
-        settings = settings_of(config, overrides, board=board, input=input, inexact=inexact)
+        settings = settings_of(
+            config, overrides, board=board, input_precision=input_precision, inexact=inexact
+        )
         return _verify_model(config, overrides, settings, inputs, inputs_file)
-    refuse_model_options(input, inexact)
+    refuse_model_options(input_precision, inexact)
     if inputs_file is not None:
         raise ConfigError("--inputs-file is for ONNX models; a config has its own test images")
     changed = (*overrides, *([f"board={board}"] if board else []))
@@ -177,9 +179,7 @@ def compare_reference(
     return differences
 
 
-def _result(
-    device: Device, equal: bool | None, differences: Mapping[str, int]
-) -> dict[str, Any]:
+def _result(device: Device, equal: bool | None, differences: Mapping[str, int]) -> dict[str, Any]:
     measured = device.measured
     return {
         "ok": equal is not False,

@@ -225,7 +225,9 @@ def check_reach(node: Pieces, sums: tuple[int, int], codes: Precision) -> None:
         lines = (acc * node.multiplier + node.offset) >> node.shift
         reached = node.base + np.clip(lines, 0, node.span).sum(axis=0)
         if int(reached.max()) > codes.max:
-            raise ConfigError(f"{node.name}: its pieces reach {reached.max()}, beyond {codes} codes")
+            raise ConfigError(
+                f"{node.name}: its pieces reach {reached.max()}, beyond {codes} codes"
+            )
 
 
 def _check_lines(node: Requantize | Pieces, shape: tuple[int, ...], sums: Precision) -> None:

@@ -1,1 +1,1 @@
-"""QONNX in: an ONNX file with quantizers becomes an IntegerGraph, exactly, or is refused by name."""
+"""QONNX in: an ONNX file with quantizers as an IntegerGraph, exactly, or refused by name."""

@@ -149,9 +149,7 @@ class GraphBuilder:
         assert value.node is not None
         return self.sums(value.node)
 
-    def _stairs(
-        self, value: Value, quantizer: Quantizer, sums: Tensor
-    ) -> tuple[Staircase, Coding]:
+    def _stairs(self, value: Value, quantizer: Quantizer, sums: Tensor) -> tuple[Staircase, Coding]:
         """The staircase from sums to codes, found by asking the file's own operations."""
         assert value.node is not None
         channels = sums.shape[0]

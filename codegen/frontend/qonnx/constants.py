@@ -53,7 +53,8 @@ def quantized(constant: Constant, quantizer: Quantizer) -> Constant:
     coding = quantizer.coding(lo, hi)
     if np.any(coding.offset):
         raise RefusalError(
-            "the zero point of weights is no code of 8 bits", "export weights with a zero point of 0"
+            "the zero point of weights is no code of 8 bits",
+            "export weights with a zero point of 0",
         )
     codes, scale = levels - coding.shift, np.broadcast_to(coding.scale, levels.shape)
     precision = coding.precision
@@ -76,9 +77,7 @@ def fold(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Mapping[str,
     if node.domain or node.op not in FOLDED:
         raise RefusalError(f"{node.op} of constants is not computed here", rewrite)
     _check_growth(node, inputs)
-    feeds = {
-        f"in{place}": entry.values for place, entry in enumerate(inputs) if entry is not None
-    }
+    feeds = {f"in{place}": entry.values for place, entry in enumerate(inputs) if entry is not None}
     names = [f"in{place}" if entry is not None else "" for place, entry in enumerate(inputs)]
     proto = helper.make_node(node.op, names, ["out"], **node.attributes)
     try:
@@ -90,9 +89,7 @@ def fold(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Mapping[str,
     return Constant(values=values, grid=_moved(node, inputs, values))
 
 
-def _runner(
-    node: NodeProto, feeds: Mapping[str, np.ndarray], opset: int
-) -> ReferenceEvaluator:
+def _runner(node: NodeProto, feeds: Mapping[str, np.ndarray], opset: int) -> ReferenceEvaluator:
     """A model of one node: the evaluator takes an operator's version from a model alone."""
     inputs = [
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), None)
@@ -127,9 +124,7 @@ def integer_grid(constant: Constant, datatype: str = "") -> Grid | None:
     return Grid(codes=codes, scale=np.ones(codes.shape), precision=precision)
 
 
-def _moved(
-    node: OnnxNode, inputs: Sequence[Constant | None], values: np.ndarray
-) -> Grid | None:
+def _moved(node: OnnxNode, inputs: Sequence[Constant | None], values: np.ndarray) -> Grid | None:
     """The grid of what only changes places, or is multiplied by a plain constant."""
     first, *others = inputs or [None]
     second = others[0] if others else None

@@ -1,4 +1,4 @@
-"""Arithmetic with constants, batch normalization, ReLU and clip: steps that wait for a quantizer."""
+"""Arithmetic with constants, batch normalization, ReLU, clip: steps that wait for a quantizer."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from codegen.frontend.qonnx.problems import RefusalError
 from codegen.frontend.qonnx.quantizers import Coding, Quantizer
-from codegen.frontend.qonnx.value import Layout, Value
+from codegen.frontend.qonnx.value import Value
 from ir.errors import ConfigError, EncodingError, shorten
 from ir.nodes import Tensor
 from ir.precision import MAX_OPERAND_BITS, Precision
@@ -71,9 +71,7 @@ def parse_precision(text: str) -> Precision:
         return NAMED[text.upper()]
     match = FORM.fullmatch(text)
     if match is None or int(match[2]) > MAX_OPERAND_BITS:
-        raise ConfigError(
-            f"input precision {shorten(text)} must be u1 to u8, s2 to s8, or bipolar"
-        )
+        raise ConfigError(f"input precision {shorten(text)} must be u1 to u8, s2 to s8, or bipolar")
     signed = match[1].lower() in ("s", "int")
     if signed and match[2] == "1":
         raise ConfigError("an input of one signed bit is bipolar")

@@ -21,7 +21,7 @@ from codegen.frontend.qonnx.constants import Constant, fold
 from codegen.frontend.qonnx.file import OnnxModel, OnnxNode, read_onnx
 from codegen.frontend.qonnx.head import IMAGE, NUMBERS, Head, parse_precision
 from codegen.frontend.qonnx.problems import Problem, RefusalError, refuse_all
-from codegen.frontend.qonnx.value import Value
+from codegen.frontend.qonnx.value import NO_PADS, Value
 from ir.errors import BitwrightError, ConfigError
 from ir.graph import IntegerGraph
 from ir.precision import Precision
@@ -94,7 +94,8 @@ WAYS_OUT = {
 class Imported:
     """A model in integers. codes: {tensor of the file: its Value}, of every tensor of codes.
 
-    input_shape: of one input, as the file has it. output_name: the file's. notes: what was assumed, or taken inexactly because it was asked for.
+    input_shape: of one input, as the file has it. output_name: the file's. notes: what was assumed,
+    or taken inexactly because it was asked for.
     """
 
     graph: IntegerGraph
@@ -183,7 +184,9 @@ class _Walk:
 
     def _take(self, node: OnnxNode) -> Operand:
         operands = tuple(self.known[name] if name else None for name in node.inputs)
-        call = Call(node=node, operands=operands, builder=self.builder, model=self.model, inputs=self)
+        call = Call(
+            node=node, operands=operands, builder=self.builder, model=self.model, inputs=self
+        )
         taker = self._taker(node)
         if node.op == "Shape" and isinstance(operands[0], Value):
             return self._shape(node, operands[0])
@@ -259,7 +262,7 @@ class _Walk:
         assumed = IMAGE if height * width > 1 else NUMBERS
         self.builder.notes.append(
             f"input {self.model.input!r} has no quantizer: taken as {assumed} integers; "
-            "--input says others (u1 to u8, s2 to s8, bipolar)"
+            "--input-precision says others (u1 to u8, s2 to s8, bipolar)"
         )
         return assumed
 
@@ -293,7 +296,11 @@ class _Walk:
         self._taken(last, check)
         if self.problems:
             return None
-        codes = {n: v for n, v in self.known.items() if isinstance(v, Value) and v.kind == "codes"}
+        codes = {
+            name: value
+            for name, value in self.known.items()
+            if isinstance(value, Value) and value.kind == "codes" and value.pads == NO_PADS
+        }
         return Imported(
             graph=graph,
             input_shape=self.model.input_shape[1:],

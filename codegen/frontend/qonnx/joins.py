@@ -33,12 +33,8 @@ def add_values(call: Call) -> Value:
             QUANTIZE_BOTH,
         )
     name = call.builder.unique(call.name)
-    node = Add(
-        name, (values[0].tensor, values[1].tensor), call.builder.unique(f"{name}.sums")
-    )
-    return Value(
-        kind="sums", shape=values[0].shape, node=node, scale=scale, offset=offset + more
-    )
+    node = Add(name, (values[0].tensor, values[1].tensor), call.builder.unique(f"{name}.sums"))
+    return Value(kind="sums", shape=values[0].shape, node=node, scale=scale, offset=offset + more)
 
 
 def concat(call: Call) -> Value:
@@ -108,12 +104,10 @@ def _joined(parts: list[np.ndarray], values: list[Value], channels: list[int]) -
 
 
 def _equal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Scales that are equal as the file's floats say them; a product of two may differ in float64."""
+    """Scales that are equal in the file's float32; products of them may differ in float64."""
     return bool((first.astype(np.float32) == second.astype(np.float32)).all())
 
 
 def _shown(scale: np.ndarray) -> str:
     values = scale.ravel()
     return f"{values[0]:.6g}" + (", ..." if values.size > 1 else "")
-
-

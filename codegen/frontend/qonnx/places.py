@@ -35,7 +35,9 @@ def flatten(call: Call) -> Value:
     """All behind the batch in one dimension."""
     value = call.value()
     if call.attribute("axis", 1) not in (1, -len(value.shape)):
-        raise RefusalError("it flattens the batch or keeps channels apart", "flatten from axis 1 on")
+        raise RefusalError(
+            "it flattens the batch or keeps channels apart", "flatten from axis 1 on"
+        )
     return value.reshaped((math.prod(value.shape),))
 
 

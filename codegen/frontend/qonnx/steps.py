@@ -1,4 +1,4 @@
-"""Element-wise operations that stand between a layer's sums and its quantizer, as the file has them.
+"""Element-wise operations between a layer's sums and its quantizer, as the file has them.
 
 They are computed in float32, one operation after the other, as an ONNX runtime computes them: what
 a quantizer makes of a sum is found by asking, never by a formula (codegen/staircase.py). Constants

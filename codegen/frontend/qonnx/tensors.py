@@ -48,9 +48,7 @@ def tensor_values(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
         raise ConfigError(f"{what}: its data is not {count} values of {dtype}") from cause
 
 
-def _external(
-    tensor: onnx.TensorProto, folder: Path, dtype: np.dtype, count: int
-) -> np.ndarray:
+def _external(tensor: onnx.TensorProto, folder: Path, dtype: np.dtype, count: int) -> np.ndarray:
     """count values from another file. Whatever leads out of `folder` is refused."""
     what = f"tensor {shorten(tensor.name)}"
     entries = {entry.key: entry.value for entry in tensor.external_data}

@@ -63,9 +63,7 @@ class Value:
                 "put a Quant before the MaxPool, or the negative factor before it",
             )
         if self.pads != NO_PADS and not _keeps_zero(step):
-            raise RefusalError(
-                "it changes the zeros of a Pad before it", "put it before the Pad"
-            )
+            raise RefusalError("it changes the zeros of a Pad before it", "put it before the Pad")
         return replace(self, steps=(*self.steps, step))
 
     def unpadded(self) -> Value:
@@ -78,7 +76,7 @@ class Value:
         return self
 
     def affine(self) -> Affine:
-        """(scale, offset) of its real values, steps included; RefusalError for a step that clips."""
+        """(scale, offset) of its real values, steps included; RefusalError: a step clips."""
         scale, offset = self.scale, self.offset
         for step in self.steps:
             found = step.linear(scale, offset)

@@ -214,5 +214,3 @@ def _moved(
     weights = codes.reshape(len(codes), by_input.shape[1], -1).sum(axis=2)
     mine = np.repeat(by_input, len(codes) // groups, axis=0)
     return (weights * mine).sum(axis=1)
-
-

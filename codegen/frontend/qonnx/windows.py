@@ -118,7 +118,11 @@ def max_pool(call: Call) -> Value:
     if value.pads != NO_PADS:
         value = _zeros_lose(call, value)
     channels, height, width = value.shape
-    image = (channels, height - value.pads[0] - value.pads[2], width - value.pads[1] - value.pads[3])
+    image = (
+        channels,
+        height - value.pads[0] - value.pads[2],
+        width - value.pads[1] - value.pads[3],
+    )
     padding = spatial.padding(value, image)
     window = WaitingPool(
         name=call.name, kernel=spatial.kernel, stride=spatial.stride, padding=padding

@@ -33,11 +33,18 @@ class ModelMaker:
         self.initializers.append(onnx.numpy_helper.from_array(array, name))
         return name
 
-    def node(self, op: str, *inputs: str, domain: str = "", name: str = "", **attributes: Any) -> str:
+    def node(
+        self, op: str, *inputs: str, domain: str = "", name: str = "", **attributes: Any
+    ) -> str:
         output = f"t{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(
-                op, list(inputs), [output], name=name or f"{op}_{output}", domain=domain, **attributes
+                op,
+                list(inputs),
+                [output],
+                name=name or f"{op}_{output}",
+                domain=domain,
+                **attributes,
             )
         )
         return output
