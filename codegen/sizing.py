@@ -53,6 +53,9 @@ def size(
     graphs' precisions, so that training does not change it. most: not the whole front, but so many
     overlays of the least bounds are looked at, in a fraction of the time.
 
+    Where an array's buffers exceed `bram_blocks`, layers may run in bands of rows and in parts of
+    their sums: with shorter banks and more cycles, which the exact model counts.
+
     Raises CapacityError when not even the smallest overlay fits, ConfigError for a family without a
     model or a budget that is not positive.
     """
