@@ -89,14 +89,13 @@ class Search:
             for f in self._fitted
             if f.resources.bram <= self.bram and f.resources.luts <= self.luts
         ]
-        best: Point | None = None
+        points: list[Point] = []
         for fitted in sorted(inside, key=lambda f: f.bound)[:most]:
-            if best is not None and fitted.bound >= best.cycles:
+            if points and fitted.bound >= min(point.cycles for point in points):
                 break
             point = self._measured(fitted)
-            if best is None or (point.cycles, point.luts) < (best.cycles, best.luts):
-                best = point
-        return best
+            points += [] if point is None else [point]
+        return min(points, key=lambda point: (point.cycles, point.luts), default=None)
 
     def describe(self, config: OverlayConfig) -> dict[str, Any]:
         """What an overlay takes, by which model, beside the budget."""

@@ -10,6 +10,7 @@ verification/first_mismatch.json; outputs are in verification/outputs.npy.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ from flows.workspace import open_workspace
 from ir.errors import ConfigError
 from ir.files import read_text, staged, write_json
 from ir.golden import execute
-from quant.data import Split
 from quant.integerize import snap
 
 OUTPUTS = f"{FOLDER}/outputs.npy"
@@ -132,7 +132,7 @@ def _verify_config(config: Path, overrides: tuple[str, ...], count: int) -> Mapp
         model, overlay, _ = compiling.compile_model(space)
         net = load_tuned(space, model.plan, space.run / CHECKPOINT)
         test = space.data.test
-        split = Split(images=test.images[:count], labels=test.labels[:count])
+        split = replace(test, images=test.images[:count], labels=test.labels[:count])
         space.progress.begin("torch against the golden model")
         golden = prove_golden(space, snap(net), model.graph, split)
         space.progress.end(f"{golden.codes} codes equal")

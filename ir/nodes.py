@@ -185,6 +185,11 @@ class Pieces(OneInput):
         """The smallest code."""
         return self.base
 
+    @property
+    def hi(self) -> int:
+        """No code is above it."""
+        return self.base + self.span * len(self.multiplier)
+
 
 @dataclass(frozen=True, eq=False)
 class Threshold(OneInput):

@@ -81,11 +81,12 @@ def fold(node: OnnxNode, inputs: Sequence[Constant | None], opsets: Mapping[str,
     names = [f"in{place}" if entry is not None else "" for place, entry in enumerate(inputs)]
     proto = helper.make_node(node.op, names, ["out"], **node.attributes)
     try:
-        values = np.asarray(_runner(proto, feeds, opsets.get("", 13)).run(None, feeds)[0])
+        values, *_ = _runner(proto, feeds, opsets.get("", 13)).run(None, feeds)
     except Exception as cause:  # the evaluator throws whatever its operators throw
         raise RefusalError(
             f"it cannot be computed from its constants ({type(cause).__name__})", "check the model"
         ) from cause
+    values = np.asarray(values)
     return Constant(values=values, grid=_moved(node, inputs, values))
 
 
