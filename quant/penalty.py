@@ -46,7 +46,7 @@ def build_penalty(name: PenaltyName, net: QuantNet, table: CostTable | None = No
 
 def bits(lengths: Bitlengths) -> Tensor:
     """The mean length, 1 at 8 bits."""
-    return torch.cat(lengths.parameters).mean() / LONGEST
+    return torch.cat([*lengths.parameters]).mean() / LONGEST
 
 
 def weighted(*, weights: Mapping[str, float], inputs: Mapping[str, float]) -> Penalty:
