@@ -40,8 +40,8 @@ PACKAGES = (
 )
 
 
-class Runnable(Protocol):
-    """A config dataclass that names its run."""
+class Settings(Protocol):
+    """What decides a run's results, written out beside them: a frozen dataclass."""
 
     @property
     def name(self) -> str: ...
@@ -72,14 +72,14 @@ class RunFolder:
             raise ConfigError(f"cannot write {self / 'events.jsonl'}: {error.strerror}") from error
 
 
-def folder_of(project: Runnable, build: Path = BUILD) -> Path:
+def folder_of(project: Settings, build: Path = BUILD) -> Path:
     """Where this project's run lies."""
     return build / project.name / project.hash
 
 
 @contextlib.contextmanager
 def open_run(
-    project: Runnable, command: str, *, say: Callable[[str], None], build: Path = BUILD
+    project: Settings, command: str, *, say: Callable[[str], None], build: Path = BUILD
 ) -> Iterator[RunFolder]:
     """The run's folder, owned by this process until the block ends. A second process waits.
 
@@ -98,12 +98,12 @@ def open_run(
         run.event("end", command=command)
 
 
-def resolved(project: Runnable) -> str:
+def resolved(project: Settings) -> str:
     """The whole config as YAML, defaults written out; it gives the same run again."""
     return yaml.safe_dump(plain(project), sort_keys=False, allow_unicode=True)
 
 
-def manifest(project: Runnable, command: str) -> dict[str, Any]:
+def manifest(project: Settings, command: str) -> dict[str, Any]:
     """What made this run: versions, seed, state of the sources, the command that reproduces it."""
     return {
         "name": project.name,
