@@ -1,6 +1,7 @@
 """Intervals, paired tests and hypervolumes of a study's repetitions."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -25,9 +26,13 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, float |
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     testable = len(differences) >= 6 and bool(np.any(differences))
-    p = float(stats.wilcoxon(differences)[1]) if testable else None
+    test: Any = stats.wilcoxon(differences) if testable else None
     effect = float(differences.mean()) / spread if spread > 0 else None
-    return {**interval(differences.tolist()), "p": p, "cohen_d": effect}
+    return {
+        **interval(differences.tolist()),
+        "p": float(test.pvalue) if testable else None,
+        "cohen_d": effect,
+    }
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:

@@ -72,7 +72,7 @@ def run_small(config: Compare, prices: Prices) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    config = config_of()
+    config = config_of("allocators=[exhaustive, eagl, alps, random, uniform]")
     prices = predicted(config)
     result = run_small(config, prices)
     folder = tmp_path / "build/study/compare/latest"

@@ -50,7 +50,7 @@ def test_targets_are_rewards_less_the_baseline_plus_what_follows() -> None:
     assert [t.last for t in steps] == [False, True]
     assert np.array_equal(steps[0].next_state, states[1])
     ahead = torch.cat([torch.tensor(states[1:2]).float(), torch.tensor(agent.act(states[1:2]))], 1)
-    value = float(agent.critic(ahead.float()))
+    value = float(agent.critic(ahead.float()).detach())
     found = agent._target(steps, np.array([2.0, 2.0])).flatten().tolist()
     assert found == pytest.approx([2.0 + 0.5 * value, 2.0], abs=1e-6)
     agent.learn(steps)
