@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -123,24 +123,26 @@ class Unpacker(wiring.Component):
         )
         m.submodules.raster = raster = Raster(config=config)
         now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        self._slots(m, now, busy, unit_end, raster)
+        begin, coming = self._slots(m, now, busy, unit_end, raster)
 
-        chunk, group, unit = (Signal.like(count) for count in (now.chunks, now.groups, now.units))
-        last, chunk_end, group_end = Signal(), Signal(), Signal()
+        # what ends with a piece is known when the piece begins: `emit` comes late
+        chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
+        chunk_end, group_end = Signal(), Signal()
+        group, group_last = _counted(m, chunk_end, now.groups, begin, coming.groups)
+        _, unit_last = _counted(m, group_end, now.units, begin, coming.units)
         is_lhs, is_rhs = Signal(), Signal()
         length = Mux(last, now.tail_bits, now.piece_bits)
         m.d.comb += [
             is_lhs.eq(now.kind == Kind.LHS),
             is_rhs.eq(now.kind == Kind.RHS),
-            last.eq(chunk + 1 == now.chunks),
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
             box.enable.eq(busy),
             box.length.eq(Mux(is_rhs & raster.beyond, 0, length)),
             chunk_end.eq(box.emit & last),
-            group_end.eq(chunk_end & (group + 1 == now.groups)),
-            unit_end.eq(group_end & (unit + 1 == now.units)),
+            group_end.eq(chunk_end & group_last),
+            unit_end.eq(group_end & unit_last),
             box.flush.eq(unit_end | (group_end & is_lhs)),
             raster.piece.eq(box.emit & is_rhs),
             raster.plane.eq(chunk_end & is_rhs),
@@ -149,13 +151,6 @@ class Unpacker(wiring.Component):
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(group_end & is_lhs),
         ]
-        with m.If(box.emit):
-            m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
-        with m.If(chunk_end):
-            m.d.sync += group.eq(Mux(group_end, 0, group + 1))
-        with m.If(group_end):
-            m.d.sync += unit.eq(Mux(unit_end, 0, unit + 1))
-
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
@@ -164,8 +159,13 @@ class Unpacker(wiring.Component):
         self._program(m, now, box, group)
         return m
 
-    def _slots(self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster) -> None:
-        """Registers in a row: no multiplexer stands between them."""
+    def _slots(
+        self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
+    ) -> tuple[Signal, data.View]:
+        """Registers in a row: no multiplexer stands between them.
+
+        Returns whether an instruction begins in the next cycle, and which.
+        """
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
         m.d.comb += [
@@ -174,7 +174,7 @@ class Unpacker(wiring.Component):
             begin.eq(full[-1] & (~busy | done)),
             raster.now.eq(now),
             raster.load.eq(begin),
-            raster.inner.eq(slots[-1].inner),
+            raster.coming.eq(slots[-1]),
         ]
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
         leaves = Cat(moves[1:], begin)
@@ -186,6 +186,7 @@ class Unpacker(wiring.Component):
             m.d.sync += busy.eq(0)
         with m.If(begin):
             m.d.sync += [now.eq(slots[-1]), busy.eq(1)]
+        return begin, slots[-1]
 
     def _tables(
         self,
@@ -251,3 +252,23 @@ class Unpacker(wiring.Component):
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]
         m.d.sync += self.lost.eq(to_queue & (destination == NO_STAGE))
+
+
+def _counted(
+    m: Module, step: Value, count: Value, begin: Value, coming: Value
+) -> tuple[Signal, Signal]:
+    """(a place from 0 on, whether it is the last of `count`, known with it).
+
+    After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
+    cycle on.
+    """
+    place, last = Signal.like(count), Signal()
+    m.d.sync += last.eq(place + 1 == count)
+    with m.If(step):
+        m.d.sync += [
+            place.eq(Mux(last, 0, place + 1)),
+            last.eq(Mux(last, count == 1, place + 2 == count)),
+        ]
+    with m.If(begin):
+        m.d.sync += last.eq(coming == 1)
+    return place, last
