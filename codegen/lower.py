@@ -114,8 +114,8 @@ class CompiledNetwork:
         }
 
 
-def check_accumulator(layer: DeviceLayer, tiling: Tiling) -> None:
-    """CapacityError unless the exact bound of every sum fits; 32-bit outputs: `check_elements`.
+def check_sums(layer: DeviceLayer, tiling: Tiling) -> None:
+    """CapacityError unless the exact bound of every sum fits; 32-bit outputs pass `check_elements`.
 
     Bipolar activations are the bits 0 and 1 on the device, and so are rows of bipolar weights,
     which are corrected behind the accumulators.
@@ -157,7 +157,7 @@ def lower(
     regions, segments, images = Regions(config), {}, []
     sizes = {graph.input: input_bytes(graph, config, precision.bits, bits)}
     for layer, tiling, bands in zip(layers, tilings, layer_bands, strict=True):
-        check_accumulator(layer, tiling)
+        check_sums(layer, tiling)
         images.append(place_images(layer, bands, regions, segments))
         sizes[layer.layer.output] = tiling.output_bytes
     places = tensor_places(graph, layers, sizes, regions, reuse=reuse)

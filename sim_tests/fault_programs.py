@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 
 from codegen.lower import CompiledNetwork
+from hw.config import OverlayConfig
+from hw.kept import WRAPS, kept_bits
 from ir.isa import FORMATS, INSTRUCTION_BITS, Stage, decode, pack, words_of
 from sim_tests.faults import Ending, Rig
 from sim_tests.random_jobs import RandomJob
@@ -58,28 +60,39 @@ def random_program(network: CompiledNetwork, seed: int) -> list[int]:
     return program
 
 
-def flipped_programs(network: CompiledNetwork) -> Iterator[list[int]]:
-    """Every bit of every kind of instruction with the other value, those beyond its fields too."""
-    program, kinds = words(network), set()
+def _each_kind(program: list[int]) -> Iterator[tuple[int, Stage, dict[str, int]]]:
+    """(place, stage, fields) of the first instruction of each kind."""
+    kinds = set()
     for place, word in enumerate(program):
         stage, fields = decode(word)
         kind = (stage, fields.get("kind"))
-        if kind in kinds:
-            continue
-        kinds.add(kind)
-        for bit in range(INSTRUCTION_BITS):
-            yield [*program[:place], word ^ 1 << bit, *program[place + 1 :]]
+        if kind not in kinds:
+            kinds.add(kind)
+            yield place, stage, fields
+
+
+def flipped_programs(network: CompiledNetwork) -> Iterator[list[int]]:
+    """Each bit that no stage keeps, with a one, in every kind of instruction: all are refused."""
+    program = words(network)
+    for place, stage, _ in _each_kind(program):
+        for bit in _left_out(network.config, stage):
+            yield [*program[:place], program[place] | 1 << bit, *program[place + 1 :]]
+
+
+def _left_out(config: OverlayConfig, stage: Stage) -> Iterator[int]:
+    """Bits beyond what is kept of each field, and beyond the fields."""
+    begin = 0
+    for name, field in FORMATS[stage].items():
+        if name not in WRAPS[stage]:
+            yield from range(begin + kept_bits(config, stage)[name], begin + field.width)
+        begin += field.width
+    yield from range(begin, INSTRUCTION_BITS)
 
 
 def swept_programs(network: CompiledNetwork) -> Iterator[list[int]]:
     """Every field of every kind of instruction at both ends of its range, and beside its limits."""
-    program, kinds = words(network), set()
-    for place, word in enumerate(program):
-        stage, fields = decode(word)
-        kind = (stage, fields.get("kind"))
-        if kind in kinds:
-            continue
-        kinds.add(kind)
+    program = words(network)
+    for place, stage, fields in _each_kind(program):
         for name, field in FORMATS[stage].items():
             low, high = field.range
             beside = [field.least, field.most, fields[name]]
@@ -88,7 +101,7 @@ def swept_programs(network: CompiledNetwork) -> Iterator[list[int]]:
                 if value != fields[name]:
                     yield [
                         *program[:place],
-                        with_field(word, **{name: value}),
+                        with_field(program[place], **{name: value}),
                         *program[place + 1 :],
                     ]
 

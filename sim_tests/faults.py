@@ -168,6 +168,10 @@ class Rig:
         self.load()
         self.start()
         self.end()
+        self.dump()
+
+    def dump(self) -> None:
+        """Read back what all layers have written."""
         for layer in self.network.layers:
             self.script.add("dump", *layer.output_region)
 

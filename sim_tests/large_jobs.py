@@ -28,6 +28,14 @@ SHAPES: tuple[Mapping[str, int], ...] = (
     {"height": 28, "width": 28, "kernel": 7, "padding": 3, "stride": 7},
     {"height": 16, "width": 16, "kernel": 11, "padding": 10},
     {"height": 20, "width": 20, "channels": 16, "rows": 20, "stride": 3},
+    {
+        "height": 31,
+        "width": 32,
+        "kernel": 2,
+        "padding": 1,
+        "rows": 2,
+    },  # more pixels than its input has
+    {"height": 44, "width": 45, "kernel": 2, "padding": 1, "rows": 3},
 )
 
 

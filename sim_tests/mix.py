@@ -4,6 +4,7 @@ Each part is a bench script in a folder of its own, for the harness of sim_tests
 
 jobs      random jobs, memory of fixed latency: outputs, cycles of each layer, every counter
 large     jobs at the limits of the buffers, likewise
+slow      the first of the large jobs, memory of a long latency: every entry for bursts is taken
 stalls    random jobs with random stalls on all channels: outputs
 faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
 long      programs of thousands of instructions that end in a fault
@@ -28,6 +29,7 @@ from sim_tests.long_programs import long_rig
 from sim_tests.random_jobs import RandomJob, random_job
 
 LATENCY = 20
+SLOW_LATENCY, SLOW_JOBS = 600, 12
 STALL_SEED = 5
 FIRST_STALLED = 1000
 
@@ -44,14 +46,17 @@ def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: i
     """The scripts of one overlay of random_jobs.OVERLAYS; only jobs of up to `longest` cycles."""
     exact = short_jobs(overlay, 0, jobs, longest)
     loose = short_jobs(overlay, FIRST_STALLED, stalled, longest)
-    _write_jobs(folder / "jobs", exact, stall_seed=None)
-    _write_jobs(folder / "large", large_jobs(overlay), stall_seed=None)
+    _write_jobs(folder / "jobs", exact)
+    large = large_jobs(overlay)
+    _write_jobs(folder / "large", large)
+    _write_jobs(folder / "slow", large[:SLOW_JOBS], latency=SLOW_LATENCY)
     _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
     _write_rig(folder / "faults", fault_rig(overlay))
     _write_rig(folder / "long", long_rig(overlay))
     return [
         Part(folder=folder / "jobs", timed=True),
         Part(folder=folder / "large", timed=True),
+        Part(folder=folder / "slow", timed=True),
         Part(folder=folder / "faults", timed=True),
         Part(folder=folder / "long", timed=True),
         Part(folder=folder / "stalls", timed=False),
@@ -70,10 +75,16 @@ def short_jobs(overlay: str, first: int, count: int, longest: int) -> list[Rando
     return found
 
 
-def _write_jobs(folder: Path, jobs: Sequence[RandomJob], *, stall_seed: int | None) -> None:
+def _write_jobs(
+    folder: Path,
+    jobs: Sequence[RandomJob],
+    *,
+    latency: int = LATENCY,
+    stall_seed: int | None = None,
+) -> None:
     networks = [job.network for job in jobs]
     verilog = emit_verilog(networks[0].config)
-    bench = bench_of(networks, verilog, latency=LATENCY, stall_seed=stall_seed)
+    bench = bench_of(networks, verilog, latency=latency, stall_seed=stall_seed)
     if stall_seed is not None:
         bench = replace(bench, counters=())
     write_script(folder, bench, [job_of(job.network, job.image) for job in jobs])

@@ -32,7 +32,7 @@ SMALLEST = ("1x16x1", "2x16x2-2x2")
 FOLDER = Path("build/mutate")
 AIM = 0.85
 CHECK_FAILED, TERMINATED = 1, 143
-LONGEST_RUN_S = 120.0
+LONGEST_RUN_S = 600.0
 LONGEST_JOB = 8000
 KILLED, EQUIVALENT, SURVIVED = "killed", "equivalent", "survived"
 

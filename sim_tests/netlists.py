@@ -14,7 +14,7 @@ from codegen.emit import emit_verilog
 from flows.synth.netlist import netlist_verilog
 from flows.synth.place import Design
 from hw.overlay import TOP
-from ir.errors import BitwrightError
+from ir.errors import BitwrightError, ConfigError, did_you_mean
 from sim_tests.random_jobs import FABRIC, random_job, run_jobs
 
 PART = "LFE5U-85F-6BG381C"
@@ -36,9 +36,15 @@ def run_netlist(overlay: str, jobs: int = JOBS) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: the overlays, by default all of NETLISTS."""
     parser = argparse.ArgumentParser(prog="netlists", description=__doc__)
-    parser.add_argument("overlays", nargs="*", default=list(NETLISTS), choices=NETLISTS)
+    parser.add_argument("overlays", nargs="*", default=list(NETLISTS), help=", ".join(NETLISTS))
     given = parser.parse_args(arguments)
     try:
+        for overlay in given.overlays:
+            if overlay not in NETLISTS:
+                raise ConfigError(
+                    f"no netlist {overlay!r}{did_you_mean(overlay, NETLISTS)}; there is: "
+                    f"{', '.join(NETLISTS)}"
+                )
         for overlay in given.overlays:
             cycles = run_netlist(overlay)
             print(f"{overlay}: {JOBS} jobs bit-exact, {cycles:,} cycles as predicted", flush=True)
