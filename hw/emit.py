@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.kept import kept_layout
 from hw.ring import ELEMENT_BITS, ring_layout
 from ir.isa import Stage
@@ -82,11 +83,13 @@ class Emitter(wiring.Component):
         column = self._collect(m, turn_last)
         left, step, last_column = Signal.like(self.now.steps), Signal.like(self.now.steps), Signal()
         writing, column_end = Signal(), Signal()
-        m.d.comb += [writing.eq(left != 0), column_end.eq(left == 1)]
         with m.If(writing):
-            m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
+            m.d.sync += [left.eq(left - 1), step.eq(step + 1), column_end.eq(left == 2)]
+            with m.If(column_end):
+                m.d.sync += writing.eq(0)
         with m.If(self.column_ready & turn_last):
             m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
+            m.d.sync += [writing.eq(1), column_end.eq(self.now.steps == 1)]
         m.submodules.loop = loop = BlockLoop(config=self.config)
         connect_loops(m, loop, self.now)
         m.d.comb += [
@@ -139,13 +142,14 @@ class Emitter(wiring.Component):
         each: 32-bit elements have one turn alone.
         """
         config, bits = self.config, MAX_OPERAND_BITS + 1
-        turn, place = Signal.like(self.now.turns), Signal(range(config.dn))
+        place, tile_end = Signal(range(config.dn)), self.column_ready & self.last_column
+        turn, last = counted(m, count=self.now.turns, steps=tile_end, name="turn")
         m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
         largest = Signal.like(arriving)
         split = self.now.split if config.k_split else Const(0, 1)
         m.d.comb += [
-            turn_last.eq(turn + 1 == self.now.turns),
+            turn_last.eq(last),
             read.addr.eq(place),
             write.addr.eq(place),
             write.en.eq(self.column_ready),
@@ -154,12 +158,10 @@ class Emitter(wiring.Component):
         ]
         for row in range(config.dm):
             before = read.data.word_select(row, bits).as_signed()
-            with m.If((turn != 0) & ~split & (before > arriving[row][:bits].as_signed())):
+            with m.If((turn != 1) & ~split & (before > arriving[row][:bits].as_signed())):
                 m.d.comb += largest[row].eq(before)
         with m.If(self.column_ready):
             m.d.sync += place.eq(Mux(self.last_column, 0, place + 1))
-            with m.If(self.last_column):
-                m.d.sync += turn.eq(Mux(turn_last, 0, turn + 1))
         return largest
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:

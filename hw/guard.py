@@ -83,19 +83,22 @@ class _Half(wiring.Component):
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
     def _inside(self, m: Module, address: Signal, length: Signal) -> Signal:
-        """Whether all words of the burst lie in the window; one that leaves its page does not."""
+        """Whether all words of the burst lie in the window; one that leaves its page does not.
+
+        The core's address stands for a cycle before its VALID, and pages are compared there.
+        """
+        page, limit_page = address[PAGE_SHIFT:], self.limit[PAGE_SHIFT:]
+        begins, below, same = Signal(), Signal(), Signal()
+        m.d.sync += [
+            begins.eq((address[: self.shift] == 0) & (address >= self.base)),
+            below.eq(page < limit_page),
+            same.eq(page == limit_page),
+        ]
         first = address[self.shift : PAGE_SHIFT]
         last = Signal(len(first) + 1)
         inside = Signal()
-        m.d.comb += [
-            last.eq(first + length),
-            inside.eq(
-                (address[: self.shift] == 0)
-                & (address >= self.base)
-                & (Cat(last[:-1], address[PAGE_SHIFT:]) < self.limit[self.shift :])
-                & ~last[-1]
-            ),
-        ]
+        ends = below | (same & (last[:-1] < self.limit[self.shift : PAGE_SHIFT]))
+        m.d.comb += [last.eq(first + length), inside.eq(begins & ends & ~last[-1])]
         return inside
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:

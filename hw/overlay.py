@@ -91,9 +91,7 @@ class Overlay(wiring.Component):
         control = self._domains(m)
         m.submodules.issuer = issuer = ReadIssuer(config=config)
         m.submodules.unpacker = unpacker = Unpacker(config=config)
-        m.submodules.execute = execute = Execute(
-            config=config, drain_latency=latencies(config).issue_to_drain
-        )
+        m.submodules.execute = execute = Execute(config=config)
         m.submodules.result = result = Result(config=config)
         judge = self._queues(
             m,
@@ -108,6 +106,7 @@ class Overlay(wiring.Component):
             issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
             issuer.lhs_freed.eq(execute.lhs_freed),
+            execute.table_token.eq(unpacker.table_token),
             execute.lhs_token.eq(unpacker.lhs_token),
             execute.rhs_token.eq(unpacker.rhs_token),
             execute.write.eq(unpacker.write),

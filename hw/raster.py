@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.kept import job_layout
+from ir.isa import Kind
 
 
 class Raster(wiring.Component):
@@ -37,7 +38,7 @@ class Raster(wiring.Component):
     piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
                                     position, of the fetch
     first : Out(1)                  position 0 of a row
-    beyond : Out(1)                 a position right of the tensor: zeros
+    beyond : Out(1)                 a position right of a tensor of activations: zeros
     hold : Out(1)                   the position has no word
     bank, address : Out             of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
@@ -99,9 +100,11 @@ class Raster(wiring.Component):
             m.d.comb += next_x.eq(0)
             m.d.sync += px.eq(0)
         # a piece's length depends on it, so it is known when the position begins
-        window = Mux(self.load, self.coming.window, now.window)
-        width = Mux(self.load, self.coming.width, now.width)
-        m.d.sync += [x.eq(next_x), self.beyond.eq((window != 0) & (next_x >= width))]
+        kind, window, width = (
+            Mux(self.load, self.coming[name], now[name]) for name in ("kind", "window", "width")
+        )
+        packs = (kind == Kind.RHS) & (window != 0)
+        m.d.sync += [x.eq(next_x), self.beyond.eq(packs & (next_x >= width))]
         steps = Mux(windowed, ~self.hold, px_end)
         place = self._grid(m, px_end, steps, row_end, restart)
         self._words(m, place)
