@@ -246,6 +246,10 @@ def window_bench(kind: type[ReadGuard] | type[WriteGuard], config: OverlayConfig
     waits = bench.past(core_valid & ~getattr(guard, f"core_{name}ready"))
     asked = Cat(address, length, core_valid)
     bench.assume(~waits | (asked == bench.past(asked)))  # the core keeps its stream's contract
+    new = core_valid & ~bench.past(core_valid)
+    bench.assume(~new | (~bench.first() & (address == bench.past(address))))  # axi.read, axi.write
+    handed = bench.past(core_valid & getattr(guard, f"core_{name}ready"))
+    bench.assume(~handed | ~core_valid)  # as well: between two bursts there is a cycle
     end = address + (length + 1) * config.bus_bytes
     bench.claim((address >= guard.base) & (end <= guard.limit), when=valid)
     return bench
@@ -261,3 +265,5 @@ def _claim_burst(
     """A legal AXI burst: aligned, and its last byte is in the page of its first."""
     end = address[:12] + (length + 1) * config.bus_bytes
     bench.claim(_aligned(address, config) & (end <= PAGE_BYTES), when=valid)
+    # the window is checked a cycle ahead: the address stands before it is offered
+    bench.claim(bench.since(1) & (address == bench.past(address)), when=valid)

@@ -61,11 +61,12 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
     taps, chunks = 3, 2
     dut = PairWalk(config=CONFIGS[0])
     words = [(tap, chunk) for tap in range(taps) for chunk in range(chunks)]
-    expected = [(t, c, t * chunks + c) for _ in range(4) for t, c in words]  # 2 x 2 digits
+    planes = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    expected = [(t + 1, 6 * i + t * chunks + c, 9 * j + c) for i, j in planes for t, c in words]
     seen = []
 
     async def drive(ctx) -> None:
-        now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 6, "a_digits": 2}
+        now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 9, "a_digits": 2}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, 2)
         await ctx.tick()
@@ -76,7 +77,7 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
             end = len(seen) % len(expected) + 1 == len(expected)
             assert ctx.get(dut.tile_end) == end
             if issue:
-                seen.append((ctx.get(dut.tap), ctx.get(dut.chunk), ctx.get(dut.k)))
+                seen.append((ctx.get(dut.tap), ctx.get(dut.lhs), ctx.get(dut.rhs)))
             await ctx.tick()
 
     simulate(dut, drive)
