@@ -105,8 +105,8 @@ floors: $(STAMP) ## imports point down only
 check: lint types floors ## format, lint, types, floors, fast tests: under 3 minutes
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" tests
 
-test: check ## every test: under 20 minutes on two cores
-	$(BIN)/pytest -m slow tests
+test: check ## every test: under 30 minutes on two cores
+	$(BIN)/pytest -n auto --dist worksteal -m slow tests
 
 nightly: nightly-hw nightly-quant nightly-synth nightly-proof ## what is too long for every change
 

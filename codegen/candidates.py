@@ -22,13 +22,18 @@ SHORT_WORDS = (1, 2, 4)
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An array with its requantizer lanes. bound: cycles that it cannot undercut."""
+    """An array with its requantizer lanes.
+
+    bound: cycles that it cannot undercut. least: nor when layers run in bands of their rows and
+    sums in parts.
+    """
 
     dm: int
     dk: int
     dn: int
     requant_lanes: int
     bound: int
+    least: int
 
 
 def candidates(
@@ -41,11 +46,13 @@ def candidates(
     """
     waits = 2 * latency * len(shapes)
     return [
-        Candidate(dm=dm, dk=dk, dn=dn, requant_lanes=lanes, bound=cycles + waits)
+        Candidate(
+            dm=dm, dk=dk, dn=dn, requant_lanes=lanes, bound=cycles + waits, least=least + waits
+        )
         for dm in row_choices(shapes, memory_bits)
         for dk in lane_choices(style, shapes, memory_bits)
         for dn in column_choices(style, shapes, memory_bits)
-        for lanes, cycles in _lane_bounds(
+        for lanes, cycles, least in _lane_bounds(
             shapes, style(dm=dm, dk=dk, dn=dn, memory_bits=memory_bits)
         )
     ]
@@ -92,14 +99,18 @@ def _tilings(shapes: Sequence[LayerShape], config: OverlayConfig) -> list[Tiling
     return [Tiling(shape=s, config=config, from_host=i == 0) for i, s in enumerate(shapes)]
 
 
-def _lane_bounds(shapes: Sequence[LayerShape], config: OverlayConfig) -> Iterator[tuple[int, int]]:
-    """(requantizer lanes, bound on cycles) for every number of lanes that divides Dm."""
+def _lane_bounds(
+    shapes: Sequence[LayerShape], config: OverlayConfig
+) -> Iterator[tuple[int, int, int]]:
+    """(requantizer lanes, bound, least) for every number of lanes that divides Dm."""
     tilings = _tilings(shapes, config)
     fetch = sum(_weight_cycles(tiling) for tiling in tilings)
+    least = max(fetch, sum(_word_cycles(tiling) for tiling in tilings))
     for lanes in range(1, config.dm + 1):
         if config.dm % lanes == 0:
             groups = config.dm // lanes
-            yield lanes, max(fetch, sum(_array_cycles(tiling, groups) for tiling in tilings))
+            whole = max(fetch, sum(_array_cycles(tiling, groups) for tiling in tilings))
+            yield lanes, whole, least
 
 
 def _array_cycles(tiling: Tiling, groups: int) -> int:
@@ -107,6 +118,13 @@ def _array_cycles(tiling: Tiling, groups: int) -> int:
     drain = tiling.columns * max(groups * tiling.shape.thresholds, tiling.steps)
     words = [digits * tiling.k_words * tiling.a_digits for digits in tiling.row_digits]
     return tiling.col_tiles * sum(max(count, drain) for count in words) - max(0, drain - words[-1])
+
+
+def _word_cycles(tiling: Tiling) -> int:
+    """Cycles that the array takes for a layer's own pixels, wherever tiles are cut."""
+    pixels = tiling.shape.out_height * tiling.shape.out_width
+    words = sum(tiling.row_digits) * tiling.k_words * tiling.a_digits
+    return ceil_div(pixels, tiling.config.dn) * words
 
 
 def _weight_cycles(tiling: Tiling) -> int:

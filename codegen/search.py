@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from codegen.buffers import Needs, buffer_needs, worst_case_acc_bits
+from codegen.buffers import SMALLEST, Needs, buffer_needs, worst_case_acc_bits
 from codegen.candidates import Candidate, candidates
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
@@ -20,6 +20,7 @@ from codegen.resources import Resources, load_coefficients, predict_resources
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig
 from hw.fabric import fabric_of
+from ir.errors import CapacityError
 from ir.graph import IntegerGraph
 
 BLOCK_BITS = 18432
@@ -38,11 +39,15 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """A candidate with its buffers, and what it takes."""
+    """A candidate with its buffers, and what it takes.
+
+    cut: they are too small for whole layers, which run in bands of rows and in parts of sums.
+    """
 
     config: OverlayConfig
     bound: int
     resources: Resources
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +72,7 @@ class Search:
             if points and candidate.bound >= points[-1].cycles:
                 continue
             point = self._measured(candidate)
-            if points and point.cycles >= points[-1].cycles:
+            if point is None or points and point.cycles >= points[-1].cycles:
                 continue
             points = [p for p in points if p.luts < point.luts] + [point]
             if point.luts > self.luts:
@@ -102,7 +107,7 @@ class Search:
     def too_small(self) -> str:
         """Why no overlay fits: the smallest one's needs against the budget."""
         smallest = min(
-            self._fitted,
+            (fitted for fitted in self._fitted if not fitted.cut),
             key=lambda c: (
                 max(c.resources.luts / self.luts, c.resources.bram / self.bram),
                 c.resources.luts,
@@ -142,10 +147,29 @@ class Search:
         needs, *others = [buffer_needs(array, shapes) for shapes in self._all_shapes]
         for candidate in same:
             sizes["requant_lanes"] = candidate.requant_lanes
-            for depths in _depths(needs, others, array.dm // candidate.requant_lanes):
-                config = self.style(**sizes, **depths, acc_bits=self._acc_bits)
-                resources = predict_resources(config, self.family)
-                yield Fitted(config=config, bound=candidate.bound, resources=resources)
+            choices = list(_depths(needs, others, array.dm // candidate.requant_lanes))
+            whole = [self._fit(sizes | depths, candidate.bound) for depths in choices]
+            yield from whole
+            if all(fitted.resources.bram > self.bram for fitted in whole):
+                yield from self._in_parts(sizes | choices[-1], candidate.least)
+
+    def _in_parts(self, sizes: dict[str, Any], bound: int) -> Iterator[Fitted]:
+        """Banks cut down to the budget: with each depth of the weights', the longest activations'.
+
+        Whether the layers can be cut as finely is known when they are measured.
+        """
+        for lhs_depth in _halves(sizes["lhs_depth"]):
+            split = {"lhs_depth": lhs_depth, "k_split": int(lhs_depth < sizes["lhs_depth"])}
+            for rhs_depth in _halves(sizes["rhs_depth"]):
+                fitted = self._fit(sizes | split | {"rhs_depth": rhs_depth}, bound, cut=True)
+                if fitted.resources.bram <= self.bram:
+                    yield fitted
+                    break
+
+    def _fit(self, sizes: dict[str, Any], bound: int, *, cut: bool = False) -> Fitted:
+        config = self.style(**sizes, acc_bits=self._acc_bits)
+        resources = predict_resources(config, self.family)
+        return Fitted(config=config, bound=bound, resources=resources, cut=cut)
 
     @cached_property
     def _all_shapes(self) -> list[list[LayerShape]]:
@@ -155,8 +179,17 @@ class Search:
     def _acc_bits(self) -> int:
         return max(worst_case_acc_bits(shapes) for shapes in self._all_shapes)
 
-    def _measured(self, candidate: Fitted) -> Point:
-        network = lower(self.graph, candidate.config)
+    def _measured(self, candidate: Fitted) -> Point | None:
+        """None: layers cannot be cut so finely."""
+        try:
+            network = lower(self.graph, candidate.config)
+            if candidate.cut:
+                for graph in self.must_run:
+                    lower(graph, candidate.config)
+        except CapacityError:
+            if candidate.cut:
+                return None
+            raise
         return Point(
             config=candidate.config,
             cycles=predict(network, MemoryTiming(latency=self.latency)).cycles,
@@ -175,7 +208,7 @@ class Search:
         ]
         for fitted in sorted(lacking, key=lambda f: (f.resources.bram, f.bound)):
             point = self._measured(fitted)
-            if point.cycles < best.cycles:
+            if point is not None and point.cycles < best.cycles:
                 return point
         return None
 
@@ -194,6 +227,13 @@ def _depths(needs: Needs, others: Sequence[Needs], row_groups: int) -> Iterator[
         yield {name: max(d[name] for d in (depths, *least)) for name in depths}
         before = depths["lhs_depth"]
         depths = needs.depths(row_groups=row_groups, most_lhs=before // 2)
+
+
+def _halves(depth: int) -> Iterator[int]:
+    """The depth, half of it and so on."""
+    while depth >= SMALLEST:
+        yield depth
+        depth //= 2
 
 
 def _reason(what: str, used: int, has: int, needs: int) -> str:

@@ -51,6 +51,9 @@ def size(
     have to run on it as well, however long that takes. The accumulator holds any weights of the
     graphs' precisions, so that training does not change it.
 
+    Where an array's buffers exceed `bram_blocks`, layers may run in bands of rows and in parts of
+    their sums: with shorter banks and more cycles, which the exact model counts.
+
     Raises CapacityError when not even the smallest overlay fits, ConfigError for a family without a
     model or a budget that is not positive.
     """

@@ -144,7 +144,7 @@ def build_parser(bench: bool = True) -> Parser:
     else:
         verbs.add_parser("bench", help="cycles of a layer or network on an overlay")
     listing = verbs.add_parser("list", parents=[common], help="the plug-ins there are")
-    listing.add_argument("kind", metavar="quantizers|allocators|overlays|boards")
+    listing.add_argument("kind", metavar="quantizers|allocators|recipes|overlays|boards")
     listing.set_defaults(handler=_list)
     return parser
 

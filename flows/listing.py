@@ -10,6 +10,7 @@ from flows.console import table
 from ir import plugins
 from ir.errors import UnknownPluginError
 from ir.files import read_text
+from quant.recipe import load_preset, preset_names
 
 BOARDS = "boards"
 FOLDERS = {
@@ -17,7 +18,8 @@ FOLDERS = {
     "allocators": "quant/allocators",
     "overlays": "hw/overlays",
 }
-KINDS = (*FOLDERS, BOARDS)
+RECIPES = "recipes"
+KINDS = (*FOLDERS, BOARDS, RECIPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,8 @@ def entries(kind: str) -> list[Entry]:
     """Every plug-in of a kind, sorted by name. UnknownPluginError lists the kinds."""
     if kind == BOARDS:
         return [Entry(name=name, summary=load_board(name).description) for name in board_names()]
+    if kind == RECIPES:
+        return [Entry(name=n, summary=load_preset(n).description) for n in preset_names()]
     if kind not in FOLDERS:
         raise UnknownPluginError("kind of plug-in", kind, KINDS)
     folder = FOLDERS[kind]

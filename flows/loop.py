@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flows.networks import Networks
-from flows.rounds import Round, plan_cycles, play_round
+from flows.plan_price import PlanPrice
+from flows.rounds import Round, play_round
 from flows.workspace import Workspace
 from ir.cost import CostModel
 from ir.errors import CapacityError
-from ir.plan import PrecisionPlan
 from quant.allocator import Allocation, build_allocator
+from quant.budget import Budget
+from quant.evaluations import SearchSettings
 
 LEAST_SHARE = 0.6  # below it, bits move too little for the loop to mean anything
 
@@ -71,19 +73,20 @@ def run_loop(space: Workspace, networks: Networks, report: Callable[[Loop], None
 
 def allocate(space: Workspace, networks: Networks, found: Round, budget: int) -> Allocation:
     """A plan for the cost that a round measured."""
-    latency = space.board.memory.latency_cycles
-    graph = found.tuned.graph
-
-    def truth(plan: PrecisionPlan) -> int:
-        return plan_cycles(graph, found.overlay, plan, latency=latency)
-
-    allocator = build_allocator(space.project.allocator)
-    return allocator.allocate(
-        networks.tuned(networks.uniform(space.project.widest)).model,
+    project = space.project
+    price = PlanPrice(
+        found.tuned.graph, found.overlay.config, latency=space.board.memory.latency_cycles
+    )
+    widest = networks.uniform(project.widest)
+    settings = SearchSettings(
+        recipe=project.training.of_plan(widest, project.seed), quantizer=project.weights_quantizer
+    )
+    return build_allocator(project.allocator, settings).allocate(
+        networks.tuned(widest).model,
         space.data.search,
-        CostModel(table=found.table, plan_cycles=truth),
-        budget,
-        space.project.seed,
+        CostModel(table=found.table, plan_cycles=price.cycles, plan_bytes=price.weight_bytes),
+        Budget(cycles=budget, weight_bytes=project.byte_budget),
+        project.seed,
     )
 
 

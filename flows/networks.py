@@ -111,7 +111,7 @@ class Networks:
     def _tune(self, plan: PrecisionPlan) -> Tuned:
         space, project = self._space, self._space.project
         source = self.float_net()
-        recipe = project.training.of_plan(project.seed)
+        recipe = project.training.of_plan(plan, project.seed)
         inputs = self._inputs() | {
             "recipe": plain(recipe),
             "float": plain(project.training.of_float(project.seed)),

@@ -9,7 +9,7 @@ names that folder.
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from boards.loader import Board, load_board
@@ -17,14 +17,15 @@ from ir import plugins
 from ir.config import load_config, plain
 from ir.errors import ConfigError, shorten
 from ir.files import to_json
-from ir.plan import check_width
+from ir.plan import PrecisionPlan, check_width
+from ir.precision import MAX_OPERAND_BITS
 from quant.allocator import FOLDER as ALLOCATORS
 from quant.data import DataConfig
 from quant.net import FOLDER as NETS
 from quant.net import NetConfig
 from quant.prepare import Granularity, QuantizerConfig
 from quant.quantizer import FOLDER as QUANTIZERS
-from quant.train import Recipe
+from quant.recipe import Changes, Distillation, Recipe, load_preset
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OVERLAYS = "hw/overlays"
@@ -71,40 +72,49 @@ class OverlayBudget:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How the float network is trained, and how it is fine-tuned at a plan."""
+    """How the float network is trained, and how it is fine-tuned at a plan.
+
+    recipe: a preset of `quant/recipes/` for the fine-tuning; tune_epochs, tune_learning_rate and
+    frozen_norm_epochs replace what it says, batch_size and weight_decay also what the float network
+    takes. distillation: the float network as teacher.
+    """
 
     float_epochs: int = 40
     float_learning_rate: float = 0.01
-    tune_epochs: int = 30
-    tune_learning_rate: float = 0.005
-    frozen_norm_epochs: int = 5
-    batch_size: int = 64
-    weight_decay: float = 1e-4
+    recipe: str = "short"
+    tune_epochs: int | None = None
+    tune_learning_rate: float | None = None
+    frozen_norm_epochs: int | None = None
+    batch_size: int | None = None
+    weight_decay: float | None = None
+    distillation: Distillation | None = None
     granularity: Granularity = "per_channel"
 
     def __post_init__(self) -> None:
         self.of_float(0)
-        self.of_plan(0)
+        preset = load_preset(self.recipe)
+        for bits in range(1, MAX_OPERAND_BITS + 1):
+            self._changes.apply(preset.at(bits))
 
     def of_float(self, seed: int) -> Recipe:
         """The recipe of the float network."""
-        return Recipe(
-            epochs=self.float_epochs,
-            learning_rate=self.float_learning_rate,
-            batch_size=self.batch_size,
-            weight_decay=self.weight_decay,
-            seed=seed,
-        )
+        recipe = Recipe(epochs=self.float_epochs, learning_rate=self.float_learning_rate, seed=seed)
+        changes = Changes(batch_size=self.batch_size, weight_decay=self.weight_decay)
+        return changes.apply(recipe)
 
-    def of_plan(self, seed: int) -> Recipe:
+    def of_plan(self, plan: PrecisionPlan, seed: int) -> Recipe:
         """The recipe of fine-tuning at a plan."""
-        return Recipe(
+        return replace(self._changes.apply(load_preset(self.recipe).of_plan(plan)), seed=seed)
+
+    @property
+    def _changes(self) -> Changes:
+        return Changes(
             epochs=self.tune_epochs,
             learning_rate=self.tune_learning_rate,
+            frozen_norm_epochs=self.frozen_norm_epochs,
             batch_size=self.batch_size,
             weight_decay=self.weight_decay,
-            frozen_norm_epochs=min(self.frozen_norm_epochs, self.tune_epochs),
-            seed=seed,
+            distillation=self.distillation,
         )
 
 
@@ -112,7 +122,8 @@ class Training:
 class Project:
     """choices: the widths that a layer may have. cycle_budget: cycles for one image, or, as a
     fraction f with a decimal point, c2 + f (c8 - c2), where c_b are the measured cycles of all
-    layers at b bits on the first overlay. rounds: at most so many of the loop."""
+    layers at b bits on the first overlay. byte_budget: bytes of packed weights beside it, none: no
+    limit. rounds: at most so many of the loop."""
 
     name: str
     seed: int = 0
@@ -123,6 +134,7 @@ class Project:
     allocator: str = "eagl"
     choices: tuple[int, ...] = ALL_WIDTHS
     cycle_budget: int | float = 0.3
+    byte_budget: int | None = None
     overlay: OverlayBudget = field(default_factory=OverlayBudget)
     rounds: int = 4
     training: Training = field(default_factory=Training)
@@ -153,6 +165,8 @@ class Project:
             )
         if isinstance(self.cycle_budget, int) and self.cycle_budget < 1:
             raise ConfigError(f"cycle_budget must be at least 1 cycle, not {self.cycle_budget}")
+        if self.byte_budget is not None and self.byte_budget < 1:
+            raise ConfigError(f"byte_budget must be at least 1 byte, not {self.byte_budget}")
         if not 1 <= self.rounds <= MOST_ROUNDS:
             raise ConfigError(f"rounds must be 1 to {MOST_ROUNDS}, not {self.rounds}")
 

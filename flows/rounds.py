@@ -6,10 +6,11 @@ from typing import Any
 
 from codegen.cycles import MemoryTiming, predict
 from codegen.lower import CompiledNetwork, lower
-from codegen.placeholder import Widths, with_bits
+from codegen.placeholder import with_bits
 from flows.hardware import SOURCES, Sized, graph_digest, size_overlay, verilog_of
 from flows.measure import Measured, measure
 from flows.networks import Networks, Tuned
+from flows.plan_price import channel_widths, weight_bytes
 from flows.project import REFERENCE_WIDTHS
 from flows.workspace import Workspace
 from ir.cost import CostTable, build_table
@@ -57,11 +58,6 @@ def widths_of(plan: PrecisionPlan) -> dict[str, tuple[int, int]]:
     return {layer: bits.pair for layer, bits in plan.layers.items()}
 
 
-def channel_widths(plan: PrecisionPlan) -> dict[str, Widths]:
-    """{layer: (w_bits, or one for each output channel; a_bits)}."""
-    return {layer: (bits.w_bits, bits.a_bits) for layer, bits in plan.layers.items()}
-
-
 def play_round(space: Workspace, networks: Networks, plan: PrecisionPlan, number: int) -> Round:
     """Fine-tune at `plan`, size an overlay to it, measure it and its cost table."""
     tuned = networks.tuned(plan)
@@ -91,16 +87,10 @@ def play_round(space: Workspace, networks: Networks, plan: PrecisionPlan, number
         tuned=tuned,
         overlay=overlay,
         measured=Measured(**result["plan"]),
-        table=_table(columns, simulated, predicted, space.project.choices),
+        table=_table(columns, simulated, predicted, result["weight_bytes"], space.project.choices),
         uniform={bits: found.cycles for bits, found in simulated.items()},
         seconds=round(tuned.seconds + steps.seconds[sizing] + steps.seconds[measuring], 3),
     )
-
-
-def plan_cycles(graph: IntegerGraph, overlay: Sized, plan: PrecisionPlan, *, latency: int) -> int:
-    """The exact cycle model of the whole network at `plan`."""
-    network = lower(with_bits(graph, channel_widths(plan)), overlay.config)
-    return predict(network, MemoryTiming(latency=latency)).cycles
 
 
 def _columns(space: Workspace, networks: Networks) -> dict[int, PrecisionPlan]:
@@ -114,7 +104,7 @@ def _measure(
     overlay: Sized,
     columns: Mapping[int, PrecisionPlan],
 ) -> dict[str, Any]:
-    """{plan, columns, predicted, left_out}: what was simulated, and what the model gave."""
+    """{plan, columns, predicted, weight_bytes, left_out}: simulated, or what the models gave."""
     memory = space.board.memory
     fitting, left_out = _compile(graph, overlay, columns)
     simulated = _to_simulate(fitting, memory.latency_cycles)
@@ -135,6 +125,7 @@ def _measure(
             for bits in fitting
             if bits not in simulated
         },
+        "weight_bytes": {bits: weight_bytes(network) for bits, network in fitting.items()},
         "left_out": left_out,
         "simulator": {"built": bench.built, "cycles_per_second": round(bench.cycles_per_second)},
     }
@@ -174,6 +165,7 @@ def _table(
     columns: Mapping[int, PrecisionPlan],
     simulated: Mapping[int, Measured],
     predicted: Mapping[int, Mapping[str, int]],
+    sizes: Mapping[str, Mapping[str, int]],
     choices: tuple[int, ...],
 ) -> CostTable:
     """Entries of the choices alone. A prediction is used only where the model equalled the
@@ -182,6 +174,7 @@ def _table(
     return build_table(
         measured=_rows(columns, {b: m.layers for b, m in simulated.items()}, choices),
         predicted=_rows(columns, model, choices),
+        weight_bytes=_rows(columns, {int(b): row for b, row in sizes.items()}, choices),
     )
 
 

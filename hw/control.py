@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi import lite_channels
 from hw.config import OverlayConfig
-from hw.csr import ADDRESS_BITS, CONTROL_BITS, COUNTERS, REGISTERS, VERSION, Code, Register
+from hw.counters import Counters
+from hw.csr import (
+    ADDRESS_BITS,
+    CONTROL_BITS,
+    COUNTERS,
+    REGISTERS,
+    VERSION,
+    Code,
+    Register,
+)
 from hw.fault import FAULT, INDEX_BITS, first_fault, report
 from hw.job import Job
 
@@ -72,6 +81,7 @@ class Control(wiring.Component):
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
+        self.counters = Counters(count=len(COUNTERS), first={list(COUNTERS).index("CYCLES"): 1})
         super().__init__(
             {
                 **lite_channels(ADDRESS_BITS),
@@ -100,13 +110,10 @@ class Control(wiring.Component):
         m.d.comb += [getattr(self, name).eq(getattr(job, name)) for name in gives]
         m.d.comb += job.timed_out.eq(self.timed_out)
         self._write(m, job)
-        counters = self._count(m)
         late = Signal(FAULT)
-        cycles, limit = counters["CYCLES"], self.values["CYCLE_LIMIT"]
-        over = (cycles == limit) & (limit != 0)
-        report(m, late, when=self.busy & over, code=Code.CYCLES)
+        report(m, late, when=self.busy & self._over(m), code=Code.CYCLES)
         first_fault(m, job.fault, [self.fault, late])
-        self._read(m, job, counters)
+        self._read(m, job)
         return m
 
     def _write(self, m: Module, job: Job) -> None:
@@ -150,20 +157,34 @@ class Control(wiring.Component):
             targets[wish].eq(self.wstrb[0] & self.wdata[bit]) for wish, bit in wishes.items()
         ]
 
-    def _count(self, m: Module) -> dict[str, Value]:
-        """The event counters by register name."""
-        values: dict[str, Value] = {}
-        for index, name in enumerate(COUNTERS):
-            counter = Signal(64, name=name.lower())
-            event = self.busy if name == "CYCLES" else self.events[index] & self.busy
-            # START's own edge is the first of the cycles between the two edges
-            m.d.sync += counter.eq(Mux(self.start, int(name == "CYCLES"), counter + event))
-            values[name], values[f"{name}_HI"] = counter[:32], counter[32:]
-        return values
+    def _over(self, m: Module) -> Signal:
+        """The job's cycles are CYCLE_LIMIT, which is not 0. `left`: 1 in the last one."""
+        limit = self.values["CYCLE_LIMIT"]
+        left, limited, over = Signal(32), Signal(), Signal()
+        m.d.sync += left.eq(Mux(self.start, limit, left - 1))
+        with m.If(self.start):
+            m.d.sync += limited.eq(limit != 0)
+        m.d.comb += over.eq(limited & (left == 1))
+        return over
 
-    def _read(self, m: Module, job: Job, counters: dict[str, Value]) -> None:
-        """The read channel. Reading a counter's low half keeps its high half."""
-        high = Signal(32)
+    def _count(self, m: Module) -> Counters:
+        """The event counters. START's own edge is the first of the cycles between the two edges."""
+        m.submodules.counters = counters = self.counters
+        events = Cat(
+            self.busy & (name == "CYCLES" or event)
+            for name, event in zip(COUNTERS, self.events, strict=True)
+        )
+        m.d.comb += [counters.clear.eq(self.start), counters.events.eq(events)]
+        return counters
+
+    def _read(self, m: Module, job: Job) -> None:
+        """The read channel.
+
+        A counter's low half is answered once its turn comes, with its high half kept, within
+        2 len(COUNTERS) + 2 cycles. Other registers are answered in the next cycle.
+        """
+        counters = self._count(m)
+        high, waits, asked = Signal(32), Signal(), Signal.like(counters.index)
         values: dict[str, Value | int] = {
             "ID": self.config.hash,
             "VERSION": VERSION,
@@ -171,18 +192,32 @@ class Control(wiring.Component):
             "ERROR_ADDR": job.address,
             "ERROR_INFO": job.info,
             **{r.name: self.values[r.name] for r in KEPT},
-            **{n: high if n.endswith("_HI") else value for n, value in counters.items()},
+            **{f"{name}_HI": high for name in COUNTERS},
         }
-        m.d.comb += self.arready.eq(~self.rvalid)
+        m.d.comb += self.arready.eq(~self.rvalid & ~waits)
         with m.If(self.arvalid & self.arready):
             m.d.sync += [self.rvalid.eq(1), self.rdata.eq(0), self.rresp.eq(SLVERR)]
+            m.d.sync += asked.eq(self.araddr[3:])
             with m.Switch(self.araddr):
                 for register in REGISTERS:
                     if register.access == "wo":
                         continue
                     with m.Case(register.offset):
-                        m.d.sync += [self.rdata.eq(values[register.name]), self.rresp.eq(OKAY)]
-                        if f"{register.name}_HI" in counters:
-                            m.d.sync += high.eq(counters[f"{register.name}_HI"])
+                        m.d.sync += self.rresp.eq(OKAY)
+                        if register.name in COUNTERS:
+                            m.d.sync += [self.rvalid.eq(0), waits.eq(1)]
+                        else:
+                            m.d.sync += self.rdata.eq(values[register.name])
+        with m.Elif(waits & (counters.index == asked)):
+            self._take_counter(m, counters, high, waits)
         with m.Elif(self.rready):
             m.d.sync += self.rvalid.eq(0)
+
+    def _take_counter(self, m: Module, counters: Counters, high: Signal, waits: Signal) -> None:
+        """It is the turn of the counter that was asked for: its low half, then its high one."""
+        has_low = Signal()
+        with m.If(~counters.high):
+            m.d.sync += [self.rdata.eq(counters.value), has_low.eq(1)]
+        with m.Elif(has_low):
+            m.d.sync += [high.eq(counters.value), has_low.eq(0)]
+            m.d.sync += [self.rvalid.eq(1), waits.eq(0)]

@@ -110,6 +110,7 @@ COUNTERS = {
 """64-bit event counters, cleared by START, in the order of their addresses from COUNTER_BASE on."""
 
 COUNTER_BASE = 0x40
+"""A multiple of their size together: bits 3 and up of an address say which one it is."""
 
 
 def _job(name: str, offset: int, doc: str, bits: int = 32) -> Register:

@@ -24,9 +24,12 @@ def ram_members(width: int, depth: int) -> dict[str, Member]:
 class Ram(wiring.Component):
     """`depth` words of `width` bits.
 
-    A read shows its word in the next cycle and holds it while `read_enable` is low. Reading a word
-    in the cycle in which it is written gives the old one. Contents before the first write are not
-    defined.
+    A read shows its word in the next cycle and holds it while `read_enable` is low. Not defined:
+    a word that is read in the cycle in which it is written, and contents before the first write.
+
+    The attribute `no_rw_check` says so to yosys, which else builds the old word out of LUTs and
+    flip-flops behind every block RAM of an ECP5. sim_tests/collisions.py tests that nothing
+    depends on it.
 
     Members
     -------
@@ -47,7 +50,9 @@ class Ram(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.words = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.words = words = memory.Memory(
+            shape=self.width, depth=self.depth, init=[], attrs={"no_rw_check": 1}
+        )
         write, read = words.write_port(), words.read_port()
         m.d.comb += [
             write.addr.eq(self.write_address),

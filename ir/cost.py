@@ -21,10 +21,14 @@ Widths = tuple[int, int]  # (w_bits, a_bits)
 
 @dataclass(frozen=True, kw_only=True)
 class CostEntry:
-    """Cycles of one layer at one pair of widths, and where the figure comes from."""
+    """Cycles of one layer at one pair of widths, and where the figure comes from.
+
+    weight_bytes: of its weights as the overlay stores them; None where nobody asked.
+    """
 
     cycles: int
     provenance: Provenance
+    weight_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.cycles, bool) or not isinstance(self.cycles, int) or self.cycles < 0:
@@ -33,6 +37,13 @@ class CostEntry:
             raise ConfigError(
                 f"provenance must be measured or predicted, not {shorten(self.provenance)}"
             )
+        size = self.weight_bytes
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+            raise ConfigError(f"weight_bytes must be a non-negative integer, not {shorten(size)}")
+
+    def to_dict(self) -> dict[str, int | str]:
+        """JSON form."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,20 @@ class CostTable:
         """Cycles of one layer at (w_bits, a_bits)."""
         return self.entry(layer, widths).cycles
 
+    def weight_bytes(self, layer: str, widths: Widths) -> int:
+        """Packed bytes of one layer's weights; ConfigError when the table was made without."""
+        size = self.entry(layer, widths).weight_bytes
+        if size is None:
+            raise ConfigError(
+                f"the cost table has no weight_bytes for {shorten(layer)} at {widths}: a budget "
+                "of bytes needs them"
+            )
+        return size
+
+    def prices(self, plan: PrecisionPlan) -> bool:
+        """Whether there is an entry for every layer of the plan."""
+        return all(bits.pair in self.entries[layer] for layer, bits in plan.layers.items())
+
     def cost(self, plan: PrecisionPlan, *, row_tile: int | None = None) -> int:
         """The table's sum over the plan's layers, cycles.
 
@@ -99,7 +124,7 @@ class CostTable:
         """The JSON form of cost_table.json."""
         return {
             layer: [
-                {"w_bits": w, "a_bits": a, "cycles": entry.cycles, "provenance": entry.provenance}
+                {"w_bits": w, "a_bits": a, **entry.to_dict()}
                 for (w, a), entry in sorted(row.items())
             ]
             for layer, row in self.entries.items()
@@ -110,9 +135,10 @@ class CostTable:
         write_json(path, self.to_dict())
 
 
-def build_table(
-    *, measured: Mapping[str, Mapping[Widths, int]], predicted: Mapping[str, Mapping[Widths, int]]
-) -> CostTable:
+Rows = Mapping[str, Mapping[Widths, int]]
+
+
+def build_table(*, measured: Rows, predicted: Rows, weight_bytes: Rows | None = None) -> CostTable:
     """Join measured and predicted cycles; where both exist the measured entry stands.
 
     A model that is wrong anywhere prices nothing: MismatchError names the first layer and widths
@@ -127,9 +153,15 @@ def build_table(
                     f"layer {shorten(layer)} at {widths}: measured {seen[widths]} cycles, "
                     f"predicted {model[widths]}"
                 )
-        row = {w: CostEntry(cycles=c, provenance="predicted") for w, c in model.items()}
-        row |= {w: CostEntry(cycles=c, provenance="measured") for w, c in seen.items()}
-        entries[layer] = row
+        sizes = (weight_bytes or {}).get(layer, {})
+        entries[layer] = {
+            widths: CostEntry(
+                cycles=cycles,
+                provenance="measured" if widths in seen else "predicted",
+                weight_bytes=sizes.get(widths),
+            )
+            for widths, cycles in (dict(model) | dict(seen)).items()
+        }
     return CostTable(entries)
 
 
@@ -141,7 +173,9 @@ def load_table(path: Path) -> CostTable:
             {
                 str(layer): {
                     (item["w_bits"], item["a_bits"]): CostEntry(
-                        cycles=item["cycles"], provenance=item["provenance"]
+                        cycles=item["cycles"],
+                        provenance=item["provenance"],
+                        weight_bytes=item.get("weight_bytes"),
                     )
                     for item in row
                 }
@@ -158,8 +192,10 @@ def load_table(path: Path) -> CostTable:
 class CostModel:
     """What an allocator is told about cost: the table it may optimise, and the truth it must keep.
 
-    plan_cycles: the exact cycle model of the whole network at a plan (codegen supplies it).
+    plan_cycles: the exact cycle model of the whole network at a plan; plan_bytes: of its packed
+    weights, None where no budget asks (codegen supplies both).
     """
 
     table: CostTable
     plan_cycles: Callable[[PrecisionPlan], int]
+    plan_bytes: Callable[[PrecisionPlan], int] | None = None

@@ -4,21 +4,23 @@ Pixels stay the integers that they are in the file (digits: 0..16, five bits; ph
 and `scale` says what one code is worth when a network is trained in floats.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from ir.errors import ConfigError, shorten
 from ir.precision import Precision
-from quant.readers import read_cifar10, read_image_folder, read_mnist
+from quant.readers import Raw, read_cifar10, read_cifar100, read_image_folder, read_mnist
 
-DataName = Literal["digits", "cifar10", "mnist", "folder"]
+DataName = Literal["digits", "cifar10", "cifar100", "mnist", "folder"]
 
 # Powers of two: a code times its scale is exact in every float format.
 DIGIT_SCALE = 1 / 16
 BYTE_SCALE = 1 / 256
+CIFAR_SHIFT_PX = 4
+FOLDER_SHIFT_SHARE = 8  # of the image's shorter side
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +57,19 @@ class Task:
     scale: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What may happen to a training image each time it is seen: mirrored left to right, moved by up
+    to so many pixels in both directions."""
+
+    mirror: bool = False
+    shift_px: int = 0
+
+    def __post_init__(self) -> None:
+        if self.shift_px < 0:
+            raise ConfigError(f"shift_px must not be negative, not {self.shift_px}")
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchData:
     """All that training, allocators and the loop may look at."""
@@ -62,6 +77,7 @@ class SearchData:
     task: Task
     train: Split
     validation: Split
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,6 +101,9 @@ class DataConfig:
     fold: digits only, which fifth is the test set; the next fifth is the validation set.
     validation_share: the other sets, part of their training images kept for validation.
     image_size_px: image folders only, (height, width) to resize to; none: all must be equal.
+    augmentation: of training images; none: the usual one of the set. CIFAR and image folders are
+    mirrored and moved (CIFAR by 4 pixels, as all papers do since He et al., arXiv 1512.03385,
+    folders by an eighth), digits and MNIST stay as they are.
     """
 
     name: DataName = "digits"
@@ -93,10 +112,11 @@ class DataConfig:
     folds: int = 5
     validation_share: float = 0.1
     image_size_px: tuple[int, int] | None = None
+    augmentation: Augmentation | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        known = ("digits", "cifar10", "mnist", "folder")
+        known = get_args(DataName)
         if self.name not in known:
             raise ConfigError(f"no data set {shorten(self.name)}; there is: {', '.join(known)}")
         if (self.path is None) != (self.name == "digits"):
@@ -115,13 +135,7 @@ def load_data(config: DataConfig) -> Dataset:
     """Read and split a data set; ConfigError names a file that is missing or wrong."""
     if config.name == "digits":
         return _digits(config)
-    path = Path(str(config.path))
-    if config.name == "cifar10":
-        train, test = read_cifar10(path)
-    elif config.name == "mnist":
-        train, test = read_mnist(path)
-    else:
-        train, test = read_image_folder(path, config.image_size_px)
+    train, test = _read(config)
     rows = stratified_parts(train[1], round(1 / config.validation_share), config.seed)
     whole = Split(images=train[0], labels=train[1], scale=BYTE_SCALE)
     task = Task(
@@ -135,8 +149,26 @@ def load_data(config: DataConfig) -> Dataset:
         task=task,
         train=whole.take(np.sort(np.concatenate(rows[1:]))),
         validation=whole.take(rows[0]),
+        augmentation=config.augmentation or usual_augmentation(task),
     )
     return Dataset(search=search, test=Split(images=test[0], labels=test[1], scale=BYTE_SCALE))
+
+
+def _read(config: DataConfig) -> tuple[Raw, Raw]:
+    path = Path(str(config.path))
+    if config.name == "folder":
+        return read_image_folder(path, config.image_size_px)
+    readers = {"cifar10": read_cifar10, "cifar100": read_cifar100, "mnist": read_mnist}
+    return readers[config.name](path)
+
+
+def usual_augmentation(task: Task) -> Augmentation:
+    """What is usually done to images of the set."""
+    if task.name.startswith("cifar"):
+        return Augmentation(mirror=True, shift_px=CIFAR_SHIFT_PX)
+    if task.name == "folder":
+        return Augmentation(mirror=True, shift_px=min(task.shape[1:]) // FOLDER_SHIFT_SHARE)
+    return Augmentation()
 
 
 def _digits(config: DataConfig) -> Dataset:
@@ -160,6 +192,7 @@ def _digits(config: DataConfig) -> Dataset:
         task=task,
         train=whole.take(np.sort(np.concatenate(rest))),
         validation=whole.take(rows[validation]),
+        augmentation=config.augmentation or usual_augmentation(task),
     )
     return Dataset(search=search, test=whole.take(rows[config.fold]))
 

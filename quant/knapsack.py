@@ -1,4 +1,7 @@
-"""The multiple-choice knapsack, solved exactly: one option a group, most gain within a budget."""
+"""The multiple-choice knapsack, solved exactly: one option a group, most gain within the budgets.
+
+One budget or several at once (cycles, bytes): every option has a cost in each.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,59 +15,70 @@ GAIN_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """gain: of any unit; cycles: what it costs."""
+    """gain: of any unit; costs: what it takes of each budget."""
 
     gain: float
-    cycles: int
+    costs: tuple[int, ...]
 
 
-def solve(groups: Sequence[Sequence[Option]], budget: int) -> list[int] | None:
+def solve(groups: Sequence[Sequence[Option]], budgets: Sequence[int]) -> list[int] | None:
     """The index of the chosen option in each group, or None when no choice fits.
 
-    Among choices of equal gain (to 1e-9) the cheapest wins. Integer programming with no gap; the
-    sum of cycles is checked in integers, whatever the solver's tolerance.
+    Among choices of equal gain (to 1e-9) the cheapest wins, by the first budget, then the next.
+    Integer programming with no gap; the sums of costs are checked in integers, whatever the
+    solver's tolerance.
     """
     problem = _Problem(groups)
-    spare = budget - problem.floor
-    while spare >= 0:
-        best = problem.maximise(problem.gains, spare)
-        if best is None:
+    spare = np.array(budgets) - problem.floor
+    while (spare >= 0).all():
+        chosen = _cheapest_best(problem, spare)
+        if chosen is None:
             return None
-        least = problem.gain_of(best) - GAIN_TOLERANCE
-        cheapest = problem.maximise(-problem.cycles, spare, least_gain=least)
-        chosen = best if cheapest is None else cheapest
-        excess = problem.cycles_of(chosen) - (budget - problem.floor)
-        if excess <= 0:
+        excess = problem.costs_of(chosen) - (np.array(budgets) - problem.floor)
+        if (excess <= 0).all():
             return chosen
-        spare -= excess  # the solver used its tolerance
+        spare = spare - np.maximum(excess, 0)  # the solver used its tolerance
     return None
 
 
+def _cheapest_best(problem: "_Problem", spare: np.ndarray) -> list[int] | None:
+    """The most gain, then the least of each cost in turn."""
+    chosen = problem.maximise(problem.gains, spare)
+    if chosen is None:
+        return None
+    least = problem.gain_of(chosen) - GAIN_TOLERANCE
+    limits = spare.copy()
+    for index in range(len(spare)):
+        cheaper = problem.maximise(-problem.costs[index], limits, least_gain=least)
+        if cheaper is None:
+            break
+        chosen = cheaper
+        limits[index] = problem.costs_of(chosen)[index]
+    return chosen
+
+
 class _Problem:
-    """One row of variables, an option each; cycles are counted above each group's cheapest option,
+    """One row of variables, an option each; costs are counted above each group's cheapest option,
     which keeps the numbers small."""
 
     def __init__(self, groups: Sequence[Sequence[Option]]) -> None:
-        lows = [min(option.cycles for option in group) for group in groups]
-        self.floor = sum(lows)
-        self.starts = np.cumsum([0, *(len(group) for group in groups)], dtype=np.int64)
+        sizes = [len(group) for group in groups]
+        costs = np.array([option.costs for group in groups for option in group], dtype=np.int64).T
+        self.starts = np.cumsum([0, *sizes], dtype=np.int64)
+        lows = np.minimum.reduceat(costs, self.starts[:-1], axis=1)  # (budgets, groups)
+        self.floor = lows.sum(axis=1)
+        self.costs = costs - np.repeat(lows, sizes, axis=1)  # (budgets, options)
         self.gains = np.array([option.gain for group in groups for option in group])
-        self.cycles = np.array(
-            [o.cycles - low for group, low in zip(groups, lows, strict=True) for o in group],
-            dtype=np.float64,
-        )
-        owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-        columns = np.arange(len(owner))
-        self.membership = csr_array((np.ones(len(owner)), (owner, columns)))
+        owner = np.repeat(np.arange(len(groups)), sizes)
+        self.membership = csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))))
 
     def maximise(
-        self, objective: np.ndarray, spare: int, least_gain: float | None = None
+        self, objective: np.ndarray, spare: np.ndarray, least_gain: float | None = None
     ) -> list[int] | None:
-        """The best choice with cycles above the floor <= spare, or None."""
-        constraints = [
-            LinearConstraint(self.membership, 1, 1),
-            LinearConstraint(self.cycles[np.newaxis], -np.inf, spare),
-        ]
+        """The best choice with costs above the floor <= spare, or None."""
+        constraints = [LinearConstraint(self.membership, 1, 1)]
+        for costs, most in zip(self.costs, spare.tolist(), strict=True):
+            constraints.append(LinearConstraint(costs[np.newaxis].astype(float), -np.inf, most))
         if least_gain is not None:
             constraints.append(LinearConstraint(self.gains[np.newaxis], least_gain, np.inf))
         result = milp(
@@ -83,6 +97,6 @@ class _Problem:
         """The sum of the chosen options' gains."""
         return float(self.gains[self.starts[:-1] + np.array(chosen)].sum())
 
-    def cycles_of(self, chosen: list[int]) -> int:
-        """The chosen options' cycles above the floor."""
-        return int(self.cycles[self.starts[:-1] + np.array(chosen)].sum())
+    def costs_of(self, chosen: list[int]) -> np.ndarray:
+        """(budgets,) int64: the chosen options' costs above the floor."""
+        return self.costs[:, self.starts[:-1] + np.array(chosen)].sum(axis=1)

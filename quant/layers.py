@@ -6,7 +6,8 @@ from torch.nn import functional
 from ir.plan import LayerBits, PrecisionPlan
 from ir.precision import Precision
 from quant.data import Task
-from quant.quantizer import Quantizer, round_half_up
+from quant.grid import round_half_up
+from quant.quantizer import Quantizer
 from quant.structure import Block
 
 
@@ -74,7 +75,7 @@ class QuantLayer(nn.Module):
     @property
     def bits(self) -> LayerBits:
         """The widths of its weights and input."""
-        return LayerBits(w_bits=self.weights.precision.bits, a_bits=self.inputs.precision.bits)
+        return LayerBits(w_bits=self.weights.w_bits, a_bits=self.inputs.precision.bits)
 
 
 class QuantNet(nn.Module):

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from ir.errors import ConfigError, UnsupportedModelError, shorten
 from ir.plan import LayerBits, PrecisionPlan
 from ir.precision import Precision, weight_precision
+from quant.bipolar import build_quantizer
 from quant.data import Task
 from quant.layers import InputGrid, QuantLayer, QuantNet
-from quant.quantizer import Quantizer, QuantizerSetup, build_quantizer
+from quant.mixed import MixedWeights
+from quant.quantizer import Quantizer, QuantizerSetup
 from quant.structure import Block, read_blocks
 
 Granularity = Literal["per_tensor", "per_channel"]
@@ -85,18 +87,28 @@ def _activations(config: QuantizerConfig, bits: LayerBits, *, signed: bool) -> Q
 def _weights(
     config: QuantizerConfig, bits: LayerBits, block: Block, *, one_step: bool
 ) -> Quantizer:
-    if isinstance(bits.w_bits, tuple):
-        raise UnsupportedModelError(
-            f"layer {shorten(block.name)}: one width per channel cannot be trained yet; give the "
-            "layer one w_bits"
-        )
     shared = one_step or config.granularity == "per_tensor"
+    channels = block.linear.weight.shape[0]
+    if isinstance(bits.w_bits, tuple):
+        _check_rows(block.name, bits.w_bits, channels, one_step=one_step)
+        return MixedWeights(config.name, bits.w_bits, per_channel=not shared)
     setup = QuantizerSetup(
-        precision=weight_precision(bits.w_bits),
-        role="weight",
-        channels=1 if shared else block.linear.weight.shape[0],
+        precision=weight_precision(bits.w_bits), role="weight", channels=1 if shared else channels
     )
     return build_quantizer(config.name, setup)
+
+
+def _check_rows(layer: str, w_bits: tuple[int, ...], channels: int, *, one_step: bool) -> None:
+    if one_step:
+        raise UnsupportedModelError(
+            f"layer {shorten(layer)}: the last layer's channels share one step, so that the raw "
+            "sums' argmax is the logits'; give it one w_bits"
+        )
+    if len(w_bits) != channels:
+        raise ConfigError(
+            f"layer {shorten(layer)} has {channels} output channels, the plan gives w_bits for "
+            f"{len(w_bits)}"
+        )
 
 
 def _check_plan(plan: PrecisionPlan, blocks: list[Block], task: Task) -> None:

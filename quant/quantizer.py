@@ -1,14 +1,15 @@
 """What every quantizer is: how one tensor is quantized at a given precision.
 
-A file in `quant/quantizers/` with one public subclass of `Quantizer` *is* the registration.
+A file in `quant/quantizers/` with one public subclass of `Quantizer` *is* the registration. One
+thing is the same in all of them and not theirs to define: one-bit weights are bipolar, see
+`quant/bipolar.py`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from ir import plugins
@@ -32,7 +33,14 @@ class QuantizerSetup:
 
 
 class Quantizer(nn.Module, ABC):
-    """Fake quantization of one tensor: forward(x) lies on the grid codes(x) * scale()."""
+    """Fake quantization of one tensor: forward(x) lies on the grid codes(x) * scale().
+
+    decays: whether weight decay acts on its parameters. rate: their learning rate, relative to the
+    recipe's for step sizes.
+    """
+
+    decays: ClassVar[bool] = False
+    rate: ClassVar[float] = 1.0
 
     def __init__(self, setup: QuantizerSetup) -> None:
         super().__init__()
@@ -55,8 +63,18 @@ class Quantizer(nn.Module, ABC):
     def scale(self, x: Tensor) -> Tensor:
         """What one code is worth: (channels,) float. x: the weights (a scale may follow them)."""
 
+    def latent(self, grid: Tensor) -> Tensor:
+        """Values that forward leaves at ``grid``, which lies on its grid: the same ones, unless the
+        quantizer bends its input before rounding."""
+        return grid
+
     def project(self) -> None:
         """Bring parameters back into their domain; called after every optimizer step."""
+
+    @property
+    def w_bits(self) -> int | tuple[int, ...]:
+        """The width, or one for each output channel where they differ."""
+        return self.precision.bits
 
     def spread(self, per_channel: Tensor, x: Tensor) -> Tensor:
         """(channels,) -> broadcastable against x: () or (channels, 1, ...)."""
@@ -64,16 +82,11 @@ class Quantizer(nn.Module, ABC):
             return per_channel.reshape(())
         return per_channel.reshape(-1, *[1] * (x.ndim - 1))
 
+    def rows(self, x: Tensor) -> Tensor:
+        """x without its graph, one row for each step size: (channels, values)."""
+        return x.detach().reshape(self.setup.channels, -1)
 
-def build_quantizer(name: str, setup: QuantizerSetup) -> Quantizer:
-    """The quantizer of that name; UnknownPluginError lists what there is."""
-    return _kind(name)(setup)
 
-
-def _kind(name: str) -> Callable[[QuantizerSetup], Quantizer]:
+def load_quantizer(name: str) -> Callable[[QuantizerSetup], Quantizer]:
+    """The class of that name; UnknownPluginError lists what there is."""
     return plugins.load(FOLDER, name, Quantizer)
-
-
-def round_half_up(x: Tensor) -> Tensor:
-    """floor(x + 0.5), the hardware's rounding (torch.round goes to even)."""
-    return torch.floor(x + 0.5)

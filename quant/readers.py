@@ -19,32 +19,43 @@ from ir.files import read_bytes
 
 Raw = tuple[np.ndarray, np.ndarray]
 
-CIFAR_RECORD_BYTES = 1 + 3 * 32 * 32
+CIFAR_PIXELS = 3 * 32 * 32
 CIFAR_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 INFLATED_LIMIT_BYTES = 1 << 28
+IMAGES_LIMIT_BYTES = 1 << 33
 
 
 def read_cifar10(folder: Path) -> tuple[Raw, Raw]:
     """CIFAR-10, binary version: records of one label byte and 3 x 32 x 32 pixels."""
-    train = [_cifar_file(folder / name) for name in CIFAR_TRAIN]
-    images = np.concatenate([part[0] for part in train])
-    labels = np.concatenate([part[1] for part in train])
-    return (images, labels), _cifar_file(folder / "test_batch.bin")
+    parts = [_cifar_file(folder / name, classes=10, labels=1) for name in CIFAR_TRAIN]
+    images = np.concatenate([part[0] for part in parts])
+    labels = np.concatenate([part[1] for part in parts])
+    return (images, labels), _cifar_file(folder / "test_batch.bin", classes=10, labels=1)
 
 
-def _cifar_file(path: Path) -> Raw:
+def read_cifar100(folder: Path) -> tuple[Raw, Raw]:
+    """CIFAR-100, binary version: a coarse label (not used), a fine label, 3 x 32 x 32 pixels."""
+    train, test = (
+        _cifar_file(folder / f"{part}.bin", classes=100, labels=2) for part in ("train", "test")
+    )
+    return train, test
+
+
+def _cifar_file(path: Path, *, classes: int, labels: int) -> Raw:
+    """labels: label bytes in a record, the last of them counts."""
+    size = labels + CIFAR_PIXELS
     data = np.frombuffer(read_bytes(path), dtype=np.uint8)
-    if data.size == 0 or data.size % CIFAR_RECORD_BYTES:
+    if data.size == 0 or data.size % size:
         raise ConfigError(
-            f"{path}: {data.size} bytes are no whole number of {CIFAR_RECORD_BYTES}-byte records; "
-            "get the CIFAR-10 binary version"
+            f"{path}: {data.size} bytes are no whole number of {size}-byte records; "
+            f"get the CIFAR-{classes} binary version"
         )
-    records = data.reshape(-1, CIFAR_RECORD_BYTES)
-    labels = records[:, 0].astype(np.int64)
-    if labels.max() > 9:
-        raise ConfigError(f"{path}: label {labels.max()} in a set of 10 classes")
-    return records[:, 1:].reshape(-1, 3, 32, 32).copy(), labels
+    records = data.reshape(-1, size)
+    found = records[:, labels - 1].astype(np.int64)
+    if found.max() >= classes:
+        raise ConfigError(f"{path}: label {found.max()} in a set of {classes} classes")
+    return records[:, labels:].reshape(-1, 3, 32, 32).copy(), found
 
 
 def read_mnist(folder: Path) -> tuple[Raw, Raw]:
@@ -113,6 +124,7 @@ def _class_names(folder: Path) -> list[str]:
 def _read_part(folder: Path, classes: list[str], size_px: tuple[int, int] | None) -> Raw:
     images: list[np.ndarray] = []
     labels: list[int] = []
+    size = 0
     for label, name in enumerate(classes):
         place = folder / name
         files = sorted(place.iterdir()) if place.is_dir() else []
@@ -120,6 +132,12 @@ def _read_part(folder: Path, classes: list[str], size_px: tuple[int, int] | None
             if file.suffix.lower() in IMAGE_SUFFIXES:
                 images.append(_read_image(file, size_px))
                 labels.append(label)
+                size += images[-1].nbytes
+                if size > IMAGES_LIMIT_BYTES:
+                    raise ConfigError(
+                        f"{folder}: its images need more than {IMAGES_LIMIT_BYTES} bytes of "
+                        "memory; set a smaller image_size_px"
+                    )
                 if images[0].shape != images[-1].shape:
                     raise ConfigError(
                         f"{file}: {images[-1].shape} unlike the {images[0].shape} before; "

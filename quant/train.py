@@ -4,65 +4,35 @@ Every random choice is a function of (seed, epoch), the learning rate of the ste
 number of threads is fixed, so a run that resumes from a checkpoint ends in the identical weights.
 """
 
-import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ir.errors import ConfigError, shorten
+from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
+from quant.augment import augment
 from quant.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from quant.data import SearchData, Split
+from quant.device import CPU, threads, training_device
 from quant.layers import QuantNet
 from quant.net import NetConfig, build_net
+from quant.objective import Distilled, Objective, weights_digest
 from quant.prepare import QuantizerConfig, prepare
+from quant.quantizer import Quantizer
+from quant.recipe import Recipe
 
 Progress = Callable[[int, int, float], None]  # epochs done, epochs in all, training loss
 
 CALIBRATION_IMAGES = 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How to train. The learning rate falls on a cosine from its start to zero.
-
-    step_size_factor: learning rate of learned step sizes, relative to the weights'.
-    frozen_norm_epochs: the last epochs run with batch norm as inference will, on fixed statistics.
-    threads: of torch; part of the recipe, because sums depend on it.
-    """
-
-    epochs: int
-    learning_rate: float
-    batch_size: int = 64
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: float = 1e-4
-    step_size_factor: float = 1.0
-    frozen_norm_epochs: int = 0
-    seed: int = 0
-    threads: int = 1
-    checkpoint_every_epochs: int = 5
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "threads", "checkpoint_every_epochs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} must be a positive integer, not {shorten(value)}")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise ConfigError(f"learning_rate must be positive, not {self.learning_rate}")
-        for name in ("weight_decay", "step_size_factor", "frozen_norm_epochs"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
-        if self.optimizer not in ("adamw", "sgd"):
-            raise ConfigError(f"optimizer must be adamw or sgd, not {shorten(self.optimizer)}")
 
 
 def train_float(
@@ -89,11 +59,16 @@ def fine_tune(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> QuantNet:
-    """Quantize a float or quantized network at ``plan`` and train it; it stays as it is."""
+    """Quantize a float or quantized network at ``plan`` and train it; it stays as it is.
+
+    Where the recipe distills, it is the teacher.
+    """
     with threads(recipe.threads):
         sample = inputs_of(data.train)[:CALIBRATION_IMAGES]
         quantized = prepare(model, plan, task=data.task, calibration=sample, quantizer=quantizer)
-    fit(quantized, data, recipe, checkpoint=checkpoint, progress=progress)
+    how = recipe.distillation
+    objective = Distilled(model.eval(), how) if how.weight else Objective()
+    fit(quantized, data, recipe, objective=objective, checkpoint=checkpoint, progress=progress)
     return quantized
 
 
@@ -122,6 +97,7 @@ def fit(
     data: SearchData,
     recipe: Recipe,
     *,
+    objective: Objective | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> list[float]:
@@ -130,7 +106,7 @@ def fit(
     checkpoint: a file that is resumed from when it is there (ConfigError when it is corrupt or of
     another run) and kept up to date.
     """
-    run = _Run(model, data.train, recipe)
+    run = _Run(model, data, recipe, objective or Objective())
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint)
     with threads(recipe.threads):
@@ -142,34 +118,29 @@ def fit(
             due = done % recipe.checkpoint_every_epochs == 0 or done == recipe.epochs
             if checkpoint is not None and due:
                 run.store(checkpoint)
-    run.optimizer.zero_grad(set_to_none=True)
-    model.eval()
+    run.close()
     return run.losses
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Run torch on this many threads, then on as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Run:
     """One training: the model, its optimizer, and what a checkpoint holds of them."""
 
-    def __init__(self, model: nn.Module, split: Split, recipe: Recipe) -> None:
+    def __init__(
+        self, model: nn.Module, data: SearchData, recipe: Recipe, objective: Objective
+    ) -> None:
+        self.identity = _identity(model, data, recipe, objective)
         self.model = model
         self.recipe = recipe
-        self.inputs = inputs_of(split)
-        self.labels = torch.from_numpy(split.labels)
+        self.objective = objective
+        self.augmentation = data.augmentation
+        self.device = training_device()
+        self._move(self.device)
+        self.scale = data.train.scale
+        self.images = torch.from_numpy(data.train.images).to(self.device)
+        self.labels = torch.from_numpy(data.train.labels).to(self.device)
         self.optimizer = _optimizer(model, recipe)
-        self.batches = math.ceil(len(split) / recipe.batch_size)
+        self.batches = math.ceil(len(data.train) / recipe.batch_size)
         self.losses: list[float] = []
-        self.identity = _identity(model, split, recipe)
 
     def epoch(self, epoch: int) -> None:
         """One pass over the training images, in an order that (seed, epoch) fixes."""
@@ -179,30 +150,41 @@ class _Run:
             _freeze_norms(self.model)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.labels), generator=generator)
-        total = 0.0
-        for index, rows in enumerate(order.split(recipe.batch_size)):
+        total = torch.zeros((), device=self.device, dtype=torch.float64)
+        for index, rows in enumerate(order.to(self.device).split(recipe.batch_size)):
             self._set_learning_rate(epoch * self.batches + index)
-            total += self._step(self.inputs[rows], self.labels[rows]) * len(rows)
-        self.losses.append(total / len(self.labels))
-        if not math.isfinite(total):
+            images = augment(self.images[rows], self.augmentation, generator)
+            total += self._step(images.float() * self.scale, self.labels[rows]) * len(rows)
+        self.losses.append(float(total) / len(self.labels))
+        if not math.isfinite(self.losses[-1]):
             raise ConfigError(
                 f"training diverged in epoch {epoch + 1}; lower learning_rate "
                 f"({recipe.learning_rate})"
             )
 
-    def _step(self, x: Tensor, labels: Tensor) -> float:
+    def _step(self, x: Tensor, labels: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.model(x), labels)
+        loss = self.objective(self.model(x), x, labels)
         loss.backward()
         self.optimizer.step()
         if isinstance(self.model, QuantNet):
             self.model.project()
-        return float(loss.detach())
+        return loss.detach()
 
     def _set_learning_rate(self, step: int) -> None:
-        falling = 0.5 * (1 + math.cos(math.pi * step / (self.recipe.epochs * self.batches)))
+        share = self.recipe.schedule.factor(step / (self.recipe.epochs * self.batches))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * group["factor"] * falling
+            group["lr"] = self.recipe.learning_rate * group["factor"] * share
+
+    def _move(self, device: torch.device) -> None:
+        self.model.to(device)
+        self.objective.to(device)
+
+    def close(self) -> None:
+        """Leave a network that is ready to be used."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self._move(CPU)
+        self.model.eval()
 
     def store(self, path: Path) -> None:
         """Write all that the rest of the training depends on."""
@@ -234,22 +216,27 @@ class _Run:
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay on weights alone; step sizes at a learning rate of their own."""
-    weights, scales, steps = [], [], []
-    for name, parameter in model.named_parameters():
-        if name.endswith("step_size"):
-            steps.append(parameter)
-        else:
-            (weights if parameter.ndim > 1 else scales).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": recipe.weight_decay, "factor": 1.0},
-        {"params": scales, "weight_decay": 0.0, "factor": 1.0},
-        {"params": steps, "weight_decay": 0.0, "factor": recipe.step_size_factor},
+    """Weight decay on weights alone, and on what a quantizer learns where it says so; that has a
+    learning rate of its own."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    seen: set[int] = set()
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            if id(parameter) in seen or not parameter.requires_grad:
+                continue
+            seen.add(id(parameter))
+            decays, factor = parameter.ndim > 1, 1.0
+            if isinstance(module, Quantizer):
+                decays, factor = module.decays, recipe.step_size_factor * module.rate
+            key = (recipe.weight_decay if decays else 0.0, factor)
+            groups.setdefault(key, []).append(parameter)
+    settings: list[dict[str, Any]] = [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (decay, factor), parameters in groups.items()
     ]
-    groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=0.9)
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        return torch.optim.SGD(settings, lr=recipe.learning_rate, momentum=0.9)
+    return torch.optim.AdamW(settings, lr=recipe.learning_rate)
 
 
 def _freeze_norms(model: nn.Module) -> None:
@@ -258,15 +245,14 @@ def _freeze_norms(model: nn.Module) -> None:
             module.eval()
 
 
-def _identity(model: nn.Module, split: Split, recipe: Recipe) -> str:
+def _identity(model: nn.Module, data: SearchData, recipe: Recipe, objective: Objective) -> str:
     """A digest of everything that decides the outcome: recipe, data, first weights."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    settings = [asdict(recipe), asdict(data.augmentation), objective.identity]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     if isinstance(model, QuantNet):
         digest.update(json.dumps(model.plan.to_dict()).encode())
-    digest.update(split.images.tobytes())
-    digest.update(split.labels.tobytes())
-    digest.update(repr(split.scale).encode())
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().contiguous().numpy().tobytes())
+    digest.update(data.train.images.tobytes())
+    digest.update(data.train.labels.tobytes())
+    digest.update(repr(data.train.scale).encode())
+    digest.update(weights_digest(model).encode())
     return digest.hexdigest()

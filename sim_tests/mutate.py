@@ -60,7 +60,7 @@ class Campaign:
         self.reference = {part.folder.name: self._reference(part) for part in self.parts}
 
     def _resume(self) -> dict[str, str]:
-        """What was found before; under another mix only what that one has killed, or is no change.
+        """What was found before; under another mix only which mutants are no change at all.
 
         The mix is told by its scripts: state["mix"] is their hash.
         """
@@ -72,7 +72,7 @@ class Campaign:
         self.mix = hashlib.sha256(scripts).hexdigest()[:12]
         kept = read_json(self.place) if self.place.exists() else {"mix": self.mix, "found": {}}
         same = kept["mix"] == self.mix
-        return {n: found for n, found in kept["found"].items() if same or found != SURVIVED}
+        return {n: found for n, found in kept["found"].items() if same or found == EQUIVALENT}
 
     def _reference(self, part: Part) -> list[bytes]:
         """What the unchanged overlay answers. MismatchError: it fails by itself."""
@@ -91,10 +91,9 @@ class Campaign:
         for part in self.parts:
             try:
                 self._run(part, mutant.number)
-                same = outcome(part) == self.reference[part.folder.name]
-            except ToolError:  # the simulation broke off or did not end
-                same = False
-            if not same:
+            except ToolError as error:
+                return f"{KILLED} by {part.folder.name}: {error.reason or 'the simulation failed'}"
+            if outcome(part) != self.reference[part.folder.name]:
                 return f"{KILLED} by {part.folder.name}"
         same = mutants.is_equivalent(mutant, self.folder)
         return EQUIVALENT if same else SURVIVED

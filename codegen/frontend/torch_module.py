@@ -46,6 +46,7 @@ def to_graph(model: nn.Module, name: str = "network") -> IntegerGraph:
 
 def _linear(layer: SnappedLayer, source: str) -> Linear:
     name, target = layer.block_name, sums_name(layer.block_name)
+    row_bits = layer.w_bits if isinstance(layer.w_bits, tuple) else None
     if layer.is_conv:
         return Conv(
             name,
@@ -55,8 +56,9 @@ def _linear(layer: SnappedLayer, source: str) -> Linear:
             layer.weight_precision,
             layer.stride,
             layer.padding,
+            row_bits=row_bits,
         )
-    return MatMul(name, source, target, layer.weight_codes, layer.weight_precision)
+    return MatMul(name, source, target, layer.weight_codes, layer.weight_precision, row_bits)
 
 
 def _requantize(layer: SnappedLayer) -> Requantize:

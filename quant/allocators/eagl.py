@@ -1,7 +1,7 @@
 """EAGL: entropy approximation guided layer selection (Bablani et al., arXiv 2301.13330).
 
 The gain of a layer at b bits is the entropy of its trained integer weight codes at b bits, in bits
-per weight; the sum of gains is maximised under the cycle budget, an exact knapsack. No data, no
+per weight; the sum of gains is maximised under the budget, an exact knapsack. No data, no
 training.
 
 The paper chooses between two widths and reads the entropy at the trained one. Ours takes any set of
@@ -11,42 +11,23 @@ gains less than a narrower one. Above the trained width the codes stay, and so d
 at the widest width under consideration.
 """
 
-import time
-
 import numpy as np
 import torch
 
-from ir.cost import CostModel
 from ir.precision import weight_precision
-from quant.allocator import Allocation, Allocator, Provenance
-from quant.budget import fit_budget
-from quant.data import SearchData
-from quant.layers import QuantLayer, QuantNet
+from quant.allocator import Allocator, Problem
+from quant.fit import Fitted, fit_budget
+from quant.layers import QuantLayer
 
 
 class Eagl(Allocator):
     """Entropy of the trained codes as gain."""
 
-    def allocate(
-        self, model: QuantNet, data: SearchData, cost: CostModel, budget: int, seed: int
-    ) -> Allocation:
-        """See `Allocator.allocate`."""
-        start = time.perf_counter()
-        gains = {layer.block_name: entropy_gains(layer) for layer in model.chain}
-        found = fit_budget(lambda layer, width: gains[layer][width], cost, model.links, budget)
-        return Allocation(
-            plan=found.plan,
-            provenance=Provenance(
-                allocator="eagl",
-                seed=seed,
-                seconds=time.perf_counter() - start,
-                evaluations=0,
-                images_seen=0,
-                solves=found.solves,
-                budget_cycles=budget,
-                table_cycles=found.table_cycles,
-                plan_cycles=found.plan_cycles,
-            ),
+    def choose(self, problem: Problem) -> Fitted:
+        """See `Allocator.choose`."""
+        gains = {layer.block_name: entropy_gains(layer) for layer in problem.model.chain}
+        return fit_budget(
+            lambda layer, width: gains[layer][width], problem.space, problem.cost, problem.budget
         )
 
 

@@ -1,5 +1,6 @@
 """Sizing: the fastest overlay within a budget, what limits it, and that nothing is missed."""
 
+import contextlib
 import itertools
 from dataclasses import asdict, replace
 from functools import cache
@@ -13,12 +14,14 @@ from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
 from codegen.lower import lower
 from codegen.placeholder import with_bits
+from codegen.random_network import RandomNetwork
 from codegen.read_timing import MemoryTiming
 from codegen.resources import predict_resources
 from codegen.sizing import Sizing, size
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
 from ir.graph import IntegerGraph
+from ir.precision import Precision
 from tests.codegen.networks import d4, mlp
 
 D4, MLP = d4(width=8, bits=4), mlp(width=32, bits=3)
@@ -78,6 +81,7 @@ def test_a_bound_is_never_above_the_exact_model(first: int):
     for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[first::150]:
         sizes = asdict(candidate)
         bound = sizes.pop("bound")
+        assert sizes.pop("least") <= bound
         config = fit_buffers(BitSerial(**sizes, acc_bits=acc_bits), shapes)
         assert bound <= predict(lower(D4, config), MemoryTiming(latency=20)).cycles
 
@@ -131,6 +135,49 @@ def test_block_rams_limit_too():
     assert poor.cycles > rich.cycles
     used = poor.resources["bram"]
     assert f"BRAM: {used} of 12; the next faster size needs " in poor.limit
+
+
+def image_network() -> IntegerGraph:
+    """Two convolutions over an image that is large beside the weights."""
+    network = RandomNetwork(
+        "image",
+        image=(8, 24, 24),
+        weights=Precision(4, signed=True),
+        activations=Precision(4, signed=False),
+    )
+    return network.build(network.conv(network.conv("image", "one", 8), "two", 8))[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("others", [(), (with_bits(D4, {"fc": (8, 5)}),)], ids=["alone", "and-d4"])
+def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...]):
+    """Whole layers would leave room for a third of the array: twice the cycles."""
+    graph = image_network()
+    found = sized(graph, 9500, must_run=others, bram_blocks=8)
+    assert found.resources["bram"] <= 8
+    assert all(len(layer.bands) > 1 for layer in lower(graph, found.config).layers)
+    assert found.cycles == cycles_on(graph, found)
+    whole = fit_buffers(found.config, layer_shapes(graph))
+    assert predict_resources(whole, "xc7").bram > 8
+    for other in others:
+        lower(other, found.config)
+
+
+def test_sums_in_parts_meet_a_bound_of_their_own():
+    """`least` holds for any cut, also where a cut makes less to do."""
+    graph = image_network()
+    shapes = layer_shapes(graph)
+    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[::1500]:
+        sizes = asdict(candidate)
+        bound, least = sizes.pop("bound"), sizes.pop("least")
+        assert least <= bound
+        config = fit_buffers(BitSerial(**sizes, acc_bits=16), shapes, most_lhs=1)
+        depth = config.rhs_depth
+        while depth >= 16:
+            with contextlib.suppress(CapacityError):
+                cut = lower(graph, replace(config, rhs_depth=depth, k_split=1))
+                assert least <= predict(cut, MemoryTiming(latency=20)).cycles
+            depth //= 2
 
 
 def test_smaller_blocks_are_converted():

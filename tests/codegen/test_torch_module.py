@@ -15,7 +15,8 @@ from quant.data import DataConfig, Dataset, load_data
 from quant.integerize import SnappedNet, codes_name, snap, sums_name
 from quant.net import NetConfig
 from quant.prepare import QuantizerConfig, layer_names
-from quant.train import Recipe, fine_tune, inputs_of, train_float
+from quant.recipe import Recipe
+from quant.train import fine_tune, inputs_of, train_float
 
 MIXED = PrecisionPlan(
     {

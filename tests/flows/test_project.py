@@ -8,8 +8,11 @@ import pytest
 from flows.project import Project, load_project
 from ir.config import plain
 from ir.errors import BitwrightError, ConfigError, UnknownPluginError
+from ir.plan import uniform_plan
+from quant.recipe import load_preset
 
 ROOT = Path(__file__).resolve().parents[2]
+PLAN = uniform_plan(["a", "b"], 2, first_a_bits=5)
 
 
 def project(**values: Any) -> Project:
@@ -47,6 +50,7 @@ def test_every_example_loads(example: Path) -> None:
         ("overlay.bram_blocks=0", ConfigError, "overlay: bram_blocks must be at least 1, not 0"),
         ("network.width=0", ConfigError, "network: width must be a positive integer, not 0"),
         ("training.tune_epochs=0", ConfigError, "training: epochs must be a positive integer"),
+        ("training.recipe=lsk", UnknownPluginError, r"unknown recipe 'lsk' \(did you mean 'lsq'"),
     ],
 )
 def test_what_is_wrong_is_named(override: str, kind: type[BitwrightError], message: str) -> None:
@@ -88,4 +92,15 @@ def test_recipes_carry_the_seed_and_never_freeze_more_than_there_is() -> None:
     training = project().training
     assert training.of_float(7).seed == 7
     short = type(training)(tune_epochs=2, frozen_norm_epochs=5)
-    assert short.of_plan(0).frozen_norm_epochs == 2
+    assert short.of_plan(PLAN, 3).frozen_norm_epochs == 2
+    assert short.of_plan(PLAN, 3).seed == 3
+
+
+def test_a_preset_by_name_and_what_replaces_it() -> None:
+    lsq = load_project(
+        ROOT / "examples" / "digits.yaml",
+        ("training.recipe=lsq", "training.tune_epochs=7", "training.distillation={weight: 0.5}"),
+    ).training.of_plan(PLAN, 0)
+    assert (lsq.optimizer, lsq.weight_decay) == ("sgd", 0.25e-4)
+    assert (lsq.epochs, lsq.distillation.weight) == (7, 0.5)
+    assert project().training.of_plan(PLAN, 0) == load_preset("short").recipe

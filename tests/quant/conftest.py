@@ -8,7 +8,8 @@ from quant.data import DataConfig, Dataset, load_data
 from quant.layers import QuantNet
 from quant.net import NetConfig
 from quant.prepare import QuantizerConfig, layer_names
-from quant.train import Recipe, fine_tune, train_float
+from quant.recipe import Recipe
+from quant.train import fine_tune, train_float
 
 SHORT = Recipe(epochs=4, learning_rate=0.01)
 

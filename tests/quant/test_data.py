@@ -54,7 +54,10 @@ def test_split_depends_on_the_seed_alone() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "imagenet"}, "no data set 'imagenet'; there is: digits, cifar10, mnist, folder"),
+        (
+            {"name": "imagenet"},
+            "no data set 'imagenet'; there is: digits, cifar10, cifar100, mnist, folder",
+        ),
         ({"name": "cifar10"}, "data set cifar10: set path to the folder of its files"),
         ({"path": "x"}, "data set digits: it needs no path"),
         ({"fold": 5}, "fold must be 0 to 4, not 5"),

@@ -9,6 +9,7 @@ from ir.plan import LayerBits, PrecisionPlan, uniform_plan
 from ir.precision import Precision, weight_precision
 from quant.data import Dataset, Task
 from quant.layers import InputGrid, QuantNet
+from quant.mixed import MixedWeights
 from quant.prepare import Granularity, QuantizerConfig, layer_names, prepare
 from quant.train import inputs_of
 
@@ -94,11 +95,23 @@ def test_plans_that_do_not_fit(digits: Dataset, float_net: nn.Module) -> None:
         prepared(float_net, uniform_plan(NAMES, 4, first_a_bits=4), digits)
 
 
-def test_widths_per_channel_cannot_be_trained(digits: Dataset, float_net: nn.Module) -> None:
+def test_widths_per_channel(digits: Dataset, float_net: nn.Module) -> None:
     plan = uniform_plan(NAMES, 4, first_a_bits=5)
-    mixed = PrecisionPlan({**plan.layers, "fc": LayerBits(w_bits=(2, 4), a_bits=4)})
-    with pytest.raises(UnsupportedModelError, match="layer 'fc': one width per channel"):
-        prepared(float_net, mixed, digits)
+    widths = (1, 2, 3, 4, 5, 6, 7, 8)
+    mixed = PrecisionPlan({**plan.layers, "conv2": LayerBits(w_bits=widths, a_bits=4)})
+    net = prepared(float_net, mixed, digits)
+    assert net.plan == mixed
+    assert isinstance(net.chain[1].weights, MixedWeights)
+
+
+def test_widths_per_channel_that_do_not_fit(digits: Dataset, float_net: nn.Module) -> None:
+    plan = uniform_plan(NAMES, 4, first_a_bits=5)
+    short = PrecisionPlan({**plan.layers, "conv2": LayerBits(w_bits=(2, 4), a_bits=4)})
+    with pytest.raises(ConfigError, match="'conv2' has 8 output channels, the plan gives .* for 2"):
+        prepared(float_net, short, digits)
+    last = PrecisionPlan({**plan.layers, "fc": LayerBits(w_bits=(2,) * 10, a_bits=4)})
+    with pytest.raises(UnsupportedModelError, match="'fc': the last layer's channels share one"):
+        prepared(float_net, last, digits)
 
 
 def test_unknown_granularity() -> None:

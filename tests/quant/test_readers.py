@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 from PIL import Image
 
 from ir.errors import ConfigError
-from quant.data import DataConfig, load_data
-from quant.readers import CIFAR_TRAIN, read_cifar10, read_image_folder, read_mnist
+from quant.data import Augmentation, DataConfig, load_data
+from quant.readers import CIFAR_TRAIN, read_cifar10, read_cifar100, read_image_folder, read_mnist
 
 RNG = np.random.default_rng(0)
 
@@ -62,6 +63,38 @@ def test_cifar_records(tmp_path: Path) -> None:
     assert images.shape == (100, 3, 32, 32) and test_images.shape == (20, 3, 32, 32)
     assert np.array_equal(images[20].ravel(), written["data_batch_2.bin"][0, 1:])
     assert labels[:12].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+
+
+def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
+    records = RNG.integers(0, 256, (200, 3074), dtype=np.uint8)
+    records[:, 0], records[:, 1] = 7, np.arange(200) % 100
+    for name in ("train.bin", "test.bin"):
+        (tmp_path / name).write_bytes(records.tobytes())
+    (images, labels), _ = read_cifar100(tmp_path)
+    assert np.array_equal(images[5].ravel(), records[5, 2:])
+    assert labels[98:102].tolist() == [98, 99, 0, 1]
+    data = load_data(DataConfig(name="cifar100", path=tmp_path, validation_share=0.5))
+    assert data.task.classes == 100
+    assert data.search.augmentation == Augmentation(mirror=True, shift_px=4)
+    records[3, 1] = 100
+    (tmp_path / "train.bin").write_bytes(records.tobytes())
+    with pytest.raises(ConfigError, match="train.bin: label 100 in a set of 100 classes"):
+        read_cifar100(tmp_path)
+
+
+def test_cifar10_files_are_no_cifar100(tmp_path: Path) -> None:
+    (tmp_path / "train.bin").write_bytes(bytes(3073 * 5))
+    with pytest.raises(ConfigError, match="of 3074-byte records; get the CIFAR-100 binary version"):
+        read_cifar100(tmp_path)
+
+
+def test_usual_augmentation_and_another(tmp_path: Path) -> None:
+    write_cifar(tmp_path)
+    config = DataConfig(name="cifar10", path=tmp_path, validation_share=0.2)
+    assert load_data(config).search.augmentation == Augmentation(mirror=True, shift_px=4)
+    still = replace(config, augmentation=Augmentation())
+    assert load_data(still).search.augmentation == Augmentation()
+    assert load_data(DataConfig()).search.augmentation == Augmentation()
 
 
 def test_cifar_as_a_data_set(tmp_path: Path) -> None:
@@ -156,6 +189,13 @@ def test_images_of_two_sizes(tmp_path: Path) -> None:
     write_folder(tmp_path)
     Image.new("RGB", (9, 9)).save(tmp_path / "train" / "dog" / "x.png")
     with pytest.raises(ConfigError, match=r"x.png: \(3, 9, 9\) unlike .* set image_size_px"):
+        read_image_folder(tmp_path, None)
+
+
+def test_image_folder_beyond_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path)
+    monkeypatch.setattr("quant.readers.IMAGES_LIMIT_BYTES", 1000)
+    with pytest.raises(ConfigError, match="more than 1000 bytes of memory; set a smaller image_s"):
         read_image_folder(tmp_path, None)
 
 

@@ -10,11 +10,12 @@ from torch import nn
 from ir.errors import ConfigError
 from ir.plan import uniform_plan
 from quant.checkpoint import load_checkpoint, save_checkpoint
-from quant.data import Dataset
+from quant.data import Augmentation, Dataset
 from quant.integerize import snap
 from quant.net import NetConfig, build_net
 from quant.prepare import QuantizerConfig, layer_names
-from quant.train import Recipe, evaluate, fine_tune, fit, threads, train_float
+from quant.recipe import Recipe
+from quant.train import evaluate, fine_tune, fit, threads, train_float
 
 NET = NetConfig(name="mlp", width=16)
 RECIPE = Recipe(epochs=6, learning_rate=0.01, checkpoint_every_epochs=2)
@@ -97,6 +98,16 @@ def test_losses_fall_and_progress_is_told(digits: Dataset) -> None:
     assert losses[-1] < 0.3 * losses[0]
     assert told == [(i + 1, 6, loss) for i, loss in enumerate(losses)]
     assert not model.training
+
+
+def test_augmented_training_sees_other_images(digits: Dataset) -> None:
+    losses = []
+    for how in (Augmentation(), Augmentation(shift_px=2), Augmentation(shift_px=2)):
+        model = build_net(NET, digits.task)
+        data = replace(digits.search, augmentation=how)
+        losses.append(fit(model, data, Recipe(epochs=2, learning_rate=0.01)))
+    assert losses[1] == losses[2]
+    assert losses[0][-1] < losses[1][-1]
 
 
 def test_frozen_norms_keep_their_statistics(digits: Dataset) -> None:

@@ -1,0 +1,114 @@
+"""Event counters of 64 bits that share one adder."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+LOW_BITS = 5
+HALF_BITS = 32
+
+
+class Counters(wiring.Component):
+    """A number of 64-bit counters, each of which takes an event a cycle.
+
+    Each counts LOW_BITS bits by itself, and a carry out of them waits. The other bits lie in a
+    small memory, half a counter a word; an adder goes round the words, one a cycle, and adds what
+    waits. A round takes less than 2^LOW_BITS cycles, so that one bit for the carry is enough.
+
+    In one cycle `value` is the low half of a counter, in the next one its high half, both without
+    the events of these two cycles.
+
+    Parameters
+    ----------
+    count : number of counters, 2 to 2^(LOW_BITS - 1), a power of two
+    first : what the counters start from, {number: value}, at most 2^LOW_BITS - 1; others from 0
+
+    Members
+    -------
+    clear : In(1)        all start again; events of this cycle are lost
+    events : In(count)   one bit a counter
+    index : Out          the counter whose half `value` is
+    high : Out(1)        which half
+    value : Out(32)
+
+    Counters with an adder each would take 64 LUTs a counter.
+    """
+
+    clear: Signal
+    events: Signal
+    index: Signal
+    high: Signal
+    value: Signal
+
+    def __init__(self, *, count: int, first: dict[int, int] | None = None) -> None:
+        if count < 2 or count & (count - 1) or count > 1 << (LOW_BITS - 1):
+            raise ValueError(f"count must be a power of two, 2 to {1 << (LOW_BITS - 1)}: {count}")
+        self.count, self.first = count, first or {}
+        self.words = memory.Memory(shape=HALF_BITS, depth=2 * count, init=[])
+        super().__init__(
+            {
+                "clear": In(1),
+                "events": In(count),
+                "index": Out(range(count)),
+                "high": Out(1),
+                "value": Out(HALF_BITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word, total, between = Signal(range(2 * self.count)), Signal(HALF_BITS + 1), Signal()
+        m.d.sync += word.eq(word + 1)
+        m.d.comb += Cat(self.high, self.index).eq(word)
+        lows, carries = self._low_bits(m)
+        kept = self._kept(m, total)
+        # ones below a low half's bits, so that its carry ripples into them
+        below = (~self.high).replicate(LOW_BITS)
+        carry = Mux(self.high, between, Array(carries)[self.index])
+        m.d.comb += total.eq((kept | below) + carry)
+        m.d.sync += between.eq(total[HALF_BITS] & ~self.clear)
+        low = Cat(Array(lows)[self.index], total[LOW_BITS:HALF_BITS])
+        m.d.comb += self.value.eq(Mux(self.high, total, low))
+        return m
+
+    def _low_bits(self, m: Module) -> tuple[list[Signal], list[Signal]]:
+        """Every counter's lowest bits, and whether a carry out of them waits."""
+        lows, carries = [], []
+        for number in range(self.count):
+            low = Signal(LOW_BITS, name=f"low_{number}")
+            waits = Signal(name=f"carry_{number}")
+            after = low + self.events[number]
+            taken = (self.index == number) & ~self.high
+            with m.If(self.clear):
+                m.d.sync += [low.eq(self.first.get(number, 0)), waits.eq(0)]
+            with m.Else():
+                m.d.sync += [low.eq(after), waits.eq(after[LOW_BITS] | waits & ~taken)]
+            lows.append(low)
+            carries.append(waits)
+        return lows, carries
+
+    def _kept(self, m: Module, total: Value) -> Value:
+        """The word under way, which `total` replaces.
+
+        fresh: of a counter whose words are of before the start, and count as 0 once more.
+        """
+        m.submodules.words = self.words
+        read, write = self.words.read_port(domain="comb"), self.words.write_port()
+        fresh, low_done = Signal(self.count, init=(1 << self.count) - 1), Signal()
+        is_fresh = fresh.bit_select(self.index, 1)
+        place = Cat(self.high, self.index)
+        m.d.comb += [
+            read.addr.eq(place),
+            write.addr.eq(place),
+            write.data.eq(total),
+            write.en.eq(1),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [fresh.eq(-1), low_done.eq(0)]
+        with m.Elif(~self.high):
+            m.d.sync += low_done.eq(is_fresh)
+        with m.Elif(low_done):
+            m.d.sync += fresh.bit_select(self.index, 1).eq(0)
+        return Mux(is_fresh, 0, read.data)

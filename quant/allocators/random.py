@@ -1,0 +1,28 @@
+"""random: chance decides which layers the budget is spent on.
+
+The gain of every step from a width to the next wider one is drawn from 0..1, and the same knapsack
+as EAGL's and ALPS's maximises their sum: chance spends as much of the budget as a method does.
+"""
+
+import numpy as np
+
+from quant.allocator import Allocator, Problem
+from quant.fit import Fitted, fit_budget
+
+
+class Random(Allocator):
+    """The baseline that knows the costs and nothing else."""
+
+    def choose(self, problem: Problem) -> Fitted:
+        """See `Allocator.choose`."""
+        generator = np.random.default_rng(problem.seed)
+        gains = {
+            layer: dict(zip(widths, np.cumsum(generator.random(len(widths))), strict=True))
+            for layer, widths in problem.space.layers.items()
+        }
+        return fit_budget(
+            lambda layer, width: float(gains[layer][width]),
+            problem.space,
+            problem.cost,
+            problem.budget,
+        )

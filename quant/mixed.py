@@ -1,0 +1,77 @@
+"""Weights whose output channels have different widths: a quantizer for each width."""
+
+import torch
+from torch import Tensor, nn
+
+from ir.precision import weight_precision
+from quant.bipolar import build_quantizer
+from quant.quantizer import Quantizer, QuantizerSetup
+
+
+class MixedWeights(Quantizer):
+    """Rows of one width share a quantizer; with ``per_channel`` each row has a step of its own.
+
+    Its precision is that of the widest row. A row of one bit is bipolar.
+    """
+
+    def __init__(self, name: str, widths: tuple[int, ...], *, per_channel: bool) -> None:
+        super().__init__(
+            QuantizerSetup(
+                precision=weight_precision(max(widths)), role="weight", channels=len(widths)
+            )
+        )
+        self.widths = widths
+        kinds = sorted(set(widths))
+        self.members = {bits: [i for i, w in enumerate(widths) if w == bits] for bits in kinds}
+        self.parts = nn.ModuleDict(
+            {
+                str(bits): build_quantizer(
+                    name,
+                    QuantizerSetup(
+                        precision=weight_precision(bits),
+                        role="weight",
+                        channels=len(rows) if per_channel else 1,
+                    ),
+                )
+                for bits, rows in self.members.items()
+            }
+        )
+        gathered = [row for rows in self.members.values() for row in rows]
+        # Part of the code, not of the weights: where each row lies once the parts are joined.
+        self.register_buffer("order", torch.tensor(gathered).argsort(), persistent=False)
+
+    @property
+    def w_bits(self) -> tuple[int, ...]:
+        """One width for each output channel."""
+        return self.widths
+
+    def initialise(self, x: Tensor) -> None:
+        """Each part from its rows."""
+        for part, rows in self._parts(x):
+            part.initialise(rows)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (M, ...) weights -> same shape."""
+        return self._joined([part(rows) for part, rows in self._parts(x)])
+
+    def codes(self, x: Tensor) -> Tensor:
+        """x: (M, ...) weights -> same shape, int64."""
+        return self._joined([part.codes(rows) for part, rows in self._parts(x)])
+
+    def scale(self, x: Tensor) -> Tensor:
+        """(M,) float."""
+        return self._joined([part.scale(rows).expand(len(rows)) for part, rows in self._parts(x)])
+
+    def project(self) -> None:
+        """The parts are modules of their own: whoever asks this quantizer asks them too."""
+
+    def _parts(self, x: Tensor) -> list[tuple[Quantizer, Tensor]]:
+        found = []
+        for bits, rows in self.members.items():
+            part = self.parts[str(bits)]
+            assert isinstance(part, Quantizer)
+            found.append((part, x[rows]))
+        return found
+
+    def _joined(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat(parts)[self.get_buffer("order")]
