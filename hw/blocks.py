@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,8 +20,9 @@ def loops_layout(config: OverlayConfig) -> data.StructLayout:
     return data.StructLayout({name: bits[name] for name in BOUNDS})
 
 
-def connect_loops(m: Module, loop: BlockLoop, now: data.View) -> None:
-    """The loops of the instruction `now`."""
+def connect_loops(m: Module, loop: BlockLoop, now: data.View, begin: Value) -> None:
+    """The loops of the instruction `now`, which is new with `begin`."""
+    m.d.comb += loop.begin.eq(begin)
     m.d.comb += [loop.loops[name].eq(now[name]) for name in BOUNDS]
 
 
@@ -34,11 +35,12 @@ class BlockLoop(wiring.Component):
     weights that do not fit stream through.
 
     All outputs describe the tile under way; `step` ends it. They come from registers, compared
-    while the tile before is under way: `loops` stand for a cycle before a layer's first step.
+    while the tile before is under way.
 
     Members
     -------
     loops : In(loops_layout)
+    begin : In(1)                they are new, in a cycle before the first step
     step : In(1)
     first_row : Out(1)           the first row tile
     first_column : Out(1)        the block's first column tile
@@ -51,6 +53,7 @@ class BlockLoop(wiring.Component):
     """
 
     loops: data.View
+    begin: Signal
     step: Signal
     first_row: Signal
     first_column: Signal
@@ -67,6 +70,7 @@ class BlockLoop(wiring.Component):
         super().__init__(
             {
                 "loops": In(loops),
+                "begin": In(1),
                 "step": In(1),
                 "first_row": Out(1, init=1),  # type: ignore[call-arg]
                 "first_column": Out(1, init=1),  # type: ignore[call-arg]
@@ -83,7 +87,9 @@ class BlockLoop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         row_step, place_last = Signal(), Signal()
-        _, row_last = counted(m, count=self.loops.row_tiles, steps=row_step, name="row")
+        _, row_last = counted(
+            m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
+        )
         m.d.comb += [
             row_step.eq(self.step & self.row_change),
             self.row_last.eq(row_last),
@@ -110,11 +116,11 @@ class BlockLoop(wiring.Component):
         m.d.comb += [
             following.eq(place + 1),
             size.eq(Mux(self.first_block, loops.block_first, loops.block)),
-            starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block)),
+            starts_first.eq(Mux(self.block_end & ~self.begin, self.layer_end, self.first_block)),
             alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
         ]
-        stepped = Mux(self.row_change, alone, following == size)
-        m.d.sync += last.eq(Mux(self.step, stepped, place == size))
+        with m.If(self.step | self.begin):
+            m.d.sync += last.eq(Mux(self.row_change | self.begin, alone, following == size))
         with m.If(self.step):
             m.d.sync += place.eq(Mux(self.row_change, 1, following))
 
@@ -128,7 +134,8 @@ class BlockLoop(wiring.Component):
             m.d.comb += following.eq(begin)
         with m.If(self.layer_end):
             m.d.comb += following.eq(1)
-        m.d.sync += self.column_last.eq(Mux(self.step, following == count, column == count))
+        with m.If(self.step | self.begin):
+            m.d.sync += self.column_last.eq(Mux(self.begin, count == 1, following == count))
         with m.If(self.step):
             m.d.sync += column.eq(following)
             with m.If(self.block_end):

@@ -161,7 +161,7 @@ class Execute(wiring.Component):
         with m.If(walk | gate.issue):
             m.d.sync += offered.eq(walk)
 
-        laid, tap_address = self._walk(m, now, begin, fill, walk)
+        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walk)
         with m.If(walk):
             m.d.sync += [word.eq(laid), walking.eq(~laid.needs.layer_end)]
         self._setup(m, now, begin, fill, walking)
@@ -198,24 +198,37 @@ class Execute(wiring.Component):
             m.d.sync += walking.eq(1)
 
     def _walk(
-        self, m: Module, now: data.View, begin: Signal, fill: Signal, walk: Signal
+        self,
+        m: Module,
+        now: data.View,
+        begin: Signal,
+        stands: Value,
+        fill: Signal,
+        walk: Signal,
     ) -> tuple[data.View, Value]:
-        """The word that comes next; and its kernel position's place in the tap table."""
+        """The word that comes next; and its kernel position's place in the tap table.
+
+        stands: the instruction has come to stand.
+        """
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
         loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
-        turns = self._turns(m, now, walk & pairs.tile_end)
+        turns = self._turns(m, now, stands, walk & pairs.tile_end)
+        row_end = tile_end & loop.row_change
         m.d.comb += [
             rows.now.eq(now),
             rows.begin.eq(begin),
             rows.fill.eq(fill),
             rows.write.eq(self.write),
-            rows.step.eq(walk & tile_end & loop.row_change),
+            rows.step.eq(walk & row_end),
             pairs.now.eq(now),
-            pairs.digits.eq(rows.entry.digits),
+            pairs.begin.eq(stands),
+            pairs.settle.eq(fill),
+            pairs.digits.eq(Mux(fill | row_end, rows.coming.digits, rows.entry.digits)),
             pairs.issue.eq(walk),
             tiles.now.eq(now),
+            tiles.begin.eq(stands),
             tiles.walk.eq(walk),
             tiles.turn_end.eq(pairs.tile_end),
             tiles.tile_end.eq(tile_end),
@@ -241,12 +254,12 @@ class Execute(wiring.Component):
         ]
         return word, now.tap_base + turns.tap + pairs.tap
 
-    def _turns(self, m: Module, now: data.View, turn_end: Value) -> _Turns:
+    def _turns(self, m: Module, now: data.View, stands: Value, turn_end: Value) -> _Turns:
         """Which turn of its tile is under way, and the kernel position before its first."""
         before = self.config.table_depth - 1  # of position 0
         first = Signal(init=1, name="turn_first")
         tap = Signal(range(self.config.table_depth), init=before)
-        _, last = counted(m, count=now.turns, steps=turn_end, name="turn")
+        _, last = counted(m, count=now.turns, steps=turn_end, begin=stands, name="turn")
         with m.If(turn_end):
             m.d.sync += [first.eq(last), tap.eq(Mux(last, before, tap + now.taps))]
         return _Turns(first=first, last=last, tap=tap)

@@ -90,11 +90,16 @@ class Gate(wiring.Component):
         return m
 
     def _lhs_missing(self, m: Module) -> Value:
-        """Row tiles of weights that arrived and were not used yet, less one."""
+        """Row tiles of weights that arrived and were not used yet, less one.
+
+        A token is late in its cycle: it is counted a cycle later, and looked at until then.
+        """
+        token = Signal(name="lhs_arrived")
         spare = Signal(signed(self.config.lhs_depth.bit_length() + 1), init=-1, name="lhs_spare")
-        with m.If(self.lhs_token ^ (self.issue & self.needs.lhs)):
-            m.d.sync += spare.eq(spare + Mux(self.lhs_token, 1, -1))
-        return spare[-1]
+        m.d.sync += token.eq(self.lhs_token)
+        with m.If(token ^ (self.issue & self.needs.lhs)):
+            m.d.sync += spare.eq(spare + Mux(token, 1, -1))
+        return spare[-1] & ~token
 
     def _rhs_missing(self, m: Module) -> Value:
         """Tokens beyond those that the column tile needs: `rhs_step` more than the one before.
@@ -102,7 +107,7 @@ class Gate(wiring.Component):
         The last ones may need less, and a layer need not reach its last token: so what is asked for
         is never more than `rest`, and the layer's end clears what is left.
         """
-        now, token = self.now, self.rhs_token
+        now, token = self.now, Signal(name="rhs_arrived")
         spare = Signal(signed(len(now.rhs_total) + 1), name="rhs_spare")
         more, rest, wanted, left, taken = (
             Signal.like(now.rhs_total, name=name)
@@ -123,8 +128,8 @@ class Gate(wiring.Component):
             m.d.comb += following.eq(Mux(token, spare - more + 1, spare - more))
         with m.If(self.issue & self.needs.layer_end):
             m.d.comb += following.eq(token)
-        m.d.sync += spare.eq(following)
-        return spare[-1]
+        m.d.sync += [token.eq(self.rhs_token), spare.eq(following)]
+        return spare[-1] & ~(token & spare.all())
 
     def _draining(self, m: Module) -> Value:
         """The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that

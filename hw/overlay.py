@@ -23,6 +23,7 @@ from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
+from hw.emit import READY_TO_STEP
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.fault import NO_STAGE, first_fault
 from hw.fetch import ReadIssuer
@@ -44,7 +45,7 @@ def latencies(config: OverlayConfig) -> Latencies:
     """The pipeline's constants, from the components that make them."""
     return Latencies(
         issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config),
-        requantize=SELECT_TO_CODE,
+        requantize=SELECT_TO_CODE + READY_TO_STEP - 1,
     )
 
 

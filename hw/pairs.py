@@ -20,8 +20,8 @@ class _Operand:
     """Registers of an operand's planes.
 
     word: place of the word. index, plane: the pair's plane and its first word; first, start: those
-    of the distance's first pair. following: first word of the next pair's plane. count: planes,
-    `step` words each. top: the pair's plane is the top one.
+    of the distance's first pair. next_index, next_first, following (the plane): of the next pair.
+    count: planes, `step` words each. top: the pair's plane is the top one.
     """
 
     word: Signal
@@ -29,6 +29,8 @@ class _Operand:
     plane: Signal
     first: Signal
     start: Signal
+    next_index: Signal
+    next_first: Signal
     following: Signal
     top: Signal
     count: Value
@@ -47,6 +49,8 @@ class _Operand:
             step=step,
             index=Signal(most, name=f"{name}_index"),
             first=Signal(most, name=f"{name}_first"),
+            next_index=Signal(most, name=f"{name}_next_index"),
+            next_first=Signal(most, name=f"{name}_next_first"),
             plane=Signal.like(word, name=f"{name}_plane"),
             start=Signal.like(word, name=f"{name}_start"),
             following=Signal.like(word, name=f"{name}_following"),
@@ -64,12 +68,15 @@ class PairWalk(wiring.Component):
     distance begins one narrow plane on or, where that would repeat a pair, with the next wide
     plane.
 
-    All outputs are of the word that is issued with `issue`; one word a cycle, no gap anywhere.
+    All outputs are of the word that is issued with `issue`; one word a cycle, no gap anywhere. What
+    ends with a pair is compared while the pair before is under way.
 
     Members
     -------
     now : In                       the execute instruction
-    digits : In                    weight planes of this row tile
+    begin : In(1)                  it is new
+    settle : In(1)                 high in the cycle before the first word, while no word is taken
+    digits : In                    weight planes of the row tile that the next word is of
     issue : In(1)                  the word is taken
     tap : Out                      number of the kernel position, from 1 on
     lhs, rhs : Out                 place of the word among the tile's weights, and among the pixel's
@@ -81,6 +88,8 @@ class PairWalk(wiring.Component):
     """
 
     now: data.View
+    begin: Signal
+    settle: Signal
     digits: Signal
     issue: Signal
     tap: Signal
@@ -99,6 +108,8 @@ class PairWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(now),
+                "begin": In(1),
+                "settle": In(1),
                 "digits": In(now["w_digits"].shape),
                 "issue": In(1),
                 "tap": Out(now["taps"].shape),
@@ -116,8 +127,12 @@ class PairWalk(wiring.Component):
         m = Module()
         now = self.now
         pair_end, last_pair = Signal(), Signal()
-        _, chunk_end = counted(m, count=now.chunks, steps=self.issue, name="chunk")
-        tap, tap_end = counted(m, count=now.taps, steps=self.issue & chunk_end, name="tap")
+        _, chunk_end = counted(
+            m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk"
+        )
+        tap, tap_end = counted(
+            m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
+        )
         m.d.comb += [
             self.tap.eq(tap),
             pair_end.eq(chunk_end & tap_end),
@@ -148,29 +163,33 @@ class PairWalk(wiring.Component):
         m.d.comb += [
             n.top.eq(n.index == 0),
             w.top.eq(w.index == 0),
-            last_pair.eq((n.index + 1 == n.count) & (w.index + 1 == w.count)),
-            distance_end.eq((n.index + ratio >= n.count) | (w.index == 0)),
-            wide_next.eq(
-                (w.first + 1 != w.count) & ((n.first + 1 == ratio) | (n.first + 1 == n.count))
-            ),
+            n.next_index.eq(Mux(distance_end, n.first + 1, n.index + ratio)),
+            w.next_index.eq(Mux(distance_end, w.first, w.index - 1)),
+            n.next_first.eq(Mux(distance_end, n.first + 1, n.first)),
+            w.next_first.eq(w.first),
             n.following.eq(Mux(distance_end, n.start + n.step, n.plane + n.step * ratio)),
             w.following.eq(Mux(distance_end, w.start, w.plane - w.step)),
         ]
         with m.If(distance_end & wide_next):
-            m.d.comb += [n.following.eq(0), w.following.eq(w.start + w.step)]
-        with m.If(last_pair):
-            m.d.comb += [n.following.eq(0), w.following.eq(0)]
+            m.d.comb += [s.eq(0) for s in (n.next_index, n.next_first, n.following)]
+            m.d.comb += [s.eq(w.first + 1) for s in (w.next_index, w.next_first)]
+            m.d.comb += w.following.eq(w.start + w.step)
+        with m.If(last_pair | self.settle):
+            m.d.comb += [s.eq(0) for o in (n, w) for s in (o.next_index, o.next_first, o.following)]
         with m.If(step):
+            for o in (n, w):
+                m.d.sync += [o.index.eq(o.next_index), o.first.eq(o.next_first)]
             with m.If(last_pair):
-                registers = (n.index, n.first, w.index, w.first, n.start, w.start, self.shift)
-                m.d.sync += [s.eq(0) for s in registers]
-            with m.Elif(~distance_end):
-                m.d.sync += [n.index.eq(n.index + ratio), w.index.eq(w.index - 1)]
-            with m.Else():
-                m.d.sync += [
-                    self.shift.eq(Mux(wide_next, ratio - n.first, 1)),
-                    n.start.eq(n.following),
-                    w.start.eq(w.following),
-                    *(s.eq(Mux(wide_next, 0, n.first + 1)) for s in (n.index, n.first)),
-                    *(s.eq(Mux(wide_next, w.first + 1, w.first)) for s in (w.index, w.first)),
-                ]
+                m.d.sync += [s.eq(0) for s in (n.start, w.start, self.shift)]
+            with m.Elif(distance_end):
+                m.d.sync += self.shift.eq(Mux(wide_next, ratio - n.first, 1))
+                m.d.sync += [n.start.eq(n.following), w.start.eq(w.following)]
+        with m.If(step | self.settle):
+            m.d.sync += [
+                last_pair.eq((n.next_index + 1 == n.count) & (w.next_index + 1 == w.count)),
+                distance_end.eq((n.next_index + ratio >= n.count) | (w.next_index == 0)),
+                wide_next.eq(
+                    (w.next_first + 1 != w.count)
+                    & ((n.next_first + 1 == ratio) | (n.next_first + 1 == n.count))
+                ),
+            ]

@@ -102,14 +102,17 @@ class Result(wiring.Component):
             m.d.sync += [now.eq(self.instructions.payload), running.eq(1)]
         with m.If(self.done):
             m.d.sync += running.eq(0)
+        fresh = Signal()
+        m.d.sync += fresh.eq(self.writer_load)
         m.d.comb += [
             emitter.now.eq(now),
+            emitter.begin.eq(fresh),
             emitter.restart.eq(self.writer_load),
             self.ring.eq(emitter.ring),
             self.limit.eq(emitter.limit),
         ]
         self._reserve(m, emitter, running)
-        self._drain(m, now, emitter)
+        self._drain(m, now, fresh, emitter)
         return m
 
     def _reserve(self, m: Module, emitter: Emitter, running: Signal) -> None:
@@ -123,31 +126,31 @@ class Result(wiring.Component):
             for name in ("reserved", "waiting", "used")
         )
         depth, merged = self.config.ring_depth, Mux(emitter.merged, given, 0)
-        fits, fits_twice, took = Signal(), Signal(), Signal()
+        runs = (running | self.writer_load) & ~self.done
+        fits = Mux(self.ring_take, used + (words << 1) < depth, used + words < depth)
         m.d.comb += [
             waiting.eq((self.limit - self.position)[: len(self.limit)]),
             used.eq(reserved + waiting),
-            self.ring_room.eq(running & Mux(took, fits_twice, fits)),
         ]
         m.d.sync += [
-            took.eq(self.ring_take),
-            fits.eq(used + words < depth),
-            fits_twice.eq(used + (words << 1) < depth),
+            self.ring_room.eq(runs & fits),
             reserved.eq(Mux(self.ring_take, reserved + words - merged, reserved - merged)),
         ]
 
-    def _drain(self, m: Module, now: data.View, emitter: Emitter) -> None:
+    def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
         active, tile_end, selecting = Signal(), Signal(), Signal(init=1)
         before = config.table_depth - 1  # of row 0
         param_row = Signal(range(config.table_depth), init=before)
         m.submodules.loop = loop = BlockLoop(config=config)
-        connect_loops(m, loop, now)
-        cycle, period_end = counted(m, count=now.period, steps=active, name="cycle")
+        connect_loops(m, loop, now, fresh)
+        cycle, period_end = counted(m, count=now.period, steps=active, begin=fresh, name="cycle")
         advance = active & period_end
-        column, column_last = counted(m, count=now.columns, steps=advance, name="column")
-        turn, turn_last = counted(m, count=now.turns, steps=tile_end, name="turn")
+        column, column_last = counted(
+            m, count=now.columns, steps=advance, begin=fresh, name="column"
+        )
+        turn, turn_last = counted(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
         selects, select_last = active & selecting, cycle == now.selects
         group, adds = Signal(max(1, (config.row_groups - 1).bit_length())), Signal()
         m.d.comb += [

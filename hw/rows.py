@@ -39,6 +39,7 @@ class RowTable(wiring.Component):
     write : In(write_layout)   the table's entries
     step : In(1)               the row tile ends
     entry : Out(row_layout)    its entry, a register
+    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one
     """
 
     now: data.View
@@ -47,6 +48,7 @@ class RowTable(wiring.Component):
     write: data.View
     step: Signal
     entry: data.View
+    coming: data.View
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -58,6 +60,7 @@ class RowTable(wiring.Component):
                 "write": In(write_layout(config)),
                 "step": In(1),
                 "entry": Out(row_layout(config)),
+                "coming": Out(row_layout(config)),
             }
         )
 
@@ -66,7 +69,7 @@ class RowTable(wiring.Component):
         now = self.now
         m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
         asked, following, moves = Signal.like(now.row_tiles), Signal.like(now.row_tiles), Signal()
-        following_entry = Signal.like(self.entry)
+        ahead = Signal.like(self.entry)
         m.d.comb += [
             moves.eq(self.fill | self.step),
             following.eq(asked + 1),
@@ -76,20 +79,21 @@ class RowTable(wiring.Component):
             table.read_address.eq(now.row_base + asked),
             table.read_enable.eq(moves),
         ]
+        m.d.comb += self.coming.eq(ahead)
+        with m.If(~now.row_table):
+            m.d.comb += [
+                self.coming.digits.eq(now.w_digits),
+                self.coming.bipolar.eq(now.w_bipolar),
+                self.coming.offset.eq(0),
+            ]
+        if self.config.p > 1:  # a digit of several bits has a sign
+            m.d.comb += self.coming.bipolar.eq(0)
         with m.If(moves):
             m.d.sync += [
                 asked.eq(Mux(following == now.row_tiles, 0, following)),
-                *keep(following_entry, data.View(ROW_LAYOUT, table.read_data)),
-                self.entry.eq(following_entry),
+                *keep(ahead, data.View(ROW_LAYOUT, table.read_data)),
+                self.entry.eq(self.coming),
             ]
-            with m.If(~now.row_table):
-                m.d.sync += [
-                    self.entry.digits.eq(now.w_digits),
-                    self.entry.bipolar.eq(now.w_bipolar),
-                    self.entry.offset.eq(0),
-                ]
-            if self.config.p > 1:  # a digit of several bits has a sign
-                m.d.sync += self.entry.bipolar.eq(0)
         with m.If(self.begin):
             m.d.sync += asked.eq(0)
         return m

@@ -21,6 +21,7 @@ class TileWalk(wiring.Component):
     Members
     -------
     now : In                     the execute instruction
+    begin : In(1)                it is new
     walk : In(1)                 on to the next word after this one
     turn_end : In(1)             the word is the last of one of the tile's turns
     tile_end : In(1)             and of the tile
@@ -33,6 +34,7 @@ class TileWalk(wiring.Component):
     """
 
     now: data.View
+    begin: Signal
     walk: Signal
     turn_end: Signal
     tile_end: Signal
@@ -47,6 +49,7 @@ class TileWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(kept_layout(config, Stage.EXECUTE)),
+                "begin": In(1),
                 "walk": In(1),
                 "turn_end": In(1),
                 "tile_end": In(1),
@@ -66,7 +69,7 @@ class TileWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.loop = loop = self.loop
-        connect_loops(m, loop, self.now)
+        connect_loops(m, loop, self.now, self.begin)
         stream = self.now.lhs_stream
         m.d.comb += [
             loop.step.eq(self.walk & self.tile_end),

@@ -250,7 +250,7 @@ class Unpacker(wiring.Component):
         header, destination, held = Signal(), Signal(2), Signal(2)
         m.d.comb += [
             header.eq(group[: (beats - 1).bit_length()] == 0),
-            destination.eq(Mux(header, box.piece[:2], held)),
+            destination.eq(Mux(header, self.rdata[:2], held)),  # pieces are bus words
         ]
         with m.If(box.emit):
             m.d.sync += held.eq(destination)
@@ -269,13 +269,10 @@ def _counted(
     After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
     cycle on.
     """
-    place, last = Signal.like(count), Signal()
-    m.d.sync += last.eq(place + 1 == count)
+    place, last, following = Signal.like(count), Signal(), Signal()
+    m.d.comb += following.eq(Mux(last, count == 1, place + 2 == count))
     with m.If(step):
-        m.d.sync += [
-            place.eq(Mux(last, 0, place + 1)),
-            last.eq(Mux(last, count == 1, place + 2 == count)),
-        ]
+        m.d.sync += [place.eq(Mux(last, 0, place + 1)), last.eq(following)]
     with m.If(begin):
         m.d.sync += last.eq(coming == 1)
     return place, last

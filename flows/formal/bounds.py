@@ -174,7 +174,8 @@ def gearbox_bench(grain: int) -> Bench:
     if grain != 1:
         _grained(bench, box)
     words = Cat(bench.inner("word_0"), bench.inner("word_1"))
-    offset, words_held, need = (bench.inner(name) for name in ("offset", "count", "need"))
+    offset, words_held = bench.inner("offset"), bench.inner("count")
+    need = (offset + box.length + box.memory_bits - 1) // box.memory_bits
     bench.assume((words_held < 2) | (box.length == bench.past(box.length)))
     bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)))
     bench.claim((words_held != 0) | (offset == 0))
@@ -211,11 +212,13 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     bench.assume((payload.segment_beats != 0) & (unit.prog_words != 0))
     environment_of(bench, unit)
     now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
-    remaining, burst = bench.inner("remaining"), bench.inner("burst")
+    remaining, burst = bench.inner("remaining"), unit.arlen + 1
     bench.claim(_aligned(bench.inner("address"), config))
     bench.claim(_aligned(now.address, config) & (idle | (now.segment_beats != 0)))
     bench.claim(idle | (remaining != 0))
-    bench.claim((burst != 0) & (burst <= remaining), when=bench.in_state("OFFER"))
+    bench.claim(burst <= remaining, when=bench.in_state("OFFER"))
+    last = bench.inner("last_burst")
+    bench.claim(last == (burst == remaining), when=bench.in_state("OFFER"))
     _claim_burst(bench, config, valid=unit.arvalid, address=unit.araddr, length=unit.arlen)
     return bench
 

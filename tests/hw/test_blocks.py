@@ -28,7 +28,9 @@ def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
     async def drive(ctx) -> None:
         for fields in layers:
             ctx.set(dut.loops, fields)
-            await ctx.tick()  # the loops stand for a cycle before the first step
+            ctx.set(dut.begin, 1)
+            await ctx.tick()
+            ctx.set(dut.begin, 0)
             for _ in range(fields["row_tiles"] * fields["col_tiles"]):
                 await ctx.delay(0.1e-6)
                 names = (
