@@ -91,14 +91,15 @@ def _execute(bench: Bench, config: OverlayConfig) -> None:
     gate = Gate(config=config)
     bench.add(gate)
     lhs, rhs = bench.inner("lhs_spare").as_signed(), bench.inner("rhs_spare").as_signed()
-    bench.assume(~gate.lhs_token | (lhs < config.lhs_depth - 1))
-    bench.assume(~gate.rhs_token | (rhs < config.rhs_depth))
+    late_lhs, late_rhs = bench.inner("lhs_arrived"), bench.inner("rhs_arrived")
+    bench.assume(~gate.lhs_token | (lhs + late_lhs < config.lhs_depth - 1))
+    bench.assume(~gate.rhs_token | (rhs + late_rhs < config.rhs_depth))
     bench.assume(gate.fresh == 0)  # a layer is under way: no need is new
-    bench.claim((lhs >= -1) & (lhs < config.lhs_depth))
+    bench.claim((lhs >= -1) & (lhs + late_lhs < config.lhs_depth))
     step = lhs - bench.past(lhs).as_signed()
     bench.claim((step >= -1) & (step <= 1), when=bench.since(1))
-    bench.claim(lhs >= 0, when=gate.issue & gate.needs.lhs)
-    bench.claim(rhs >= 0, when=gate.issue & gate.needs.rhs)
+    bench.claim(lhs + late_lhs >= 0, when=gate.issue & gate.needs.lhs)
+    bench.claim(rhs + late_rhs >= 0, when=gate.issue & gate.needs.rhs)
 
 
 def _ledger(bench: Bench, config: OverlayConfig) -> None:
