@@ -23,8 +23,8 @@ AIMS: dict[Kind, float] = {"line": 0.98, "branch": 0.90, "toggle": 0.90}
 _FIELD, _VALUE = "\x01", "\x02"
 _ESCAPE = re.compile(r"__0([0-9A-Fa-f]{2})")
 _SOURCE = re.compile(r'src = "[^"]*?((?:hw|ir)/[\w/]+\.py:\d+)')
-_TRICK = "$verilog_backend.cc"
-"""In the Verilog writer's `if (never) begin end`, which wakes a block once: no hardware."""
+_EMPTY = re.compile(r"\s*if \(.*\) begin end")
+"""The Verilog writer's `if (never) begin end`, which wakes a block once: no hardware."""
 _COPY = re.compile(r"\$\d+(?=$|[.\[:])")
 _TEMPORARY = re.compile(r"(?:.*\.)?\$(?:signal\$)?\d+(?:\[\d+\])?(?::[01]->[01])?")
 
@@ -81,7 +81,7 @@ def read_points(files: Iterable[Path], verilog: str) -> list[Point]:
     """
     sources = source_lines(verilog)
     counts: Counter[tuple[Kind, str, str, str]] = Counter()
-    tricks = {n for n, line in enumerate(verilog.splitlines(), 1) if _TRICK in line}
+    tricks = {n for n, line in enumerate(verilog.splitlines(), 1) if _EMPTY.match(line)}
     for file in files:
         for line in read_text(file, limit_bytes=1 << 30).splitlines():
             if line.startswith("C ") and int(_fields(line)["l"]) not in tricks:

@@ -180,11 +180,11 @@ class Control(wiring.Component):
     def _read(self, m: Module, job: Job) -> None:
         """The read channel.
 
-        A counter's low half is answered once its turn comes, with its high half kept, within
-        2 len(COUNTERS) + 2 cycles. Other registers are answered in the next cycle.
+        A counter's low half is answered in the fourth or fifth cycle, once its high half is kept;
+        other registers in the next one.
         """
         counters = self._count(m)
-        high, waits, asked = Signal(32), Signal(), Signal.like(counters.index)
+        high, waits, has_low = Signal(32), Signal(), Signal()
         values: dict[str, Value | int] = {
             "ID": self.config.hash,
             "VERSION": VERSION,
@@ -194,10 +194,10 @@ class Control(wiring.Component):
             **{r.name: self.values[r.name] for r in KEPT},
             **{f"{name}_HI": high for name in COUNTERS},
         }
-        m.d.comb += self.arready.eq(~self.rvalid & ~waits)
+        m.d.comb += [self.arready.eq(~self.rvalid & ~waits), counters.wanted.eq(waits & ~has_low)]
         with m.If(self.arvalid & self.arready):
             m.d.sync += [self.rvalid.eq(1), self.rdata.eq(0), self.rresp.eq(SLVERR)]
-            m.d.sync += asked.eq(self.araddr[3:])
+            m.d.sync += counters.asked.eq(self.araddr[3:])
             with m.Switch(self.araddr):
                 for register in REGISTERS:
                     if register.access == "wo":
@@ -208,16 +208,11 @@ class Control(wiring.Component):
                             m.d.sync += [self.rvalid.eq(0), waits.eq(1)]
                         else:
                             m.d.sync += self.rdata.eq(values[register.name])
-        with m.Elif(waits & (counters.index == asked)):
-            self._take_counter(m, counters, high, waits)
+        with m.Elif(waits & (counters.index == counters.asked)):
+            with m.If(~counters.high):
+                m.d.sync += [self.rdata.eq(counters.value), has_low.eq(1)]
+            with m.Elif(has_low):
+                m.d.sync += [high.eq(counters.value), has_low.eq(0)]
+                m.d.sync += [self.rvalid.eq(1), waits.eq(0)]
         with m.Elif(self.rready):
             m.d.sync += self.rvalid.eq(0)
-
-    def _take_counter(self, m: Module, counters: Counters, high: Signal, waits: Signal) -> None:
-        """It is the turn of the counter that was asked for: its low half, then its high one."""
-        has_low = Signal()
-        with m.If(~counters.high):
-            m.d.sync += [self.rdata.eq(counters.value), has_low.eq(1)]
-        with m.Elif(has_low):
-            m.d.sync += [high.eq(counters.value), has_low.eq(0)]
-            m.d.sync += [self.rvalid.eq(1), waits.eq(0)]

@@ -6,29 +6,33 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-LOW_BITS = 5
+LOW_BITS = 6
 HALF_BITS = 32
+MOST = 1 << (LOW_BITS - 2)
+"""Counters: two cycles each, and each time two more for one that is asked for."""
 
 
 class Counters(wiring.Component):
     """A number of 64-bit counters, each of which takes an event a cycle.
 
     Each counts LOW_BITS bits by itself, and a carry out of them waits. The other bits lie in a
-    small memory, half a counter a word; an adder goes round the words, one a cycle, and adds what
-    waits. A round takes less than 2^LOW_BITS cycles, so that one bit for the carry is enough.
+    small memory, half a counter a word; an adder goes round the counters, a half a cycle, and adds
+    what waits. A counter that is asked for comes next, out of turn; even if one is asked for every
+    time, a round takes less than 2^LOW_BITS cycles, so that one bit for the carry is enough.
 
     In one cycle `value` is the low half of a counter, in the next one its high half, both without
     the events of these two cycles.
 
     Parameters
     ----------
-    count : number of counters, 2 to 2^(LOW_BITS - 1), a power of two
+    count : number of counters, 2 to 2^(LOW_BITS - 2), a power of two
     first : what the counters start from, {number: value}, at most 2^LOW_BITS - 1; others from 0
 
     Members
     -------
     clear : In(1)        all start again; events of this cycle are lost
     events : In(count)   one bit a counter
+    wanted : In(1), asked : In   the counter that is to come next; not wanted twice in a row
     index : Out          the counter whose half `value` is
     high : Out(1)        which half
     value : Out(32)
@@ -38,19 +42,23 @@ class Counters(wiring.Component):
 
     clear: Signal
     events: Signal
+    wanted: Signal
+    asked: Signal
     index: Signal
     high: Signal
     value: Signal
 
     def __init__(self, *, count: int, first: dict[int, int] | None = None) -> None:
-        if count < 2 or count & (count - 1) or count > 1 << (LOW_BITS - 1):
-            raise ValueError(f"count must be a power of two, 2 to {1 << (LOW_BITS - 1)}: {count}")
+        if count < 2 or count & (count - 1) or count > MOST:
+            raise ValueError(f"count must be a power of two, 2 to {MOST}: {count}")
         self.count, self.first = count, first or {}
         self.words = memory.Memory(shape=HALF_BITS, depth=2 * count, init=[])
         super().__init__(
             {
                 "clear": In(1),
                 "events": In(count),
+                "wanted": In(1),
+                "asked": In(range(count)),
                 "index": Out(range(count)),
                 "high": Out(1),
                 "value": Out(HALF_BITS),
@@ -59,9 +67,12 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word, total, between = Signal(range(2 * self.count)), Signal(HALF_BITS + 1), Signal()
-        m.d.sync += word.eq(word + 1)
-        m.d.comb += Cat(self.high, self.index).eq(word)
+        total, between, turn = Signal(HALF_BITS + 1), Signal(), Signal(range(self.count))
+        m.d.sync += self.high.eq(~self.high)
+        with m.If(self.high & self.wanted):
+            m.d.sync += self.index.eq(self.asked)
+        with m.Elif(self.high):
+            m.d.sync += [self.index.eq(turn), turn.eq(turn + 1)]
         lows, carries = self._low_bits(m)
         kept = self._kept(m, total)
         # ones below a low half's bits, so that its carry ripples into them

@@ -36,6 +36,8 @@ SHAPES: tuple[Mapping[str, int], ...] = (
         "rows": 2,
     },  # more pixels than its input has
     {"height": 44, "width": 45, "kernel": 2, "padding": 1, "rows": 3},
+    {"rows": 60, "channels": 16, "width": 30},  # weights that come several times
+    {"rows": 60, "channels": 36, "width": 60},
 )
 
 

@@ -7,6 +7,7 @@ large     jobs at the limits of the buffers, likewise
 slow      the first of the large jobs, memory of a long latency: every entry for bursts is taken
 stalls    random jobs with random stalls on all channels: outputs
 faults    jobs that are disturbed, and what the registers say: how they end, memory, the next job
+host      registers held while others are written; jobs that are aborted while they write
 long      programs of thousands of instructions that end in a fault
 """
 
@@ -24,6 +25,7 @@ from flows.execute import bench_of, job_of
 from ir.files import read_bytes, read_text, write_bytes, write_text
 from sim_tests.fault_mix import fault_rig
 from sim_tests.faults import Rig
+from sim_tests.host_mix import host_rig
 from sim_tests.large_jobs import large_jobs
 from sim_tests.long_programs import long_rig
 from sim_tests.random_jobs import RandomJob, random_job
@@ -52,12 +54,14 @@ def write_mix(overlay: str, folder: Path, *, jobs: int, stalled: int, longest: i
     _write_jobs(folder / "slow", large[:SLOW_JOBS], latency=SLOW_LATENCY)
     _write_jobs(folder / "stalls", loose, stall_seed=STALL_SEED)
     _write_rig(folder / "faults", fault_rig(overlay))
+    _write_rig(folder / "host", host_rig(overlay))
     _write_rig(folder / "long", long_rig(overlay))
     return [
         Part(folder=folder / "jobs", timed=True),
         Part(folder=folder / "large", timed=True),
         Part(folder=folder / "slow", timed=True),
         Part(folder=folder / "faults", timed=True),
+        Part(folder=folder / "host", timed=True),
         Part(folder=folder / "long", timed=True),
         Part(folder=folder / "stalls", timed=False),
     ]

@@ -60,19 +60,21 @@ class Campaign:
         self.reference = {part.folder.name: self._reference(part) for part in self.parts}
 
     def _resume(self) -> dict[str, str]:
-        """What was found before; under another mix only which mutants are no change at all.
+        """What was found before, as far as it holds for today's mix.
 
-        The mix is told by its scripts: state["mix"] is their hash.
+        A mutant that a part has killed stays so while that part is the same; survivors are judged
+        again when any part is another one. Parts are told by their scripts' hashes.
         """
-        scripts = b"".join(
-            (part.folder / name).read_bytes()
-            for part in self.parts
-            for name in ("script.txt", "blob.bin")
-        )
-        self.mix = hashlib.sha256(scripts).hexdigest()[:12]
-        kept = read_json(self.place) if self.place.exists() else {"mix": self.mix, "found": {}}
-        same = kept["mix"] == self.mix
-        return {n: found for n, found in kept["found"].items() if same or found == EQUIVALENT}
+        self.scripts = {part.folder.name: _digest(part) for part in self.parts}
+        kept = read_json(self.place) if self.place.exists() else {"scripts": {}, "found": {}}
+        before = kept["scripts"]
+        holds = {EQUIVALENT} | ({SURVIVED} if before == self.scripts else set())
+        same = [name for name, script in self.scripts.items() if before.get(name) == script]
+        return {
+            number: found
+            for number, found in kept["found"].items()
+            if found in holds or any(found.startswith(f"{KILLED} by {name}") for name in same)
+        }
 
     def _reference(self, part: Part) -> list[bytes]:
         """What the unchanged overlay answers. MismatchError: it fails by itself."""
@@ -106,7 +108,7 @@ class Campaign:
             number = str(mutant.number)
             if number not in self.state:
                 self.state[number] = self.judge(mutant)
-                write_json(self.place, {"mix": self.mix, "found": self.state})
+                write_json(self.place, {"scripts": self.scripts, "found": self.state})
                 line = f"{self.overlay}: {mutant}: {self.state[number]}"
                 print(line, file=sys.stderr, flush=True)
 
@@ -121,6 +123,12 @@ class Campaign:
     @property
     def survivors(self) -> list[Mutant]:
         return [m for m in self.drawn if self.state.get(str(m.number)) == SURVIVED]
+
+
+def _digest(part: Part) -> str:
+    """Of a part's script."""
+    text = b"".join((part.folder / name).read_bytes() for name in ("script.txt", "blob.bin"))
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def describe(campaigns: Sequence[Campaign]) -> str:

@@ -14,6 +14,7 @@ module bitwright_overlay(clk);
   wire [1:0] left;
   assign x = 1;
   if (\\$auto$verilog_backend.cc:2355:dump_module$2 ) begin end
+    if (\\$initial ) begin end
 endmodule
 module other();
 """
@@ -31,6 +32,7 @@ def files(tmp_path: Path) -> list[Path]:
         entry("v_line/bitwright_overlay", 5, "block", 7),
         entry("v_branch/bitwright_overlay.writer", 5, "if", 0),
         entry("v_branch/bitwright_overlay", 6, "if", 0),  # the Verilog writer's
+        entry("v_branch/bitwright_overlay", 7, "if", 0),  # and another version's
         entry(toggle, 4, "left[0]:0->1", 0),
         entry(inner, 4, "left__02412[0]:0->1", 0),  # the same net: left$12
         entry(inner, 4, "left[1]:0->1", 0),

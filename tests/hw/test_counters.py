@@ -11,22 +11,26 @@ from tests.hw.streams import simulate
 @pytest.mark.parametrize("count", [2, 4, 8, 16])
 def test_every_event_counts(rng, count: int) -> None:
     """Random events, dense and sparse, against integers; the counters start again now and then."""
-    first = {0: 1, count - 1: 31}
+    first = {0: 1, count - 1: 63}
     dut = Counters(count=count, first=first)
     model = [0] * count
+    busy = rng.randrange(2)  # a counter is asked for as often as may be
     seen: dict[int, int] = {}
 
     async def drive(ctx) -> None:
         nonlocal model
         low, taken = 0, False
         density, started = 0, 0
-        for cycle in range(4000):
+        for cycle in range(6000):
             if cycle % 200 == 0:
                 density = rng.choice([0, 1, 6, 10])
             clear = rng.randrange(300) == 0 or cycle == 3
             word = sum((rng.randrange(10) < density) << n for n in range(count))
             ctx.set(dut.events, word)
             ctx.set(dut.clear, clear)
+            asks = busy and cycle % 4 == 3
+            ctx.set(dut.wanted, asks)
+            ctx.set(dut.asked, rng.randrange(count))
             index = ctx.get(dut.index)
             if not ctx.get(dut.high):
                 low, taken, wanted = ctx.get(dut.value), True, model[index]
@@ -38,8 +42,8 @@ def test_every_event_counts(rng, count: int) -> None:
             if clear:
                 model, started = [first.get(n, 0) for n in range(count)], cycle
 
-    simulate(dut, drive, limit=5000)
-    assert min(seen.values()) > 64, "carries were seen"
+    simulate(dut, drive, limit=7000)
+    assert min(seen.values()) > 128, "carries were seen"
 
 
 def test_carries_reach_the_highest_bit(rng) -> None:
@@ -54,7 +58,7 @@ def test_carries_reach_the_highest_bit(rng) -> None:
         for half, word in enumerate((0xFFFFFFFF, 0x7FFFFFFF)):  # of counter 0
             ctx.set(dut.words.data[half], word)
         ctx.set(dut.events, 1)
-        await ctx.tick().repeat(32)
+        await ctx.tick().repeat(64)
         ctx.set(dut.events, 0)
         await ctx.tick().repeat(8)
         await ctx.tick().until((dut.index == 1) & dut.high)
