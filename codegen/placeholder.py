@@ -8,7 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from ir.errors import ConfigError
-from ir.graph import Concat, Conv, IntegerGraph, Linear, MaxPool, Rule, Sums, Threshold, sums_range
+from ir.graph import (
+    Concat,
+    Conv,
+    IntegerGraph,
+    Linear,
+    MaxPool,
+    Pieces,
+    Rule,
+    Sums,
+    Threshold,
+    sums_range,
+)
 from ir.nodes import MAX_THRESHOLD_BITS
 from ir.precision import MAX_OPERAND_BITS, Precision, narrowest, weight_precision
 
@@ -101,9 +112,17 @@ def _with_limits(node: Rule, output: Precision) -> Rule:
     """Limits are those of the output, or 0 where there was a ReLU; thresholds as many as codes."""
     if isinstance(node, Threshold):
         return _with_thresholds(node, output)
+    if isinstance(node, Pieces):
+        return _with_pieces(node, output)
     if output.bits > MAX_OPERAND_BITS:
         return node
     return replace(node, lo=max(node.lo, output.min) if node.lo >= 0 else output.min, hi=output.max)
+
+
+def _with_pieces(node: Pieces, output: Precision) -> Pieces:
+    """As many pieces, shorter where the output has fewer codes; as many passes of the device."""
+    span = max(1, min(node.span, (output.max - output.min) // len(node.multiplier)))
+    return replace(node, span=span, base=output.min)
 
 
 def _with_thresholds(node: Threshold, output: Precision) -> Threshold:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ir.errors import UnsupportedModelError
-from ir.graph import Layer, Requantize, Threshold
+from ir.graph import Layer, Pieces, Requantize, Threshold
 from ir.nodes import INT32, MULTIPLIER, OFFSET
-from ir.precision import Precision
+from ir.precision import MAX_OPERAND_BITS, Precision
 
 SIGN_SHIFT = 40
 """Shifts a sum and its threshold out, so that only which of them is larger remains."""
@@ -60,7 +60,13 @@ def device_rule(
     its input on the device. UnsupportedModelError when the requantizer cannot compute it.
     """
     node = layer.requantize
-    rule = _comparison(node, sums) if isinstance(node, Threshold) else _requantizer(node)
+    match node:
+        case Requantize():
+            rule = _requantizer(node)
+        case Pieces():
+            rule = _straight_pieces(node)
+        case Threshold():
+            rule = _comparison(node, sums)
     return _folded(layer.name, rule, taken) if activations.bipolar else rule
 
 
@@ -82,6 +88,30 @@ def check_elements(layer: str, rule: DeviceRule, sums: tuple[int, int]) -> None:
 def _requantizer(node: Requantize) -> DeviceRule:
     return DeviceRule(
         multiplier=node.multiplier, offset=node.offset, shift=node.shift, lo=node.lo, hi=node.hi
+    )
+
+
+def _straight_pieces(node: Pieces) -> DeviceRule:
+    """A requantizer for each piece, all with the limits a..a + span.
+
+    The device adds codes in 8 bits, so that a need only fulfil pieces * a = base modulo 2^8.
+    """
+    count, period = len(node.multiplier), 1 << MAX_OPERAND_BITS
+    lows = [
+        low for low in range(-period // 2, period // 2) if (count * low - node.base) % period == 0
+    ]
+    if not lows:
+        raise UnsupportedModelError(
+            f"{node.name}: {count} pieces cannot begin at code {node.base}; an odd number of them "
+            "can, or one that divides it"
+        )
+    low = min(lows, key=abs)
+    return DeviceRule(
+        multiplier=node.multiplier,
+        offset=node.offset + (low << node.shift),
+        shift=node.shift,
+        lo=low,
+        hi=low + node.span,
     )
 
 

@@ -79,6 +79,24 @@ class Search:
                 break
         return points
 
+    def best(self, most: int) -> Point | None:
+        """The fewest cycles within the budget among `most` overlays, those of the least bounds.
+
+        It is the fewest of all when the next bound is no lower. None: none is within the budget.
+        """
+        inside = [
+            f
+            for f in self._fitted
+            if f.resources.bram <= self.bram and f.resources.luts <= self.luts
+        ]
+        points: list[Point] = []
+        for fitted in sorted(inside, key=lambda f: f.bound)[:most]:
+            if points and fitted.bound >= min(point.cycles for point in points):
+                break
+            point = self._measured(fitted)
+            points += [] if point is None else [point]
+        return min(points, key=lambda point: (point.cycles, point.luts), default=None)
+
     def describe(self, config: OverlayConfig) -> dict[str, Any]:
         """What an overlay takes, by which model, beside the budget."""
         model = load_coefficients(self.family)

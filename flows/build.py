@@ -63,15 +63,20 @@ def published_model(space: Workspace) -> Model | None:
     return Model(plan=load_plan(space.run / PLAN), graph=load_graph(space.run / GRAPH))
 
 
-def publish_hardware(space: Workspace, graph: IntegerGraph, overlay: Sized) -> bool:
-    """hw/, program/ and images/; False when they were there already."""
+def publish_hardware(
+    run: RunFolder, graph: IntegerGraph, overlay: Sized, image: np.ndarray
+) -> bool:
+    """hw/, program/ and images/; False when they were there already.
+
+    image: (C, H, W) codes of an input, which land in images/ with the output that must come.
+    """
     key = _code(SOURCES) + digest([graph_digest(graph), asdict(overlay.config)])[:16]
 
     def make() -> Mapping[str, bytes]:
         network = lower(graph, overlay.config)
-        return _hardware(overlay) | _program(network) | _images(space, network)
+        return _hardware(overlay) | _program(network) | _images(network, image)
 
-    _, made = publish(space.run, HARDWARE, key, make)
+    _, made = publish(run, HARDWARE, key, make)
     return made
 
 
@@ -111,14 +116,14 @@ def _listing(program: bytes) -> str:
     return text if isinstance(text, str) else "\n".join(map(str, text)) + "\n"
 
 
-def _images(space: Workspace, network: CompiledNetwork) -> dict[str, bytes]:
+def _images(network: CompiledNetwork, first: np.ndarray) -> dict[str, bytes]:
     """What a driver loads before START, and a first image with the output that must come."""
     files, places = {}, []
     for address, data in sorted(network.segments.items()):
         name = f"images/{address:08x}.bin"
         files[name] = data
         places.append({"file": name, "address": address, "bytes": len(data)})
-    image = space.data.test.images[:1].astype(np.int64)
+    image = first[np.newaxis].astype(np.int64)
     last = network.layers[-1]
     address, size = last.output_region
     expected = execute(network.graph, image)[last.layer.output][0]

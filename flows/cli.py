@@ -44,11 +44,15 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigVerb:
-    """A verb that works on a config. `options`: name -> arguments of add_argument."""
+    """A verb that works on a config. `options`: name -> arguments of add_argument. `module`: where
+    it lives, if not in flows.<name>. `failed`: exit code of a result that is not ok.
+    """
 
     name: str
     help: str
     options: Mapping[str, Mapping[str, Any]]
+    module: str = ""
+    failed: int = CHECK_FAILED
 
 
 JOBS = {"type": int, "default": 1, "metavar": "N", "help": "programs at once (default 1)"}
@@ -58,13 +62,46 @@ LINK = {
     "help": "the device; uart alone is a simulated board (default harness)",
 }
 IMAGES = {"type": int, "default": 4, "metavar": "N", "help": "test images (default 4)"}
+MODEL = {
+    "input-precision": {
+        "metavar": "u8|s4|bipolar...",
+        "default": "",
+        "help": "an ONNX model's input where it has no quantizer: integers of these bits",
+    },
+    "inexact": {
+        "action": "store_true",
+        "help": "an ONNX model's layers that no rule computes exactly: take the nearest",
+    },
+}
+INPUTS = {"type": int, "default": 16, "metavar": "N", "help": "inputs (default 16)"}
+INPUTS_FILE = {
+    "type": Path,
+    "metavar": "X.npy",
+    "help": "the inputs, in the model's own shape and floats, instead of random ones",
+}
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
 BOARD = {"metavar": "NAME", "help": "instead of the config's, see `bitwright list boards`"}
 WAVES = {"action": "store_true", "help": "keep the waveforms"}
 
 CONFIG_VERBS = (
     ConfigVerb(name="quantize", help="train the network and choose its bitwidths", options={}),
-    ConfigVerb(name="compile", help="overlay, program and memory images", options={}),
+    ConfigVerb(
+        name="supports",
+        help="whether an ONNX model or a config's network can be taken, and what is in the way",
+        options=MODEL,
+        failed=INPUT_WRONG,
+    ),
+    ConfigVerb(
+        name="compile",
+        help="overlay, program and memory images; also of an ONNX model",
+        options={"board": BOARD, **MODEL},
+    ),
+    ConfigVerb(
+        name="verify",
+        help="reference, golden model and RTL on the same inputs; also of an ONNX model",
+        options={"board": BOARD, **MODEL, "inputs": INPUTS, "inputs-file": INPUTS_FILE},
+        module="flows.verify_verb",
+    ),
     ConfigVerb(
         name="size",
         help="the fastest overlay within a board's budget, untrained; also of a run's plan.json",
@@ -151,7 +188,7 @@ def build_parser(bench: bool = True) -> Parser:
 
 def _add_config_verb(verbs: Any, verb: ConfigVerb, common: Parser) -> None:
     parser = verbs.add_parser(verb.name, parents=[common], help=verb.help)
-    parser.add_argument("config", type=Path, help="a YAML file, see examples/")
+    parser.add_argument("config", type=Path, help="a YAML file, see examples/, or an ONNX model")
     parser.add_argument(
         "--set",
         action="append",
@@ -162,7 +199,8 @@ def _add_config_verb(verbs: Any, verb: ConfigVerb, common: Parser) -> None:
     )
     for option, settings in verb.options.items():
         parser.add_argument(f"--{option}", **settings)
-    parser.set_defaults(handler=_run_config_verb, options=tuple(verb.options))
+    names = tuple(option.replace("-", "_") for option in verb.options)
+    parser.set_defaults(handler=_run_config_verb, options=names, verb_of=verb)
 
 
 def _run_config_verb(arguments: argparse.Namespace) -> int:
@@ -170,10 +208,11 @@ def _run_config_verb(arguments: argparse.Namespace) -> int:
     if options.get("jobs", 1) < 1:
         raise ConfigError(f"--jobs must be at least 1, not {options['jobs']}")
     with console.quiet_stdout(arguments.json):
-        module = importlib.import_module(f"flows.{arguments.verb}")
+        verb = arguments.verb_of
+        module = importlib.import_module(verb.module or f"flows.{verb.name}")
         result = module.run(arguments.config, tuple(arguments.overrides), **options)
     console.print_result(result, module.describe, arguments.json)
-    return 0 if result.get("ok", True) else CHECK_FAILED
+    return 0 if result.get("ok", True) else arguments.verb_of.failed
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

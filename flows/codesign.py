@@ -36,7 +36,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), jobs: int = 1) -> Mapping
         space.progress.total = AROUND_THE_ROUNDS + A_ROUND * len(loop.rounds)
         best = loop.best
         publish_model(space, best.tuned)
-        publish_hardware(space, best.tuned.graph, best.overlay)
+        publish_hardware(space.run, best.tuned.graph, best.overlay, space.data.test.images[0])
         proofs = prove(space, best)
         space.progress.begin("report")
         summary = write_facts(space, networks, loop, proofs)

@@ -1,12 +1,24 @@
-"""`bitwright compile`: overlay as Verilog, program and memory images, for the run's model."""
+"""`bitwright compile`: overlay as Verilog, program and memory images.
+
+bitwright compile examples/digits.yaml          for the run's model, which is trained first
+bitwright compile model.onnx --board ulx3s_85f  for a QONNX model of somebody else's
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flows import quantize
+from flows import model_run, quantize
 from flows.build import Model, publish_hardware
 from flows.hardware import Sized, size_overlay
+from flows.model_inputs import first_input
+from flows.model_run import (
+    ModelSettings,
+    is_model,
+    open_model,
+    refuse_model_options,
+    settings_of,
+)
 from flows.workspace import Workspace, open_workspace
 from hw.config import OverlayConfig
 
@@ -15,9 +27,26 @@ FILES = ("hw/overlay.v", "hw/overlay.ports.json", "hw/regmap.h", "program/progra
 FOLDERS = ("images",)
 
 
-def run(config: Path, overrides: tuple[str, ...] = ()) -> Mapping[str, Any]:
-    """Where the overlay, the program and the images lie, and the overlay's sizes."""
-    with open_workspace("compile", config, overrides, steps=STEPS) as space:
+def run(
+    config: Path,
+    overrides: tuple[str, ...] = (),
+    board: str | None = None,
+    input_precision: str = "",
+    inexact: bool = False,
+) -> Mapping[str, Any]:
+    """Where the overlay, the program and the images lie, and the overlay's sizes.
+
+    config: a YAML file, or an ONNX model, for which `input_precision` and `inexact` are as in
+    codegen/frontend/qonnx/importer.py. board: instead of the config's.
+    """
+    if is_model(config):
+        settings = settings_of(
+            config, overrides, board=board, input_precision=input_precision, inexact=inexact
+        )
+        return _run_model(config, overrides, settings)
+    refuse_model_options(input_precision, inexact)
+    changed = (*overrides, *([f"board={board}"] if board else []))
+    with open_workspace("compile", config, changed, steps=STEPS) as space:
         _, overlay, made = compile_model(space)
         folder = space.run.path
         return {
@@ -29,11 +58,33 @@ def run(config: Path, overrides: tuple[str, ...] = ()) -> Mapping[str, Any]:
         }
 
 
+def _run_model(
+    path: Path, overrides: tuple[str, ...], settings: ModelSettings
+) -> Mapping[str, Any]:
+    with open_model("compile", path, settings, overrides, steps=1) as space:
+        compiled = model_run.compile_model(space, first_input(space))
+        overlay = describe_overlay(compiled.overlay.config)
+        summary = model_run.write_summary(space, compiled, {}, overlay)
+        folder = space.run.path
+        return {
+            "name": settings.name,
+            "run": str(folder),
+            "board": space.board.name,
+            "overlay": overlay,
+            "made": compiled.made,
+            "plan": summary["plan"],
+            "cycles": summary["cycles"],
+            "resources": summary["resources"],
+            "notes": list(space.model.notes),
+            "files": [str(folder / name) for name in (*FILES, *FOLDERS, model_run.SUMMARY)],
+        }
+
+
 def compile_model(space: Workspace) -> tuple[Model, Sized, bool]:
     """(the run's model, its overlay, whether files had to be made)."""
     model = quantize.obtain_model(space)
     overlay = size_overlay(space, model.graph, "size an overlay")
-    made = publish_hardware(space, model.graph, overlay)
+    made = publish_hardware(space.run, model.graph, overlay, space.data.test.images[0])
     return model, overlay, made
 
 
@@ -49,4 +100,6 @@ def describe(result: Mapping[str, Any]) -> str:
     overlay = result["overlay"]
     sizes = f"{overlay['Dm']}x{overlay['Dk']}x{overlay['Dn']}"
     state = "made" if result["made"] else "up to date, nothing to do"
-    return "\n".join([f"overlay {overlay['style']} {sizes}: {state}", *result["files"]])
+    return "\n".join(
+        [*result.get("notes", ()), f"overlay {overlay['style']} {sizes}: {state}", *result["files"]]
+    )

@@ -1,22 +1,28 @@
 """The overlay of a run: sized to a network by the models of cycles and resources, then emitted."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from boards.loader import Board
 from codegen.emit import emit_verilog
 from codegen.placeholder import with_bits
-from codegen.sizing import size
-from flows.project import OVERLAYS, Project
-from flows.steps import digest
+from codegen.sizing import Sizing, size
+from flows.project import OVERLAYS, OverlayBudget
+from flows.steps import Steps, digest
 from flows.workspace import Workspace
 from hw.config import OverlayConfig
 from ir import plugins
-from ir.graph import IntegerGraph
+from ir.graph import IntegerGraph, Linear
 from ir.graph_file import graph_to_dict
 
 SOURCES = ("ir", "hw", "codegen")
+OVERLAYS_TRIED = (4, 64)
+"""Fewest and most that a model of somebody else's is compiled for."""
+WEIGHTS_TRIED = 20_000_000
+"""Over all of these overlays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +39,12 @@ class Sized:
         return f"{self.config.dm}x{self.config.dk}x{self.config.dn}"
 
 
-def sizing_question(project: Project, board: Board) -> dict[str, Any]:
+def sizing_question(wanted: OverlayBudget, board: Board) -> dict[str, Any]:
     """What sizing.size is asked, but for the graphs: the budget, the memory, the family, the style.
 
     The budget is the config's, at most what the board leaves to an overlay.
     """
-    wanted, luts, blocks = project.overlay, board.luts_for_overlay, board.bram_blocks_for_buffers
+    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
     return {
         "luts": min(wanted.luts or luts, luts),
         "bram_blocks": min(wanted.bram_blocks or blocks, blocks),
@@ -56,31 +62,58 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
     Its buffers hold the network at every width that is priced: a cost table has no holes.
     """
     project = space.project
-    question = sizing_question(project, space.board)
+    question = sizing_question(project.overlay, space.board)
 
     def work() -> Mapping[str, Any]:
         bits = max(project.priced)
         widest = {layer.name: (bits, bits) for layer in graph.layers()}
-        found = size(graph, must_run=[with_bits(graph, widest)], **question)
-        return {
-            "style": found.config.style,
-            "config": asdict(found.config),
-            "cycles": found.cycles,
-            "resources": dict(found.resources),
-            "limit": found.limit,
-        }
+        return _plain(size(graph, must_run=[with_bits(graph, widest)], **question))
 
     inputs = question | {
         "graph": graph_digest(graph),
         "style": project.overlay.style,
         "widest": max(project.priced),
     }
-    result = space.steps.do("size", title, inputs, work, sources=SOURCES, describe=_describe)
+    return _sized(space.steps, title, inputs, work)
+
+
+def size_for(
+    steps: Steps, graph: IntegerGraph, board: Board, wanted: OverlayBudget, title: str
+) -> Sized:
+    """A fast overlay for `graph` as it is within a board; CapacityError when none fits.
+
+    Large networks are tried on few overlays: compiling one takes as long as it has weights.
+    """
+    question = sizing_question(wanted, board)
+    weights = sum(node.weight.size for node in graph.nodes if isinstance(node, Linear))
+    most = int(np.clip(WEIGHTS_TRIED // max(weights, 1), *OVERLAYS_TRIED))
+
+    def work() -> Mapping[str, Any]:
+        return _plain(size(graph, most=most, **question))
+
+    inputs = question | {"graph": graph_digest(graph), "style": wanted.style, "most": most}
+    return _sized(steps, title, inputs, work)
+
+
+def _sized(
+    steps: Steps, title: str, inputs: Mapping[str, Any], work: Callable[[], Mapping[str, Any]]
+) -> Sized:
+    result = steps.do("size", title, inputs, work, sources=SOURCES, describe=_describe)
     return Sized(
         config=overlay_from(result["style"], result["config"]),
         resources=result["resources"],
         limit=result["limit"],
     )
+
+
+def _plain(found: Sizing) -> dict[str, Any]:
+    return {
+        "style": found.config.style,
+        "config": asdict(found.config),
+        "cycles": found.cycles,
+        "resources": dict(found.resources),
+        "limit": found.limit,
+    }
 
 
 def verilog_of(config: OverlayConfig) -> str:

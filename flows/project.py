@@ -173,7 +173,7 @@ class Project:
     @property
     def hash(self) -> str:
         """Eight hexadecimal digits that name the folder of this project's run."""
-        return hashlib.sha256(to_json(plain(self)).encode()).hexdigest()[:8]
+        return hash_of(self)
 
     @property
     def widest(self) -> int:
@@ -195,6 +195,11 @@ class Project:
     def load_board(self) -> Board:
         """The board."""
         return load_board(self.board)
+
+
+def hash_of(settings: object) -> str:
+    """Eight hexadecimal digits for everything in a dataclass of settings."""
+    return hashlib.sha256(to_json(plain(settings)).encode()).hexdigest()[:8]
 
 
 def load_project(path: Path, overrides: tuple[str, ...] = ()) -> Project:

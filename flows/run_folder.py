@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from flows.lock import hold
-from flows.project import Project
 from ir.config import plain
 from ir.errors import ConfigError
 from ir.files import read_bytes, to_json, write_bytes, write_json, write_text
@@ -39,6 +38,19 @@ PACKAGES = (
     "cocotb",
     "cocotbext-axi",
 )
+
+
+class Settings(Protocol):
+    """What decides a run's results, written out beside them: a frozen dataclass."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def hash(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +72,14 @@ class RunFolder:
             raise ConfigError(f"cannot write {self / 'events.jsonl'}: {error.strerror}") from error
 
 
-def folder_of(project: Project, build: Path = BUILD) -> Path:
+def folder_of(project: Settings, build: Path = BUILD) -> Path:
     """Where this project's run lies."""
     return build / project.name / project.hash
 
 
 @contextlib.contextmanager
 def open_run(
-    project: Project, command: str, *, say: Callable[[str], None], build: Path = BUILD
+    project: Settings, command: str, *, say: Callable[[str], None], build: Path = BUILD
 ) -> Iterator[RunFolder]:
     """The run's folder, owned by this process until the block ends. A second process waits.
 
@@ -86,12 +98,12 @@ def open_run(
         run.event("end", command=command)
 
 
-def resolved(project: Project) -> str:
+def resolved(project: Settings) -> str:
     """The whole config as YAML, defaults written out; it gives the same run again."""
     return yaml.safe_dump(plain(project), sort_keys=False, allow_unicode=True)
 
 
-def manifest(project: Project, command: str) -> dict[str, Any]:
+def manifest(project: Settings, command: str) -> dict[str, Any]:
     """What made this run: versions, seed, state of the sources, the command that reproduces it."""
     return {
         "name": project.name,

@@ -43,7 +43,7 @@ def run(
     data, target = load_data(project.data), project.load_board()
     plan = load_plan(config) if is_plan else _widest_plan(project, data)
     graph = to_graph(snap(untrained(project, data, plan)), project.name)
-    found = size(graph, **sizing_question(project, target))
+    found = size(graph, **sizing_question(project.overlay, target))
     return {
         "name": project.name,
         "board": target.name,

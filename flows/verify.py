@@ -59,13 +59,22 @@ def prove_golden(space: Workspace, snapped: SnappedNet, graph: IntegerGraph, spl
     return _pass(space.run, Proof(stage="golden", images=len(split), layers=compared))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Device:
+    """A proof on a device. output: (N, M, H, W) codes of the network's output."""
+
+    proof: Proof
+    measured: Measured
+    output: np.ndarray
+
+
 def prove_harness(space: Workspace, network: CompiledNetwork, verilog: str) -> Proof:
     """RTL and golden model agree in every layer on every test image, in the C++ harness."""
 
     def simulate(bench: Bench, jobs: Sequence[Job]) -> BenchResult:
         return harness.simulate(bench, jobs, workers=space.jobs)
 
-    return _prove_device(space, "harness", network, verilog, space.data.test.images, simulate)
+    return _on_board(space, "harness", network, verilog, space.data.test.images, simulate)
 
 
 def prove_cocotb(
@@ -78,10 +87,10 @@ def prove_cocotb(
         return cocotb_run.run(bench, jobs, folder=folder, waves=waves)
 
     images = space.data.test.images[:COCOTB_IMAGES]
-    return _prove_device(space, "cocotb", network, verilog, images, simulate)
+    return _on_board(space, "cocotb", network, verilog, images, simulate)
 
 
-def _prove_device(
+def _on_board(
     space: Workspace,
     stage: str,
     network: CompiledNetwork,
@@ -89,16 +98,32 @@ def _prove_device(
     images: np.ndarray,
     simulate: Callable[[Bench, Sequence[Job]], BenchResult],
 ) -> Proof:
-    """images: (N, C, H, W) codes."""
-    run, memory = space.run, space.board.memory
+    """The proof with the memory of the run's board."""
+    memory = space.board.memory
     check_memory(network, memory.size_bytes)
-    bench = bench_of([network], verilog, latency=memory.latency_cycles)
+    latency = memory.latency_cycles
+    return prove_device(space.run, stage, network, verilog, images, latency, simulate).proof
+
+
+def prove_device(
+    run: RunFolder,
+    stage: str,
+    network: CompiledNetwork,
+    verilog: str,
+    images: np.ndarray,
+    latency: int,
+    simulate: Callable[[Bench, Sequence[Job]], BenchResult] = harness.simulate,
+) -> Device:
+    """RTL and golden model agree in every layer, in as many cycles as predicted.
+
+    images: (N, C, H, W) codes. MismatchError at the first difference.
+    """
+    bench = bench_of([network], verilog, latency=latency)
     codes = list(images.astype(np.int64))
     done = run_images(network, bench, codes, simulate)
     for layer, golden in expected_outputs(network, codes).items():
         _compare(run, stage, layer, golden, done.outputs[layer])
-    jobs = done.result.jobs
-    found = [measured_of(network, job, latency=memory.latency_cycles) for job in jobs]
+    found = [measured_of(network, job, latency=latency) for job in done.result.jobs]
     _check_cycles(run, stage, found)
     proof = Proof(
         stage=stage,
@@ -108,7 +133,9 @@ def _prove_device(
         cycles_per_second=round(done.result.cycles_per_second),
         seconds=round(done.result.seconds, 3),
     )
-    return _pass(run, proof, asdict(found[0]))
+    _pass(run, proof, asdict(found[0]))
+    output = done.outputs[network.layers[-1].name]
+    return Device(proof=proof, measured=found[0], output=output)
 
 
 def _check_cycles(run: RunFolder, stage: str, found: Sequence[Measured]) -> None:

@@ -20,6 +20,7 @@ from ir.nodes import (
     MaxPool,
     Node,
     Padding,
+    Pieces,
     Requantize,
     Threshold,
     sides,
@@ -74,6 +75,8 @@ def run_node(node: Node, x: np.ndarray, *others: np.ndarray) -> np.ndarray:
             return np.concatenate([x, *others], axis=1)
         case Requantize():
             return requantize(x, node)
+        case Pieces():
+            return pieces(x, node)
         case Threshold():
             return threshold(x, node)
 
@@ -83,6 +86,15 @@ def requantize(acc: np.ndarray, node: Requantize) -> np.ndarray:
     multiplier = node.multiplier.reshape(-1, 1, 1)
     offset = node.offset.reshape(-1, 1, 1)
     return np.clip((acc * multiplier + offset) >> node.shift, node.lo, node.hi)
+
+
+def pieces(acc: np.ndarray, node: Pieces) -> np.ndarray:
+    """base + sum_t clip((acc * M_t,c + B_t,c) >> n, 0, span). acc: (N, C, H, W) int64 -> same."""
+    codes = np.full_like(acc, node.base)
+    for multiplier, offset in zip(node.multiplier, node.offset, strict=True):
+        line = (acc * multiplier.reshape(-1, 1, 1) + offset.reshape(-1, 1, 1)) >> node.shift
+        codes += np.clip(line, 0, node.span)
+    return codes
 
 
 def threshold(acc: np.ndarray, node: Threshold) -> np.ndarray:

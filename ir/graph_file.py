@@ -142,6 +142,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "shift": int,
     "lo": int,
     "hi": int,
+    "span": int,
     "thresholds": _integers,
     "sign": _integers,
     "base": int,

@@ -8,6 +8,7 @@ import numpy as np
 
 from ir.errors import ConfigError, UnsupportedModelError
 from ir.nodes import (
+    MAX_PIECES,
     MAX_SHIFT,
     MAX_THRESHOLD_BITS,
     MULTIPLIER,
@@ -20,6 +21,7 @@ from ir.nodes import (
     MatMul,
     MaxPool,
     Node,
+    Pieces,
     Requantize,
     Rule,
     Tensor,
@@ -38,6 +40,8 @@ def check_node(node: Node, sources: Sequence[Tensor], target: Tensor) -> None:
         _check_shape(node.name, target, sources[0].shape)
         if isinstance(node, Requantize):
             _check_requantize(node, sources[0], target)
+        elif isinstance(node, Pieces):
+            _check_pieces(node, sources[0], target)
         else:
             _check_threshold(node, sources[0], target)
         return
@@ -183,15 +187,7 @@ def _check_partners(node: Add | Concat, sources: Sequence[Tensor]) -> None:
 
 
 def _check_requantize(node: Requantize, source: Tensor, target: Tensor) -> None:
-    channels = source.shape[0]
-    for what, values, precision in (
-        ("multiplier", node.multiplier, MULTIPLIER),
-        ("offset", node.offset, OFFSET),
-    ):
-        _check_per_channel(node.name, what, values, (channels,))
-        _check_codes(node.name, what, precision, values)
-    if not 0 <= node.shift <= MAX_SHIFT:
-        raise ConfigError(f"{node.name}: shift must be 0 to {MAX_SHIFT}, not {node.shift}")
+    _check_lines(node, (source.shape[0],), source.precision)
     if target.precision.bipolar:
         raise UnsupportedModelError(
             f"{node.name}: a requantizer cannot write bipolar codes, 0 lies between them; use a "
@@ -201,11 +197,52 @@ def _check_requantize(node: Requantize, source: Tensor, target: Tensor) -> None:
         raise ConfigError(
             f"{node.name}: clip range {node.lo}..{node.hi} is not a range of {target.precision}"
         )
-    reach = max(-source.precision.min, source.precision.max)
-    greatest = [
-        reach * abs(int(m)) + abs(int(b)) for m, b in zip(node.multiplier, node.offset, strict=True)
-    ]
-    if max(greatest) >= 1 << SUM_BITS:
+
+
+def _check_pieces(node: Pieces, source: Tensor, target: Tensor) -> None:
+    count = len(node.multiplier)
+    if node.multiplier.ndim != 2 or not 1 <= count <= MAX_PIECES:
+        raise ConfigError(f"{node.name}: 1 to {MAX_PIECES} pieces expected, not {count}")
+    _check_lines(node, (count, source.shape[0]), source.precision)
+    precision = target.precision
+    if not precision.is_operand or precision.bipolar:
+        raise UnsupportedModelError(
+            f"{node.name}: pieces write codes of 1 to 8 bits, not {precision}; use a requantizer "
+            "for sums, and a threshold of step 2 for bipolar codes"
+        )
+    if node.span < 1 or not precision.min <= node.base <= precision.max:
+        raise ConfigError(
+            f"{node.name}: pieces of {node.span} codes above {node.base} write no {precision} codes"
+        )
+
+
+def check_reach(node: Pieces, sums: tuple[int, int], codes: Precision) -> None:
+    """ConfigError unless pieces stay within codes for all `sums`, least to greatest.
+
+    Each channel's greatest code is that of one of the ends: lines rise or fall throughout.
+    """
+    for acc in sums:
+        lines = (acc * node.multiplier + node.offset) >> node.shift
+        reached = node.base + np.clip(lines, 0, node.span).sum(axis=0)
+        if int(reached.max()) > codes.max:
+            raise ConfigError(
+                f"{node.name}: its pieces reach {reached.max()}, beyond {codes} codes"
+            )
+
+
+def _check_lines(node: Requantize | Pieces, shape: tuple[int, ...], sums: Precision) -> None:
+    """M and B of each channel, and n; acc * M + B fits golden's int64."""
+    for what, values, precision in (
+        ("multiplier", node.multiplier, MULTIPLIER),
+        ("offset", node.offset, OFFSET),
+    ):
+        _check_per_channel(node.name, what, values, shape)
+        _check_codes(node.name, what, precision, values)
+    if not 0 <= node.shift <= MAX_SHIFT:
+        raise ConfigError(f"{node.name}: shift must be 0 to {MAX_SHIFT}, not {node.shift}")
+    reach = max(-sums.min, sums.max)
+    pairs = zip(node.multiplier.ravel(), node.offset.ravel(), strict=True)
+    if max(reach * abs(int(m)) + abs(int(b)) for m, b in pairs) >= 1 << SUM_BITS:
         raise ConfigError(f"{node.name}: acc * M + B needs more than 64 bits")
 
 

@@ -4,7 +4,7 @@ Everything is per image, int64 numpy, in (C, H, W) order. ``golden.py`` gives ea
 ``shapes.py`` the size and the range of what it computes.
 
 Nodes that make *sums* (raw accumulators): Conv, MatMul, Add, AveragePool, GlobalAveragePool. A
-*rule* (Requantize or Threshold) turns sums into codes. MaxPool and Concat work on codes.
+*rule* (Requantize, Pieces or Threshold) turns sums into codes. MaxPool and Concat work on codes.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ OFFSET = Precision(48, signed=True)
 MAX_SHIFT = 47
 INT32 = Precision(32, signed=True)
 MAX_THRESHOLD_BITS = 4
+MAX_PIECES = (1 << MAX_THRESHOLD_BITS) - 1
 
 Padding = int | tuple[int, int, int, int]
 """Pixels around the image: the same on all sides, or (top, left, bottom, right)."""
@@ -162,6 +163,35 @@ class Requantize(OneInput):
 
 
 @dataclass(frozen=True, eq=False)
+class Pieces(OneInput):
+    """y = base + sum over pieces t of clip((acc * M_t,c + B_t,c) >> n, 0, span).
+
+    A staircase that no single line of 16-bit slope follows, in straight pieces of up to ``span``
+    codes each. multiplier: (T, C) int64, 16-bit signed; offset: (T, C) int64, 48-bit signed;
+    shift: n, 0..47; base: the code below all pieces.
+    """
+
+    name: str
+    input: str
+    output: str
+    multiplier: np.ndarray
+    offset: np.ndarray
+    shift: int
+    span: int
+    base: int = 0
+
+    @property
+    def lo(self) -> int:
+        """The smallest code."""
+        return self.base
+
+    @property
+    def hi(self) -> int:
+        """No code is above it."""
+        return self.base + self.span * len(self.multiplier)
+
+
+@dataclass(frozen=True, eq=False)
 class Threshold(OneInput):
     """y = base + step * #{t : T_c,t <= sign_c * acc}: a staircase of any form, for few-bit outputs.
 
@@ -192,5 +222,5 @@ class Threshold(OneInput):
 Linear = Conv | MatMul
 Pool = AveragePool | GlobalAveragePool
 Sums = Conv | MatMul | Add | AveragePool | GlobalAveragePool
-Rule = Requantize | Threshold
+Rule = Requantize | Pieces | Threshold
 Node = Sums | Rule | MaxPool | Concat

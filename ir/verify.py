@@ -11,8 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ir.errors import ConfigError, UnsupportedModelError
-from ir.node_rules import check_node
-from ir.nodes import Node, Rule, Sums
+from ir.node_rules import check_node, check_reach
+from ir.nodes import Node, Pieces, Rule, Sums
+from ir.shapes import sums_range
 
 if TYPE_CHECKING:
     from ir.graph import IntegerGraph
@@ -65,6 +66,11 @@ def _check_layers(graph: IntegerGraph) -> None:
                 "product's sums; merge it into the layer before, or put a depthwise 1x1 "
                 "convolution of ones between"
             )
+        if isinstance(node, Pieces):
+            sources = [graph.tensors[name] for name in sums[node.input].inputs]
+            shapes, precisions = [s.shape for s in sources], [s.precision for s in sources]
+            ends = sums_range(sums[node.input], shapes, precisions)
+            check_reach(node, ends, graph.tensors[node.output].precision)
     for output, node in sums.items():
         readers = [reader for reader in graph.nodes if output in reader.inputs]
         if len(readers) != 1 or not isinstance(readers[0], Rule) or output == graph.output:

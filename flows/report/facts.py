@@ -205,7 +205,7 @@ def _range(codes: np.ndarray, lo: int, hi: int) -> dict[str, Any]:
 
 def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
     """{overlay: the model's counts on the run's board, boards: against each board's budget}."""
-    budget = sizing_question(space.project, space.board)
+    budget = sizing_question(space.project.overlay, space.board)
     fit = load_coefficients(space.board.family)
     need = predict_resources(config, space.board.family)
     return {

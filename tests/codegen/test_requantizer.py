@@ -7,8 +7,8 @@ import pytest
 
 from codegen.requantizer import DeviceRule, check_elements, device_rule
 from ir.errors import UnsupportedModelError
-from ir.golden import requantize, threshold
-from ir.graph import Conv, Layer, Requantize, Rule, Threshold
+from ir.golden import pieces, requantize, threshold
+from ir.graph import Conv, Layer, Pieces, Requantize, Rule, Threshold
 from ir.precision import Precision, weight_precision
 
 SUMS = Precision(20, True)
@@ -117,3 +117,29 @@ def test_elements_are_sums_that_fit() -> None:
     ):
         with pytest.raises(UnsupportedModelError, match="'c': 32-bit outputs are written as acc"):
             check_elements("c", wrong, sums)
+
+
+@pytest.mark.parametrize("bipolar", [False, True])
+@pytest.mark.parametrize(("count", "span", "base"), [(3, 85, 0), (4, 4, -8), (15, 17, -128)])
+def test_pieces_are_added_up_in_eight_bits(count: int, span: int, base: int, bipolar: bool) -> None:
+    rng = np.random.default_rng(count)
+    multiplier = rng.integers(1, 1 << 15, (count, CHANNELS)) * rng.choice([-1, 1], CHANNELS)
+    offset = rng.integers(-(1 << 30), 1 << 30, (count, CHANNELS))
+    node = Pieces("p", "s", "y", multiplier, offset, 20, span, base)
+    taken = rng.integers(-20, 20, CHANNELS)
+    sums = rng.integers(-6000, 6000, (6, CHANNELS, 5, 5))
+    acc = 2 * sums - taken.reshape(-1, 1, 1) if bipolar else sums
+    rule = device_rule(layer(node), SUMS, taken, BIPOLAR if bipolar else CODES)
+    assert -256 <= rule.lo < rule.hi <= 255  # of nine bits, signed
+    terms = [
+        replace(rule, multiplier=rule.multiplier[i], offset=rule.offset[i]) for i in range(count)
+    ]
+    found = sum(on_the_device(term, sums) for term in terms)
+    assert np.array_equal(found % 256, pieces(acc, node) % 256)
+
+
+def test_pieces_that_cannot_begin_where_they_should() -> None:
+    ones = np.ones((2, CHANNELS), np.int64)
+    node = Pieces("p", "s", "y", ones, ones, 3, 4, -7)
+    with pytest.raises(UnsupportedModelError, match="p: 2 pieces cannot begin at code -7"):
+        device_rule(layer(node), SUMS, ones[0], CODES)

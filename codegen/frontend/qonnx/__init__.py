@@ -1,0 +1,1 @@
+"""QONNX in: an ONNX file with quantizers as an IntegerGraph, exactly, or refused by name."""

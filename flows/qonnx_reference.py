@@ -1,0 +1,59 @@
+"""What qonnx's own executor makes of a model: the reference that the importer is held against.
+
+qonnx is no dependency, it comes with the development tools; without it there is no reference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from codegen.frontend.qonnx.file import read_onnx
+from ir.errors import ToolError
+
+
+def has_reference() -> bool:
+    """Whether qonnx is installed."""
+    return importlib.util.find_spec("qonnx") is not None
+
+
+def reference(path: Path, x: np.ndarray) -> Mapping[str, np.ndarray] | None:
+    """{tensor: (N, ...) float32}, every tensor of the file; None: qonnx is not installed.
+
+    x: (N, ...) floats in the file's shape. ToolError: qonnx cannot run the model.
+    """
+    if not has_reference():
+        return None
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    model = read_onnx(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of value infos that it writes itself
+            wrapper = ModelWrapper(_of_batch(path, model.input, len(x))).transform(InferShapes())
+            found = execute_onnx(wrapper, {model.input: x.astype(np.float32)}, True)
+    except Exception as cause:  # qonnx throws Exception itself, onnxruntime its own kinds
+        raise ToolError(
+            "qonnx", reason=f"its executor cannot run {path.name}: {cause}", fix="check the model"
+        ) from cause
+    return found
+
+
+def _of_batch(path: Path, source: str, images: int) -> onnx.ModelProto:
+    """The model for so many images at once; shapes in between are left to be found again."""
+    proto = onnx.load(path)
+    graph = proto.graph
+    for value in graph.input:
+        if value.name == source:
+            value.type.tensor_type.shape.dim[0].dim_value = images
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return proto

@@ -1,0 +1,207 @@
+"""`bitwright verify`: reference, golden model and RTL on the same inputs, code for code.
+
+    bitwright verify model.onnx --inputs 16 --json      reference: qonnx's own executor
+    bitwright verify examples/digits.yaml               reference: the trained network
+
+reference_equal is null where qonnx is not installed. Exit code 1 at a difference, whose place is in
+verification/first_mismatch.json; outputs are in verification/outputs.npy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codegen.frontend.qonnx.importer import Imported
+from codegen.lower import lower
+from flows import compile as compiling
+from flows import model_run
+from flows.artifacts import CHECKPOINT
+from flows.build import VERILOG
+from flows.model_inputs import drawn_inputs, read_inputs
+from flows.model_run import (
+    ModelSettings,
+    is_model,
+    open_model,
+    refuse_model_options,
+    settings_of,
+)
+from flows.networks import load_tuned
+from flows.qonnx_reference import reference
+from flows.verify import FOLDER, Device, prove_device, prove_golden
+from flows.workspace import open_workspace
+from ir.errors import ConfigError
+from ir.files import read_text, staged, write_json
+from ir.golden import execute
+from quant.integerize import snap
+
+OUTPUTS = f"{FOLDER}/outputs.npy"
+REFERENCE = f"{FOLDER}/reference.json"
+MODEL_STEPS = 3
+FLOAT_TOLERANCE = 1e-4
+"""Of the network's output, a float, relative to its largest: sums in float32 are rounded."""
+
+
+def run(
+    config: Path,
+    overrides: tuple[str, ...] = (),
+    board: str | None = None,
+    input_precision: str = "",
+    inexact: bool = False,
+    inputs: int = 16,
+    inputs_file: Path | None = None,
+) -> Mapping[str, Any]:
+    """inputs: how many, drawn or of the test images. inputs_file: instead of them, as .npy."""
+    if inputs < 1:
+        raise ConfigError(f"--inputs must be at least 1, not {inputs}")
+    if is_model(config):
+        settings = settings_of(
+            config, overrides, board=board, input_precision=input_precision, inexact=inexact
+        )
+        return _verify_model(config, overrides, settings, inputs, inputs_file)
+    refuse_model_options(input_precision, inexact)
+    if inputs_file is not None:
+        raise ConfigError("--inputs-file is for ONNX models; a config has its own test images")
+    changed = (*overrides, *([f"board={board}"] if board else []))
+    return _verify_config(config, changed, inputs)
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """What was compared, and what came of it."""
+    equal = {True: "equal", False: "NOT equal", None: "not compared, qonnx is not installed"}
+    lines = [
+        *result["notes"],
+        f"reference against golden: {equal[result['reference_equal']]}",
+        f"golden against RTL: bit-exact on {result['inputs']} inputs",
+        f"{result['measured']:,} cycles an input, measured as predicted, bound "
+        f"{result['lower_bound']:,}",
+        *(f"{tensor}: {count} codes differ" for tensor, count in result["differences"].items()),
+        result["outputs_file"],
+    ]
+    return "\n".join(lines)
+
+
+def _verify_model(
+    path: Path,
+    overrides: tuple[str, ...],
+    settings: ModelSettings,
+    count: int,
+    file: Path | None,
+) -> Mapping[str, Any]:
+    with open_model("verify", path, settings, overrides, steps=MODEL_STEPS) as space:
+        model, progress = space.model, space.progress
+        floats = (
+            read_inputs(file, model)
+            if file is not None
+            else drawn_inputs(model, count, seed=settings.seed)
+        )
+        codes = model.encode(floats)
+        progress.begin("reference against the golden model")
+        differences = compare_reference(path, model, floats, codes)
+        equal = None if differences is None else not any(differences.values())
+        progress.end({None: "qonnx is not installed", True: "equal", False: "NOT equal"}[equal])
+        write_json(space.run / REFERENCE, {"equal": equal, "differences": differences})
+        compiled = model_run.compile_model(space, codes[0])
+        progress.begin("golden model against RTL")
+        latency = space.board.memory.latency_cycles
+        verilog = read_text(space.run / VERILOG)
+        device = prove_device(space.run, "harness", compiled.network, verilog, codes, latency)
+        progress.end(f"{device.proof.codes} codes equal, {device.proof.cycles} cycles as predicted")
+        _save_outputs(space.run / OUTPUTS, model.decode(device.output))
+        overlay = compiling.describe_overlay(compiled.overlay.config)
+        facts = {"bit_exact": equal is not False, "measured": device.proof.cycles}
+        model_run.write_summary(space, compiled, facts, overlay)
+        return _result(device, equal, differences or {}) | {
+            "name": settings.name,
+            "run": str(space.run.path),
+            "board": space.board.name,
+            "overlay": overlay,
+            "inputs": len(codes),
+            "notes": list(model.notes),
+            "outputs_file": str(space.run / OUTPUTS),
+        }
+
+
+def _verify_config(config: Path, overrides: tuple[str, ...], count: int) -> Mapping[str, Any]:
+    """Torch is the reference: prove_golden raises where it differs."""
+    with open_workspace("verify", config, overrides, steps=compiling.STEPS + 2) as space:
+        model, overlay, _ = compiling.compile_model(space)
+        net = load_tuned(space, model.plan, space.run / CHECKPOINT)
+        test = space.data.test
+        split = replace(test, images=test.images[:count], labels=test.labels[:count])
+        space.progress.begin("torch against the golden model")
+        golden = prove_golden(space, snap(net), model.graph, split)
+        space.progress.end(f"{golden.codes} codes equal")
+        space.progress.begin("golden model against RTL")
+        network = lower(model.graph, overlay.config)
+        codes = split.images.astype(np.int64)
+        latency = space.board.memory.latency_cycles
+        verilog = read_text(space.run / VERILOG)
+        device = prove_device(space.run, "harness", network, verilog, codes, latency)
+        space.progress.end(f"{device.proof.codes} codes equal, {device.proof.cycles} cycles")
+        _save_outputs(space.run / OUTPUTS, device.output)
+        return _result(device, True, {}) | {
+            "name": space.project.name,
+            "run": str(space.run.path),
+            "board": space.board.name,
+            "overlay": compiling.describe_overlay(overlay.config),
+            "inputs": len(codes),
+            "notes": [],
+            "outputs_file": str(space.run / OUTPUTS),
+        }
+
+
+def compare_reference(
+    path: Path, model: Imported, floats: np.ndarray, codes: np.ndarray
+) -> dict[str, int] | None:
+    """{tensor of the file: how many of its codes differ from qonnx's}; None: not installed.
+
+    floats: (N, ...) the file's inputs; codes: (N, C, H, W) the same for the graph. qonnx's floats
+    are brought to the nearest code; the network's output, where it is no code, to FLOAT_TOLERANCE.
+    """
+    found = reference(path, floats)
+    if found is None:
+        return None
+    values = execute(model.graph, codes)
+    differences = {}
+    for name, value in model.codes.items():
+        ours = values[value.tensor].reshape(len(codes), *value.shape)
+        scale, offset = value.affine()
+        theirs = np.rint((found[name].astype(np.float64) - offset) / scale)
+        differences[name] = int((ours != theirs).sum())
+    ours, theirs = model.decode(values[model.graph.output]), found[model.output_name]
+    limit = FLOAT_TOLERANCE * max(1e-30, float(np.abs(theirs).max()))
+    differences[model.output_name] = int((np.abs(ours - theirs) > limit).sum())
+    return differences
+
+
+def _result(device: Device, equal: bool | None, differences: Mapping[str, int]) -> dict[str, Any]:
+    measured = device.measured
+    return {
+        "ok": equal is not False,
+        "reference_equal": equal,
+        "differences": {name: count for name, count in differences.items() if count},
+        "rtl_bit_exact": True,
+        "measured": measured.cycles,
+        "predicted": measured.predicted,
+        "lower_bound": measured.bound,
+        "layers": [
+            {
+                "name": name,
+                "measured": cycles,
+                "predicted": measured.layers_predicted[name],
+                "lower_bound": measured.layers_bound[name],
+                "codes": device.proof.layers[name],
+            }
+            for name, cycles in measured.layers.items()
+        ],
+    }
+
+
+def _save_outputs(path: Path, outputs: np.ndarray) -> None:
+    with staged(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, outputs)
