@@ -24,8 +24,8 @@ WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
 SEEDS_OPTION := $(if $(SEEDS),--seeds $(SEEDS))
 
-.PHONY: help setup doctor demo verilog sim bitstream codesign bench bench-area report docs format \
-        lint types floors check formal coverage mutate characterize test nightly nightly-hw \
+.PHONY: help setup doctor demo verilog sim bitstream codesign bench bench-area bench-quant report docs \
+        format lint types floors check formal coverage mutate characterize test nightly nightly-hw \
         nightly-quant nightly-synth clean
 .DEFAULT_GOAL := help
 
@@ -72,6 +72,9 @@ bench: $(STAMP) ## cycles beside bounds and targets: jobs, networks, digits, wid
 
 bench-area: $(STAMP) ## area and clock beside targets and peers; placing a whole overlay takes an hour
 	$(BITWRIGHT) bench area-table
+
+bench-quant: $(STAMP) ## LSQ's training step beside floats and Brevitas, which it installs in build/
+	$(BITWRIGHT) bench quant
 
 formal: $(STAMP) ## proofs: streams, FIFOs, counters, bursts, arithmetic; a few minutes
 	$(BIN)/python -m flows.formal $(PROOFS)

@@ -12,6 +12,7 @@ from flows import (
     bench_area_table,
     bench_layer,
     bench_network,
+    bench_quant,
     bench_table,
     console,
 )
@@ -69,6 +70,12 @@ JOBS = {
         add=bench_area_table.add_area_table,
         measure=_measure_area_table,
         describe=bench_area_table.describe,
+    ),
+    "quant": Job(
+        help="a training step under LSQ beside floats and Brevitas",
+        add=bench_quant.add_quant,
+        measure=bench_quant.measure_arguments,
+        describe=bench_quant.describe,
     ),
     "table": Job(
         help="the figures of docs/results.md, one line each",

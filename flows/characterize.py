@@ -1,12 +1,11 @@
-"""`make characterize`: synthesize a spread of overlays and fit the resource model to them.
+"""`make characterize`: fit the models of area and clock to overlays, synthesized and placed.
 
-Every synthesis is kept by content, so an interrupted run goes on where it stopped and an unchanged
-one takes seconds. Writes codegen/resource_coefficients/<family>.json and the section "Resource
-model" of docs/results.md.
+Every synthesis and placement is kept by content: an interrupted run goes on where it stopped, and
+an unchanged one takes seconds. Writes codegen/resource_coefficients/<family>.json and
+codegen/clock_coefficients/<family>.json, and the section "Resource model" of docs/results.md.
 """
 
 import argparse
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -14,80 +13,24 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
+from codegen.clock_model import ClockModel, clock_families, load_clock_model
 from codegen.emit import emit_verilog
 from codegen.resources import FOLDER, Coefficients, families, load_coefficients
+from flows.characterize_clock import characterize_clock, clock_table, write_clock_model
 from flows.nightly import commit
 from flows.resource_fit import Sample, fit, table
+from flows.spread import spread
 from flows.synth import DEFAULT_CACHE, Synthesis, synthesize
 from hw.config import OverlayConfig
 from hw.fabric import fabric_of
-from hw.overlays.bit_serial import BitSerial
-from hw.overlays.bit_slice import BitSlice
-from ir.errors import BitwrightError, ConfigError
+from ir.errors import BitwrightError, ConfigError, did_you_mean
 from ir.files import read_text, write_json, write_text
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results.md"
 HEADING = "## Resource model"
-FAMILIES = ("xc7", "ecp5")
-COLUMNS = (
-    *("dm", "dk", "dn", "memory_bits", "lhs_depth", "rhs_depth", "ring_depth", "table_depth"),
-    *("rhs_ways", "acc_bits", "requant_lanes"),
-)
-
-# The corners of the space, which a draw seldom meets: single units, long words, wide and narrow
-# arrays, all rows requantized at once.
-CORNERS = (
-    (1, 16, 1, 64, 256, 256, 64, 32, 1, 16, 1),
-    (4, 64, 4, 64, 1024, 1024, 256, 128, 4, 32, 2),
-    (8, 64, 8, 64, 2048, 4096, 1024, 512, 4, 32, 4),
-    (2, 256, 2, 64, 512, 512, 512, 64, 1, 20, 1),
-    (8, 8, 8, 64, 256, 256, 64, 32, 2, 16, 8),
-    (4, 4, 16, 64, 256, 256, 64, 32, 2, 12, 1),
-    (16, 16, 2, 64, 512, 512, 64, 64, 2, 20, 2),
-    (3, 20, 5, 32, 512, 256, 128, 64, 1, 18, 3),
-)
-FIT_SEED, FIT = 11, 24
-HELD_OUT_SEED, HELD_OUT = 2, 32
-LEAST_LANES, MOST_LANES = 16, 2048
-
-_DEPTHS = ((128, 256, 1024, 2048), (64, 256, 512, 1024, 4096), (32, 64, 128, 512), (32, 64, 256))
-_DIGITS = ((1, 1), (1, 1), (1, 1), (1, 2), (2, 1), (2, 2), (1, 4), (2, 4), (4, 2), (4, 4))
-
-
-def spread() -> list[tuple[OverlayConfig, bool]]:
-    """(overlay, held out) of all overlays: corners and a draw to fit, another draw to judge."""
-    fitted = [BitSerial(**dict(zip(COLUMNS, row, strict=True))) for row in CORNERS]
-    fitted += drawn_overlays(FIT_SEED, FIT)
-    held_out = [c for c in drawn_overlays(HELD_OUT_SEED, HELD_OUT + 8) if c not in fitted]
-    return [(c, False) for c in fitted] + [(c, True) for c in held_out[:HELD_OUT]]
-
-
-def drawn_overlays(seed: int, count: int) -> list[OverlayConfig]:
-    """Random overlays of LEAST_LANES to MOST_LANES lanes and all sizes of digits."""
-    rng = np.random.default_rng(seed)
-    found: list[OverlayConfig] = []
-    while len(found) < count:
-        p, q = _DIGITS[rng.integers(len(_DIGITS))]
-        row = {
-            "dm": int(rng.choice([1, 2, 3, 4, 6, 8, 12, 16])),
-            "dk": int(rng.choice([4, 8, 16, 24, 32, 48, 64, 96, 128, 256])),
-            "dn": int(rng.integers(1, 13)),
-            "memory_bits": int(rng.choice([32, 64, 64, 128])),
-            "rhs_ways": int(rng.choice([1, 2, 4])),
-            "acc_bits": int(rng.integers(12, 33)),
-            "k_split": int(rng.integers(4) == 0),
-        }
-        names = ("lhs_depth", "rhs_depth", "ring_depth", "table_depth")
-        row |= {name: int(rng.choice(depths)) for name, depths in zip(names, _DEPTHS, strict=True)}
-        row["requant_lanes"] = int(rng.choice([r for r in range(1, 5) if row["dm"] % r == 0]))
-        lanes = row["dm"] * row["dk"] * row["dn"]
-        if not LEAST_LANES <= lanes <= MOST_LANES:
-            continue
-        with contextlib.suppress(ConfigError):  # sizes that do not go together
-            found.append(BitSerial(**row) if p * q == 1 else BitSlice(**row, p=p, q=q))
-    return found
+CLOCK = "clock"
+PARTS = ("xc7", "ecp5", CLOCK)
+"""The families whose area is fitted, and the clock of the one that is placed."""
 
 
 def characterize(
@@ -131,7 +74,7 @@ def write_model(model: Coefficients) -> Path:
     return write_json(FOLDER / f"{model.family}.json", asdict(model))
 
 
-def results_section(models: Sequence[Coefficients]) -> str:
+def results_section(models: Sequence[Coefficients], clocks: Sequence[ClockModel] = ()) -> str:
     """The section of docs/results.md."""
     lines = [
         HEADING,
@@ -147,6 +90,8 @@ def results_section(models: Sequence[Coefficients]) -> str:
         title = f"### {model.family}: {model.tool} {model.version}, hardware of {model.hardware}"
         lines += ["", title, "", *_summary(model), ""]
         lines += table(model)
+    for clock in clocks:
+        lines += ["", *clock_table(clock)]
     return "\n".join(lines) + "\n"
 
 
@@ -166,32 +111,54 @@ def _summary(model: Coefficients) -> list[str]:
 _EXACT = ("bram", "dsp")
 
 
-def write_results(models: Sequence[Coefficients], path: Path = RESULTS) -> Path:
+def write_results(
+    models: Sequence[Coefficients], clocks: Sequence[ClockModel] = (), path: Path = RESULTS
+) -> Path:
     """Put the section into docs/results.md, in place of the one that is there."""
     text = read_text(path) if path.exists() else "# Results\n"
     before, found, after = text.partition(HEADING)
     rest = after.partition("\n## ")[2] if found else ""
-    parts = [before.rstrip() + "\n", results_section(models)]
+    parts = [before.rstrip() + "\n", results_section(models, clocks)]
     return write_text(path, "\n".join([*parts, f"## {rest}"] if rest else parts))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line: the families to characterize, all of them by default."""
+    """Command line: what to characterize, all of it by default."""
     parser = argparse.ArgumentParser(prog="characterize", description=__doc__)
-    parser.add_argument("families", nargs="*", default=[], help=", ".join(FAMILIES))
-    parser.add_argument("--cache", default=str(DEFAULT_CACHE))
+    parser.add_argument("parts", nargs="*", default=[], help=", ".join(PARTS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     given = parser.parse_args(arguments)
     try:
-        for family in given.families or FAMILIES:
-            model = characterize(family, jobs=max(1, given.jobs), cache=given.cache)
-            print(write_model(model))
-        load_coefficients.cache_clear()
-        print(write_results([load_coefficients(family) for family in families()]))
+        for part in given.parts or PARTS:
+            print(_characterized(part, max(1, given.jobs)))
+        print(write_results(*_models()))
     except BitwrightError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _characterized(part: str, jobs: int) -> Path:
+    """The data file of one of PARTS, made again."""
+    if part not in PARTS:
+        raise ConfigError(
+            f"nothing to characterize is called {part!r}{did_you_mean(part, PARTS)}; there is: "
+            f"{', '.join(PARTS)}"
+        )
+    if part == CLOCK:
+        load_coefficients.cache_clear()
+        return write_clock_model(characterize_clock(jobs=jobs))
+    return write_model(characterize(part, jobs=jobs))
+
+
+def _models() -> tuple[list[Coefficients], list[ClockModel]]:
+    """What lies in the data files now."""
+    load_coefficients.cache_clear()
+    load_clock_model.cache_clear()
+    return (
+        [load_coefficients(family) for family in families()],
+        [load_clock_model(family) for family in clock_families()],
+    )
 
 
 if __name__ == "__main__":

