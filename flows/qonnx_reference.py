@@ -44,12 +44,12 @@ def reference(path: Path, x: np.ndarray) -> Mapping[str, np.ndarray] | None:
 
 def _run(path: Path, source: str, x: np.ndarray) -> Mapping[str, np.ndarray]:
     """Every activation; constants, which have no batch, are left out."""
-    from onnxruntime import set_default_logger_severity
+    import onnxruntime
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.transformation.infer_shapes import InferShapes
 
-    set_default_logger_severity(4)  # its errors are ours to tell
+    onnxruntime.set_default_logger_severity(4)  # pyright: ignore[reportAttributeAccessIssue]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of value infos that qonnx writes itself
         wrapper = ModelWrapper(_of_batch(path, source, len(x))).transform(InferShapes())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -188,7 +189,7 @@ class _Writer:
         inputs: list[str],
         output: str,
         name: str,
-        numbers: Mapping[str, object],
+        numbers: Mapping[str, Any],
         domain: str = "",
     ) -> None:
         node = helper.make_node(op, inputs, [output], name=name, domain=domain, **numbers)

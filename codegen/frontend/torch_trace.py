@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_arg
 
 from codegen.frontend.torch_operators import ADDS, CALLS, METHODS, MODULES, Parts
 from ir.errors import UnsupportedModelError, shorten
@@ -139,7 +140,7 @@ class _Reader:
             range=self.watch.ranges[node.name],
             shape=self.watch.shapes[node.name],
             tensors=tensors,
-            numbers=numbers | {"node": node.name},
+            numbers={**numbers, "node": node.name},
         )
 
     def _inputs(self, node: fx.Node) -> tuple[str, ...]:
@@ -159,7 +160,7 @@ class _Reader:
         )
         if reader is None:
             return None
-        arguments, named = fx.node.map_arg((node.args, node.kwargs), self._value)
+        arguments, named = map_arg((node.args, node.kwargs), self._value)
         shape = self.watch.shapes[self._source(node)]
         return reader(shape, *arguments[1:], **named)
 
