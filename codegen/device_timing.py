@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from codegen.read_timing import MemoryTiming, ReadPath
 from codegen.write_timing import WritePath
 from hw.config import OverlayConfig
+from hw.execute import TABLE_TO_ISSUE, taken_to_issue
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, ROW, Kind, Stage, unpack
 
@@ -56,7 +57,7 @@ class Device:
         self._freed_words: list[tuple[int, int]] = [(0, 0)]
         self._freed_seen = 0
         self._lhs_used = 0
-        self._row_tables = 0
+        self._tables, self._row_tables = 0, 0
         self._running = self._run()
 
     def run(self, address: int, instructions: int) -> Device:
@@ -82,8 +83,8 @@ class Device:
         return self._freed_words[self._freed_seen][0]
 
     def _frees(self, words: int) -> None:
-        """The word issued last was the last to need `words` words of weights."""
-        self._freed_words.append((self.last_issue, self._freed_words[-1][1] + words))
+        """The word issued last was the last to need `words` words of weights: heard one later."""
+        self._freed_words.append((self.last_issue + 1, self._freed_words[-1][1] + words))
 
     def _done(self, layers: int) -> int:
         while len(self.done_cycles) < layers:
@@ -100,12 +101,21 @@ class Device:
             before = self.done_cycles[-1] + 1 if self.done_cycles else 0
             result_popped = max(before, self.reads.valid(written_result, result_popped))
             execute_popped = max(self.last_issue + 1, self.reads.valid(written, execute_popped))
-            first_issue = execute_popped + self.config.dn + 1
-            yield from self._layer(layer, execute, result, (first_issue, result_popped + 1))
+            ready = (self._first_issue(execute, execute_popped), result_popped + 1)
+            yield from self._layer(layer, execute, result, ready)
             yield  # the layer is done; the next one may not even be fetched yet
             layer += 1
             if result["last"]:
                 return
+
+    def _first_issue(self, execute: Mapping[str, int], popped: int) -> int:
+        """The first cycle in which an instruction that is taken in cycle `popped` may issue."""
+        first = popped + taken_to_issue(self.config)
+        tables = execute["tap_table"] + execute["row_table"]
+        if tables:
+            self._tables += tables
+            first = max(first, self.reads.table_token(self._tables - 1) + TABLE_TO_ISSUE)
+        return first
 
     def _layer(
         self,
@@ -182,16 +192,19 @@ class _Ring:
         self._taken = 0
 
     def room(self, cycle: int) -> int:
-        """The first cycle from `cycle` on in which one more column tile fits; reserves it."""
+        """The first cycle from `cycle` on in which one more column tile fits; reserves it.
+
+        What was merged or sent is seen as it was a cycle before.
+        """
         device, words = self.device, self.result["ring_words"]
         depth = device.config.ring_depth
         taken = self._taken
         self._taken += 1
         while True:
-            while self._passed < len(self.merged) and self.merged[self._passed] < cycle:
+            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 1:
                 self._passed += 1
             reserved = (taken - self._passed) * words
-            if reserved + device.writes.waiting(cycle) + words < depth:
+            if reserved + device.writes.waiting(cycle - 1) + words < depth:
                 return cycle
             cycle += 1
 

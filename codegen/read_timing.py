@@ -87,6 +87,7 @@ class ReadPath:
         self.config, self.memory, self.program = config, memory, program
         self.freed, self.done = freed, done
         self.queues: dict[Stage, list[tuple[int, dict[str, int]]]] = {s: [] for s in Stage}
+        self._table_tokens: list[int] = []
         self._lhs_tokens: list[int] = []
         self._rhs_tokens: list[np.ndarray] = []
         self._walk = Walk()
@@ -121,6 +122,12 @@ class ReadPath:
             begins.setdefault(id(job), accepted)
         ended = zip(self._jobs, self._ended, strict=False)
         return [(Kind(job.values["kind"]), begins[id(job)], end + 1) for job, end in ended]
+
+    def table_token(self, index: int) -> int:
+        """The cycle of the token of the index-th tap or row table that is fetched."""
+        if index >= len(self._table_tokens):
+            self._advance(len(self._bursts))
+        return self._table_tokens[index]
 
     def lhs_token(self, index: int) -> int:
         """The cycle of the token of the index-th row tile that is fetched."""
@@ -247,6 +254,8 @@ class ReadPath:
         self._ended.append(job.need - 1)
         if job.values["kind"] == Kind.PROGRAM:
             self._dispatch(job)
+        elif job.values["kind"] in (Kind.TAPS, Kind.ROWS):
+            self._table_tokens.append(job.need)  # registered
         elif job.values["kind"] == Kind.RHS and not job.values["silent"]:
             tokens = job.piece_cycles(job.pieces.token_pieces(self.config.dn))
             if self._goes_on:

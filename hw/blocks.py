@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.kept import kept_bits
 from ir.isa import Stage
 
@@ -19,8 +20,9 @@ def loops_layout(config: OverlayConfig) -> data.StructLayout:
     return data.StructLayout({name: bits[name] for name in BOUNDS})
 
 
-def connect_loops(m: Module, loop: BlockLoop, now: data.View) -> None:
-    """The loops of the instruction `now`."""
+def connect_loops(m: Module, loop: BlockLoop, now: data.View, begin: Value) -> None:
+    """The loops of the instruction `now`, which is new with `begin`."""
+    m.d.comb += loop.begin.eq(begin)
     m.d.comb += [loop.loops[name].eq(now[name]) for name in BOUNDS]
 
 
@@ -32,13 +34,15 @@ class BlockLoop(wiring.Component):
     chip are i * j tiles to run. A block of all column tiles needs each row tile's weights once, so
     weights that do not fit stream through.
 
-    All outputs describe the tile under way; `step` ends it.
+    All outputs describe the tile under way; `step` ends it. They come from registers, compared
+    while the tile before is under way.
 
     Members
     -------
     loops : In(loops_layout)
+    begin : In(1)                they are new, in a cycle before the first step
     step : In(1)
-    row, next_row : Out          row tile, and the one that follows it (0 after the last)
+    first_row : Out(1)           the first row tile
     first_column : Out(1)        the block's first column tile
     first_block : Out(1)         the layer's first block
     row_last : Out(1)            the last row tile
@@ -49,9 +53,9 @@ class BlockLoop(wiring.Component):
     """
 
     loops: data.View
+    begin: Signal
     step: Signal
-    row: Signal
-    next_row: Signal
+    first_row: Signal
     first_column: Signal
     first_block: Signal
     row_last: Signal
@@ -66,10 +70,10 @@ class BlockLoop(wiring.Component):
         super().__init__(
             {
                 "loops": In(loops),
+                "begin": In(1),
                 "step": In(1),
-                "row": Out(loops["row_tiles"].shape),
-                "next_row": Out(loops["row_tiles"].shape),
-                "first_column": Out(1),
+                "first_row": Out(1, init=1),  # type: ignore[call-arg]
+                "first_column": Out(1, init=1),  # type: ignore[call-arg]
                 "first_block": Out(1, init=1),  # type: ignore[call-arg]
                 "row_last": Out(1),
                 "column_last": Out(1),
@@ -82,35 +86,57 @@ class BlockLoop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        loops = self.loops
-        column, begin, next_column = (
-            Signal.like(loops.col_tiles, name=name) for name in ("column", "begin", "next_column")
+        row_step, place_last = Signal(), Signal()
+        _, row_last = counted(
+            m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
         )
-        place, size = Signal.like(loops.block), Signal.like(loops.block)
         m.d.comb += [
-            self.first_column.eq(place == 0),
-            self.row_last.eq(self.row + 1 == loops.row_tiles),
-            self.column_last.eq(column + 1 == loops.col_tiles),
-            self.next_row.eq(self.row + 1),
-            size.eq(loops.block),
-            self.row_change.eq((place + 1 == size) | self.column_last),
-            self.block_end.eq(self.row_change & self.row_last),
-            self.rewinds.eq(self.row_change & ~self.row_last),
+            row_step.eq(self.step & self.row_change),
+            self.row_last.eq(row_last),
+            self.row_change.eq(place_last | self.column_last),
+            self.block_end.eq(self.row_change & row_last),
+            self.rewinds.eq(self.row_change & ~row_last),
             self.layer_end.eq(self.block_end & self.column_last),
-            next_column.eq(column + 1),
         ]
-        with m.If(self.first_block):
-            m.d.comb += size.eq(loops.block_first)
-        with m.If(self.row_last):
-            m.d.comb += self.next_row.eq(0)
-        with m.If(self.rewinds):
-            m.d.comb += next_column.eq(begin)
-        with m.If(self.layer_end):
-            m.d.comb += next_column.eq(0)
         with m.If(self.step):
-            m.d.sync += [place.eq(place + 1), column.eq(next_column)]
-            with m.If(self.row_change):
-                m.d.sync += [place.eq(0), self.row.eq(self.next_row)]
-            with m.If(self.block_end):
-                m.d.sync += [begin.eq(next_column), self.first_block.eq(self.layer_end)]
+            m.d.sync += self.first_column.eq(self.row_change)
+        with m.If(row_step):
+            m.d.sync += self.first_row.eq(row_last)
+        with m.If(row_step & row_last):
+            m.d.sync += self.first_block.eq(self.layer_end)
+        self._places(m, place_last)
+        self._columns(m)
         return m
+
+    def _places(self, m: Module, last: Signal) -> None:
+        """Number of the tile in its row, 1 to `block_first` or, from the second block, `block`."""
+        loops = self.loops
+        place, following = Signal.like(loops.block, init=1), Signal.like(loops.block)
+        size, starts_first, alone = Signal.like(loops.block), Signal(), Signal()
+        m.d.comb += [
+            following.eq(place + 1),
+            size.eq(Mux(self.first_block, loops.block_first, loops.block)),
+            starts_first.eq(Mux(self.block_end & ~self.begin, self.layer_end, self.first_block)),
+            alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
+        ]
+        with m.If(self.step | self.begin):
+            m.d.sync += last.eq(Mux(self.row_change | self.begin, alone, following == size))
+        with m.If(self.step):
+            m.d.sync += place.eq(Mux(self.row_change, 1, following))
+
+    def _columns(self, m: Module) -> None:
+        """Number of the column tile in the layer; the next row tile begins with the block's."""
+        count = self.loops.col_tiles
+        column, begin = Signal.like(count, init=1), Signal.like(count, init=1)
+        following = Signal.like(count)
+        m.d.comb += following.eq(column + 1)
+        with m.If(self.rewinds):
+            m.d.comb += following.eq(begin)
+        with m.If(self.layer_end):
+            m.d.comb += following.eq(1)
+        with m.If(self.step | self.begin):
+            m.d.sync += self.column_last.eq(Mux(self.begin, count == 1, following == count))
+        with m.If(self.step):
+            m.d.sync += column.eq(following)
+            with m.If(self.block_end):
+                m.d.sync += begin.eq(following)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,14 +27,13 @@ class _Steps:
 class Columns(wiring.Component):
     """Positions of the Dn columns, in input pixels, and their mask at a kernel position.
 
-    A layer's output is walked on a grid of the virtual width, Dn places at a time. `setup` lays the
-    first Dn places out, one column a cycle.
+    A layer's output is walked on a grid of the virtual width, Dn places at a time. The first Dn
+    places are laid out after `restart`, one column a cycle.
 
     Members
     -------
     now : In                     the execute instruction
-    restart : In(1)              it is new; the setup follows at once
-    setup : In                   Dn, Dn - 1, ... 1 while columns are laid out, else 0
+    restart : In(1)              it is new: it stands from the next cycle on
     advance, rewind, save : In(1)    after this cycle: Dn places on, or back to the block's begin;
                                  `save` with `advance`: a new block begins there
     tap : In(TAP)                the kernel position
@@ -43,7 +42,6 @@ class Columns(wiring.Component):
 
     now: data.View
     restart: Signal
-    setup: Signal
     advance: Signal
     rewind: Signal
     save: Signal
@@ -57,7 +55,6 @@ class Columns(wiring.Component):
             {
                 "now": In(kept_layout(config, Stage.EXECUTE)),
                 "restart": In(1),
-                "setup": In(range(config.dn + 1)),
                 "advance": In(1),
                 "rewind": In(1),
                 "save": In(1),
@@ -69,16 +66,21 @@ class Columns(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = self.now
-        x, y = Signal(self.bits), Signal(self.bits)
+        x, y, next_x, laid = (
+            Signal(self.bits),
+            Signal(self.bits),
+            Signal(self.bits),
+            Signal(self.columns),
+        )
+        m.d.comb += next_x.eq(x + now.stride)
+        m.d.sync += [x.eq(next_x), laid.eq(Cat(self.restart, laid))]
+        with m.If(next_x == now.wrap_x):
+            m.d.sync += [x.eq(0), y.eq(y + now.stride)]
         with m.If(self.restart):
             m.d.sync += [x.eq(0), y.eq(0)]
-        with m.If(self.setup != 0):
-            m.d.sync += x.eq(x + now.stride)
-            with m.If(x + now.stride == now.wrap_x):
-                m.d.sync += [x.eq(0), y.eq(y + now.stride)]
         steps = self._steps(m)
         for n in range(self.columns):
-            self._column(m, n, self.setup == self.columns - n, x, y, steps)
+            self._column(m, n, laid[n], x, y, steps)
         return m
 
     def _steps(self, m: Module) -> _Steps:

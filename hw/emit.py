@@ -8,10 +8,16 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.kept import kept_layout
 from hw.ring import ELEMENT_BITS, ring_layout
 from ir.isa import Stage
 from ir.precision import MAX_OPERAND_BITS
+
+READY_TO_STEP = 2
+"""Cycles from a column's last codes to its first step: they are collected, then compared with those
+of the turns before. The ring is written a cycle after the step, which costs nothing: a word is read
+two cycles after `limit` has passed it at the earliest."""
 
 
 class Emitter(wiring.Component):
@@ -26,13 +32,14 @@ class Emitter(wiring.Component):
     maximum over kernel positions is a layer with a turn for each. Where K is split, the last turn's
     codes are those of all.
 
-    The first write of a column is in the cycle after its last group of codes was valid
-    (`column_ready`).
+    The first step of a column is READY_TO_STEP cycles after its last group of codes was valid
+    (`column_ready`); a step's write comes to the ring one cycle later.
 
     Members
     -------
     now : In                        the result instruction
-    restart : In(1)                 it is new: begin at the next whole ring word
+    restart, begin : In(1)          it is new in the next cycle, in this one: the output begins at
+                                    the next whole ring word
     codes, code_valid, group        R codes of row group `group`
     adds : In(1)                    they are added to the row group's codes so far (thresholds)
     column_ready, last_column : In(1)   with the column's last group
@@ -44,6 +51,7 @@ class Emitter(wiring.Component):
 
     now: data.View
     restart: Signal
+    begin: Signal
     codes: data.View
     code_valid: Signal
     group: Signal
@@ -63,6 +71,7 @@ class Emitter(wiring.Component):
             {
                 "now": In(kept_layout(config, Stage.RESULT)),
                 "restart": In(1),
+                "begin": In(1),
                 "codes": In(data.ArrayLayout(signed(ELEMENT_BITS), config.requant_lanes)),
                 "code_valid": In(1),
                 "group": In(max(1, (rows - 1).bit_length())),
@@ -78,17 +87,20 @@ class Emitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        turn_last = Signal()
-        column = self._collect(m, turn_last)
+        turn_last, ready, tile_end = Signal(), Signal(), Signal()
+        m.d.sync += [ready.eq(self.column_ready), tile_end.eq(self.last_column)]
+        column = self._collect(m, ready, tile_end, turn_last)
         left, step, last_column = Signal.like(self.now.steps), Signal.like(self.now.steps), Signal()
         writing, column_end = Signal(), Signal()
-        m.d.comb += [writing.eq(left != 0), column_end.eq(left == 1)]
         with m.If(writing):
-            m.d.sync += [left.eq(left - 1), step.eq(step + 1)]
-        with m.If(self.column_ready & turn_last):
-            m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(self.last_column)]
+            m.d.sync += [left.eq(left - 1), step.eq(step + 1), column_end.eq(left == 2)]
+            with m.If(column_end):
+                m.d.sync += writing.eq(0)
+        with m.If(ready & turn_last):
+            m.d.sync += [left.eq(self.now.steps), step.eq(0), last_column.eq(tile_end)]
+            m.d.sync += [writing.eq(1), column_end.eq(self.now.steps == 1)]
         m.submodules.loop = loop = BlockLoop(config=self.config)
-        connect_loops(m, loop, self.now)
+        connect_loops(m, loop, self.now, self.begin)
         m.d.comb += [
             loop.step.eq(column_end & last_column),
             self.merged.eq(loop.step & loop.row_last),
@@ -105,8 +117,8 @@ class Emitter(wiring.Component):
         self._select(m, column, step, left, writing & valid, loop.row_last)
         return m
 
-    def _collect(self, m: Module, turn_last: Signal) -> data.View:
-        """The column being written: complete from the cycle after `column_ready` on."""
+    def _collect(self, m: Module, ready: Signal, tile_end: Signal, turn_last: Signal) -> data.View:
+        """The column being written: complete from the cycle after `ready` on."""
         config = self.config
         collected = Signal(data.ArrayLayout(unsigned(ELEMENT_BITS), config.dm))
         arriving = Signal.like(collected)
@@ -126,40 +138,48 @@ class Emitter(wiring.Component):
                         with m.If(self.code_valid):
                             m.d.comb += arriving[row].eq(codes[lane])
         m.d.sync += collected.eq(arriving)
-        largest = self._largest(m, arriving, turn_last)
+        largest = self._largest(m, collected, ready, tile_end, turn_last)
         column = Signal.like(collected)
-        with m.If(self.column_ready):
+        with m.If(ready):
             m.d.sync += column.eq(largest)
         return column
 
-    def _largest(self, m: Module, arriving: data.View, turn_last: Signal) -> data.View:
-        """With the column's last group: the largest codes of the turns so far.
+    def _largest(
+        self,
+        m: Module,
+        collected: data.View,
+        ready: Signal,
+        tile_end: Signal,
+        turn_last: Signal,
+    ) -> data.View:
+        """With `ready`: the largest codes of the turns so far.
 
         The codes of a tile's columns wait for the next turn in a small memory, a sign and 8 bits
         each: 32-bit elements have one turn alone.
         """
         config, bits = self.config, MAX_OPERAND_BITS + 1
-        turn, place = Signal.like(self.now.turns), Signal(range(config.dn))
+        place = Signal(range(config.dn))
+        turn, last = counted(
+            m, count=self.now.turns, steps=ready & tile_end, begin=self.begin, name="turn"
+        )
         m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
-        largest = Signal.like(arriving)
+        largest = Signal.like(collected)
         split = self.now.split if config.k_split else Const(0, 1)
         m.d.comb += [
-            turn_last.eq(turn + 1 == self.now.turns),
+            turn_last.eq(last),
             read.addr.eq(place),
             write.addr.eq(place),
-            write.en.eq(self.column_ready),
+            write.en.eq(ready),
             write.data.eq(Cat(largest[row][:bits] for row in range(config.dm))),
-            largest.eq(arriving),
+            largest.eq(collected),
         ]
         for row in range(config.dm):
             before = read.data.word_select(row, bits).as_signed()
-            with m.If((turn != 0) & ~split & (before > arriving[row][:bits].as_signed())):
+            with m.If((turn != 1) & ~split & (before > collected[row][:bits].as_signed())):
                 m.d.comb += largest[row].eq(before)
-        with m.If(self.column_ready):
-            m.d.sync += place.eq(Mux(self.last_column, 0, place + 1))
-            with m.If(self.last_column):
-                m.d.sync += turn.eq(Mux(turn_last, 0, turn + 1))
+        with m.If(ready):
+            m.d.sync += place.eq(Mux(tile_end, 0, place + 1))
         return largest
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
@@ -201,8 +221,8 @@ class Emitter(wiring.Component):
         next_pixel = self.next_pixel
         m.d.comb += [
             next_pixel.eq(pixel + Mux(valid, self.now.pixel_bits, 0)),
-            self.ring.place.eq(write[unit_bits:]),
         ]
+        m.d.sync += self.ring.place.eq(write[unit_bits:])
         with m.If(writing):
             m.d.sync += write.eq(write + self.now.step_bits)
         with m.If(column_end):
@@ -241,11 +261,12 @@ class Emitter(wiring.Component):
         element_units = ELEMENT_BITS // config.write_unit
         row_units = Mux(row_last, self.now.last_units, full_units)
         present = ~row_last | (step < self.now.last_rows)
-        m.d.comb += [
+        m.d.sync += [
             self.ring.bits.eq(Mux(self.now.elements, element, plane)),
             self.ring.element.eq(self.now.elements),
+            self.ring.units.eq(0),
         ]
         with m.If(enable):
-            m.d.comb += self.ring.units.eq(
+            m.d.sync += self.ring.units.eq(
                 Mux(self.now.elements, Mux(present, element_units, 0), row_units)
             )

@@ -4,67 +4,94 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.columns import Columns
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.dpu import step_layout
-from hw.kept import keep, kept_bits, kept_layout
+from hw.gate import NEEDS, Gate
+from hw.kept import kept_layout
 from hw.operands import read_layout
 from hw.pairs import PairWalk
 from hw.ram import SharedRam
+from hw.rows import ROW_TABLE_LATENCY, RowTable
 from hw.tiles import TileWalk
 from hw.unpack import write_layout
-from ir.isa import ROW, TAP, Stage, layout
+from ir.isa import TAP, Stage, layout
 
 TAP_LAYOUT = layout(TAP)
-ROW_LAYOUT = layout(ROW)
-
-
-def row_layout(config: OverlayConfig) -> data.StructLayout:
-    """What is kept of an entry of the row table."""
-    digits = kept_bits(config, Stage.EXECUTE)["w_digits"]
-    return data.StructLayout({"digits": digits, "bipolar": 1, "offset": range(config.rhs_depth)})
-
 
 ISSUE_TO_READ = 1
-"""Cycles from issuing a word to `read` asking the buffers for it: the tap table's."""
+"""Cycles from issuing a word to `read` asking the buffers for it."""
+
+TABLE_TO_ISSUE = 2 + ROW_TABLE_LATENCY
+"""Cycles from `table_token` to the first word, if nothing else is awaited: the token is counted,
+and the word is laid out before it is offered."""
+
+
+def taken_to_issue(config: OverlayConfig) -> int:
+    """Cycles from taking an instruction to its first word, if nothing is awaited."""
+    return config.dn + 1 + ROW_TABLE_LATENCY
+
+
+def word_layout(config: OverlayConfig) -> data.StructLayout:
+    """A word on its way from the walk to the array.
+
+    needs                     what it waits for
+    step, bipolar             what the accumulators do with it
+    lhs, rhs                  its place in the banks; the kernel position's is added to rhs
+    advance, rewind, save     where the columns go after it
+    freed                     words of weights that nobody needs behind it
+    """
+    return data.StructLayout(
+        {
+            "needs": NEEDS,
+            "step": step_layout(config.p, config.q),
+            "bipolar": 1,
+            "lhs": range(config.lhs_depth),
+            "rhs": range(config.rhs_depth),
+            "advance": 1,
+            "rewind": 1,
+            "save": 1,
+            "freed": range(config.lhs_depth + 1),
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Turns:
-    """first, last: of a tile's turns. tap: the turn's first kernel position."""
+    """first, last: of a tile's turns. tap: the kernel position before the turn's first."""
 
-    first: Value
-    last: Value
+    first: Signal
+    last: Signal
     tap: Signal
 
 
 class Execute(wiring.Component):
     """Issues the words of all tiles of a layer: BlockLoop's order of tiles, PairWalk's within one.
 
-    A word is issued every cycle, across pairs and tiles alike, unless
-    - the first word of a tile waits for its weights or for the activations it reaches (tokens of
-      the fetch stage);
-    - the last word of a tile waits for the drain chain (it would arrive before the tile ahead has
-      left), or, in the first row tile, for room in the result ring. Past that point nothing can
-      hold a tile, so nothing need stop the array.
+    A walk lays out one word a cycle and stays one word ahead of the Gate, which holds the word
+    while its operands, the drain chain or the ring are not there. So nothing but the walk's clock
+    enable depends on what is awaited.
 
     A tile may take several turns, each with the kernel positions behind those of the turn before;
     they share its weights and its place, and the result stage keeps the largest code. Where K is
     split, each turn has weights of its own, and the result stage adds the sums up.
 
-    An instruction is taken in cycle c and issues from c + 1 + Dn on: the columns' positions are set
-    up meanwhile.
+    An instruction is taken in cycle c and issues from c + taken_to_issue on: the columns' positions
+    are set up meanwhile, and the row table is read. Both wait for the layer's tables: the walk
+    reads them ahead of the first token.
 
     Members
     -------
     instructions : In(stream)        from the execute queue
     write : In(write_layout)         tap and row table entries
+    table_token : In(1)              a table's last entry is written in this cycle
     lhs_token, rhs_token : In(1)     operands have arrived
-    lhs_freed : Out                  words of each lhs bank that are not needed any more
+    lhs_freed : Out                  registered: words of each lhs bank that are not needed any more
     ring_room : In(1), ring_take : Out(1), ring_words : Out   the result ring
     read : Out(read_layout), step : Out, last, bipolar : Out(1)   ISSUE_TO_READ cycles after issue
     issued, waits_lhs, waits_rhs, waits_result : Out(1)           for the counters
@@ -72,6 +99,7 @@ class Execute(wiring.Component):
 
     instructions: stream.Interface
     write: data.View
+    table_token: Signal
     lhs_token: Signal
     rhs_token: Signal
     lhs_freed: Signal
@@ -87,14 +115,14 @@ class Execute(wiring.Component):
     waits_rhs: Signal
     waits_result: Signal
 
-    def __init__(self, *, config: OverlayConfig, drain_latency: int) -> None:
+    def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        self.drain_latency = drain_latency
-        now = kept_layout(config, Stage.EXECUTE)
+        self.gate = Gate(config=config)
         super().__init__(
             {
-                "instructions": In(stream.Signature(now)),
+                "instructions": In(stream.Signature(kept_layout(config, Stage.EXECUTE))),
                 "write": In(write_layout(config)),
+                "table_token": In(1),
                 "lhs_token": In(1),
                 "rhs_token": In(1),
                 "lhs_freed": Out(range(config.lhs_depth + 1)),
@@ -115,204 +143,193 @@ class Execute(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(kept_layout(self.config, Stage.EXECUTE))
-        running, setup = Signal(), Signal(range(self.config.dn + 1))
-        issue, begin = Signal(), Signal()
+        busy, begin, fill, fresh = Signal(), Signal(), Signal(), Signal(2)
+        walking, walk, offered = Signal(), Signal(), Signal()
+        word = Signal(word_layout(self.config))
+        gate = self.gate
         m.d.comb += [
-            self.instructions.ready.eq(~running & (setup == 0)),
+            self.instructions.ready.eq(~busy),
             begin.eq(self.instructions.valid & self.instructions.ready),
-            self.issued.eq(issue),
+            walk.eq(walking & (gate.issue | ~offered)),
             self.ring_words.eq(now.ring_words),
         ]
+        m.d.sync += fresh.eq(Cat(begin, fresh[0]))
         with m.If(begin):
-            m.d.sync += [now.eq(self.instructions.payload), setup.eq(self.config.dn)]
-        with m.If(setup != 0):
-            m.d.sync += setup.eq(setup - 1)
-            with m.If(setup == 1):
-                m.d.sync += running.eq(1)
+            m.d.sync += [now.eq(self.instructions.payload), busy.eq(1)]
+        with m.Elif(gate.issue & word.needs.layer_end):
+            m.d.sync += busy.eq(0)
+        with m.If(walk | gate.issue):
+            m.d.sync += offered.eq(walk)
 
-        m.submodules.pairs = pairs = PairWalk(config=self.config)
-        m.submodules.tiles = tiles = TileWalk(config=self.config)
-        wants_lhs = Signal()
-        entry = self._row_entry(m, now, running, wants_lhs, tiles)
-        turn_end = Signal()
-        turns = self._turns(m, now, turn_end)
-        tile_words = pairs.lhs + pairs.k + 1
-        m.d.comb += [
-            pairs.now.eq(now),
-            pairs.digits.eq(entry.digits),
-            pairs.issue.eq(issue),
-            tiles.now.eq(now),
-            turn_end.eq(issue & pairs.tile_end),
-            tiles.turn.eq(turn_end),
-            tiles.step.eq(turn_end & turns.last),
-            tiles.tile_words.eq(tile_words),
-            self.lhs_freed.eq(Mux(tiles.frees, tile_words, 0)),
-        ]
-        with m.If(tiles.step & tiles.loop.layer_end):
-            m.d.sync += running.eq(0)
-        self._gates(m, now, begin, running, issue, wants_lhs, pairs, tiles, turns)
-        self._address(m, now, issue, pairs, tiles, entry, turns)
-        self._columns(m, now, begin, setup, tiles)
+        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walk)
+        with m.If(walk):
+            m.d.sync += [word.eq(laid), walking.eq(~laid.needs.layer_end)]
+        self._setup(m, now, begin, fill, walking)
+        self._pass(m, now, fresh, offered, word)
+        self._read(m, now, begin, walk, word, tap_address)
         return m
 
-    def _turns(self, m: Module, now: data.View, turn_end: Signal) -> _Turns:
-        """Which turn of its tile is under way, and the kernel position it begins with."""
-        turn, tap = Signal.like(now.turns), Signal(range(self.config.table_depth))
-        first, last = turn == 0, turn + 1 == now.turns
-        with m.If(turn_end):
-            m.d.sync += [
-                turn.eq(Mux(last, 0, turn + 1)),
-                tap.eq(Mux(last, 0, tap + now.taps)),
-            ]
-        return _Turns(first=first, last=last, tap=tap)
-
-    def _row_entry(
-        self, m: Module, now: data.View, running: Signal, wants_lhs: Signal, tiles: TileWalk
-    ) -> data.View:
-        """Digits, coding and word offset of the row tile under way, from the table or common.
-
-        The table is asked for the next row tile all the time; its answer is the entry of the cycle
-        after a change of row tiles, and is held from then on. While weights are awaited the table
-        may not be written yet, so it is asked for the same row tile again.
-        """
-        table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
-        m.submodules.rows = table
-        ahead, fresh = Signal(), Signal(init=1)
-        read, held, entry = (
-            Signal(row_layout(self.config), name=n) for n in ("read", "held", "entry")
-        )
-        m.d.comb += [
-            table.write_address.eq(self.write.address),
-            table.write_enable.eq(self.write.rows),
-            table.write_data.eq(self.write.piece),
-            ahead.eq(running & ~(fresh & wants_lhs)),
-            table.read_address.eq(now.row_base + Mux(ahead, tiles.loop.next_row, tiles.loop.row)),
-            table.read_enable.eq(1),
-            *keep(read, data.View(ROW_LAYOUT, table.read_data)),
-            entry.eq(Mux(fresh, read, held)),
-        ]
-        with m.If(ahead & fresh):
-            m.d.sync += [held.eq(read), fresh.eq(0)]
-        with m.If(tiles.step & tiles.loop.row_change):
-            m.d.sync += fresh.eq(1)
-        with m.If(~now.row_table):
-            m.d.comb += [
-                entry.digits.eq(now.w_digits),
-                entry.bipolar.eq(now.w_bipolar),
-                entry.offset.eq(0),
-            ]
-        if self.config.p > 1:  # a digit of several bits has a sign
-            m.d.comb += entry.bipolar.eq(0)
-        return entry
-
-    def _gates(
+    def _setup(
         self,
         m: Module,
         now: data.View,
         begin: Signal,
-        running: Signal,
-        issue: Signal,
-        wants_lhs: Signal,
-        pairs: PairWalk,
-        tiles: TileWalk,
-        turns: _Turns,
+        fill: Signal,
+        walking: Signal,
     ) -> None:
-        """Tokens: when a tile may begin, and when its last word may go."""
-        lhs_tokens = Signal(range(self.config.lhs_depth + 1))
-        rhs_tokens = Signal.like(now.rhs_total)
-        draining = Signal(range(self.drain_latency + (1 << len(now.tile_cycles))))
-        wants_rhs, wants_drain, wants_ring = (
-            Signal(name=f"wants_{what}") for what in ("rhs", "drain", "ring")
-        )
-        takes = Signal()
-        need = Signal.like(now.rhs_total)
-        first_row = tiles.loop.row == 0
-        m.d.comb += [
-            takes.eq(pairs.clear & tiles.takes & (turns.first | tiles.split)),
-            wants_lhs.eq(takes & (lhs_tokens == 0)),
-            wants_rhs.eq(pairs.clear & first_row & turns.first & (rhs_tokens < need)),
-            wants_drain.eq(pairs.tile_end & (draining > self.drain_latency)),
-            wants_ring.eq(pairs.tile_end & first_row & turns.last & ~self.ring_room),
-            issue.eq(running & ~(wants_lhs | wants_rhs | wants_drain | wants_ring)),
-            self.waits_lhs.eq(running & wants_lhs),
-            self.waits_rhs.eq(running & wants_rhs & ~wants_lhs),
-            self.waits_result.eq(running & (wants_drain | wants_ring) & ~(wants_lhs | wants_rhs)),
-            self.ring_take.eq(tiles.step & first_row),
-        ]
-        m.d.sync += lhs_tokens.eq(lhs_tokens + self.lhs_token - (issue & takes))
-        offered = self.instructions.payload
-        with m.If(begin):
-            m.d.sync += need.eq(_least(offered.rhs_first, offered.rhs_total))
-        with m.If(self.ring_take):
-            m.d.sync += need.eq(_least(need + now.rhs_step, now.rhs_total))
-        done = tiles.step & tiles.loop.layer_end
-        m.d.sync += rhs_tokens.eq(Mux(done, 0, rhs_tokens) + self.rhs_token)
-        with m.If(issue & pairs.tile_end):
-            m.d.sync += draining.eq(self.drain_latency - 1 + now.tile_cycles)
-        with m.Elif(draining != 0):
-            m.d.sync += draining.eq(draining - 1)
+        """From taking an instruction to its walk: the last cycles fill the row table's queue.
 
-    def _address(
+        They wait for the layer's tables, so that no word of a table is read before it is written.
+        """
+        setup = Signal(range(self.config.dn + ROW_TABLE_LATENCY))
+        tables, wanted, waits = Signal(4), Signal(2), Signal()
+        fills = setup == ROW_TABLE_LATENCY
+        m.d.comb += [
+            wanted.eq(now.tap_table + now.row_table),
+            waits.eq(fills & (tables < wanted)),
+            fill.eq((setup != 0) & (setup <= ROW_TABLE_LATENCY) & ~waits),
+        ]
+        m.d.sync += tables.eq(tables + self.table_token - Mux(fills & ~waits, wanted, 0))
+        with m.If(begin):
+            m.d.sync += setup.eq(self.config.dn - 1 + ROW_TABLE_LATENCY)
+        with m.Elif((setup != 0) & ~waits):
+            m.d.sync += setup.eq(setup - 1)
+        with m.If(setup == 1):
+            m.d.sync += walking.eq(1)
+
+    def _walk(
         self,
         m: Module,
         now: data.View,
-        issue: Signal,
-        pairs: PairWalk,
-        tiles: TileWalk,
-        entry: data.View,
-        turns: _Turns,
+        begin: Signal,
+        stands: Value,
+        fill: Signal,
+        walk: Signal,
+    ) -> tuple[data.View, Value]:
+        """The word that comes next; and its kernel position's place in the tap table.
+
+        stands: the instruction has come to stand.
+        """
+        m.submodules.pairs = pairs = PairWalk(config=self.config)
+        m.submodules.tiles = tiles = TileWalk(config=self.config)
+        m.submodules.rows = rows = RowTable(config=self.config)
+        loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
+        turns = self._turns(m, now, stands, walk & pairs.tile_end)
+        row_end = tile_end & loop.row_change
+        m.d.comb += [
+            rows.now.eq(now),
+            rows.begin.eq(begin),
+            rows.fill.eq(fill),
+            rows.write.eq(self.write),
+            rows.step.eq(walk & row_end),
+            pairs.now.eq(now),
+            pairs.begin.eq(stands),
+            pairs.settle.eq(fill),
+            pairs.digits.eq(Mux(fill | row_end, rows.coming.digits, rows.entry.digits)),
+            pairs.issue.eq(walk),
+            tiles.now.eq(now),
+            tiles.begin.eq(stands),
+            tiles.walk.eq(walk),
+            tiles.turn_end.eq(pairs.tile_end),
+            tiles.tile_end.eq(tile_end),
+            tiles.word.eq(pairs.lhs),
+            tile_end.eq(pairs.tile_end & turns.last),
+            word.needs.lhs.eq(pairs.clear & tiles.takes & (turns.first | tiles.split)),
+            word.needs.rhs.eq(pairs.clear & turns.first & loop.first_row),
+            word.needs.drain.eq(pairs.tile_end),
+            word.needs.ring.eq(tile_end & loop.first_row),
+            word.needs.layer_end.eq(tile_end & loop.layer_end),
+            word.step.clear.eq(pairs.clear),
+            word.step.shift.eq(pairs.shift),
+            # one plane of {-1, +1}: nothing in it is negative
+            word.step.lhs_signed.eq(pairs.lhs_top & now.w_signed & ~rows.entry.bipolar),
+            word.step.rhs_signed.eq(pairs.rhs_top & now.a_signed),
+            word.bipolar.eq(rows.entry.bipolar),
+            word.lhs.eq(tiles.lhs + pairs.lhs),
+            word.rhs.eq(tiles.rhs + pairs.rhs + rows.entry.offset),
+            word.advance.eq(tile_end & ~loop.rewinds),
+            word.rewind.eq(tile_end & loop.rewinds),
+            word.save.eq(tile_end & loop.block_end),
+            word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
+        ]
+        return word, now.tap_base + turns.tap + pairs.tap
+
+    def _turns(self, m: Module, now: data.View, stands: Value, turn_end: Value) -> _Turns:
+        """Which turn of its tile is under way, and the kernel position before its first."""
+        before = self.config.table_depth - 1  # of position 0
+        first = Signal(init=1, name="turn_first")
+        tap = Signal(range(self.config.table_depth), init=before)
+        _, last = counted(m, count=now.turns, steps=turn_end, begin=stands, name="turn")
+        with m.If(turn_end):
+            m.d.sync += [first.eq(last), tap.eq(Mux(last, before, tap + now.taps))]
+        return _Turns(first=first, last=last, tap=tap)
+
+    def _pass(
+        self, m: Module, now: data.View, fresh: Signal, offered: Signal, word: data.View
     ) -> None:
-        """One cycle later: the tap is known, and with it the words to read."""
-        table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
-        m.submodules.taps = table
+        """The gate, and what the others hear of a word that goes."""
+        m.submodules.gate = gate = self.gate
+        m.d.comb += [
+            gate.now.eq(now),
+            gate.fresh.eq(fresh),
+            gate.offered.eq(offered),
+            gate.needs.eq(word.needs),
+            gate.lhs_token.eq(self.lhs_token),
+            gate.rhs_token.eq(self.rhs_token),
+            gate.ring_room.eq(self.ring_room),
+            self.ring_take.eq(gate.issue & word.needs.ring),
+            self.issued.eq(gate.issue),
+            self.waits_lhs.eq(gate.waits_lhs),
+            self.waits_rhs.eq(gate.waits_rhs),
+            self.waits_result.eq(gate.waits_result),
+        ]
+        m.d.sync += [
+            self.lhs_freed.eq(Mux(gate.issue, word.freed, 0)),
+            self.step.eq(word.step),
+            self.step.valid.eq(gate.issue),
+            self.last.eq(gate.issue & word.needs.drain),
+            self.bipolar.eq(word.bipolar),
+        ]
+
+    def _read(
+        self,
+        m: Module,
+        now: data.View,
+        begin: Signal,
+        walk: Signal,
+        word: data.View,
+        tap_address: Value,
+    ) -> None:
+        """One cycle after the issue: where the columns stand, and which words to read.
+
+        The tap table is asked as the word is laid out; it shows the tap while the word is offered.
+        """
+        m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
+        m.submodules.columns = columns = Columns(config=self.config)
+        tap = Signal(TAP_LAYOUT)
+        near, far = Signal.like(word.rhs), Signal.like(word.rhs)
         m.d.comb += [
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.taps),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(now.tap_base + turns.tap + pairs.tap),
-            table.read_enable.eq(1),
-        ]
-        self.tap = tap = Signal(TAP_LAYOUT, name="tap")
-        m.d.comb += tap.eq(Mux(now.tap_table, table.read_data, 0))
-        rhs = Signal(range(self.config.rhs_depth))
-        m.d.sync += [
-            self.step.valid.eq(issue),
-            self.step.clear.eq(pairs.clear),
-            self.step.shift.eq(pairs.shift),
-            self.step.lhs_signed.eq(pairs.lhs_top & now.w_signed),
-            self.step.rhs_signed.eq(pairs.rhs_top & now.a_signed),
-            self.last.eq(issue & pairs.tile_end),
-            self.bipolar.eq(entry.bipolar),
-            self.read.lhs.eq(tiles.lhs + pairs.lhs + pairs.k),
-            rhs.eq(tiles.rhs + pairs.rhs + pairs.chunk + entry.offset),
-        ]
-        with m.If(entry.bipolar):  # one plane of {-1, +1}: nothing in it is negative
-            m.d.sync += self.step.lhs_signed.eq(0)
-        m.d.comb += [
-            self.read.rhs.eq(rhs + tap.offset),
-            self.read.carry.eq(now.tile_stride),
-            self.read.rotate.eq(tap.rotate),
-            self.read.ones.eq(now.pad_ones),
-        ]
-
-    def _columns(
-        self, m: Module, now: data.View, begin: Signal, setup: Signal, tiles: TileWalk
-    ) -> None:
-        """The mask of the word that is read: it is one cycle behind the issue."""
-        m.submodules.columns = columns = Columns(config=self.config)
-        m.d.comb += [
+            table.read_address.eq(tap_address),
+            table.read_enable.eq(walk),
             columns.now.eq(now),
             columns.restart.eq(begin),
-            columns.setup.eq(setup),
-            columns.tap.eq(self.tap),
+            columns.tap.eq(tap),
+            self.read.rhs.eq(near + tap.offset),
+            self.read.far.eq(far + tap.offset),
+            self.read.rotate.eq(tap.rotate),
             self.read.valid.eq(columns.valid),
+            self.read.ones.eq(now.pad_ones),
         ]
         m.d.sync += [
-            columns.advance.eq(tiles.step & ~tiles.loop.rewinds),
-            columns.rewind.eq(tiles.step & tiles.loop.rewinds),
-            columns.save.eq(tiles.step & tiles.loop.block_end),
+            tap.eq(Mux(now.tap_table, table.read_data, 0)),
+            near.eq(word.rhs),
+            far.eq(word.rhs + now.tile_stride),
+            self.read.lhs.eq(word.lhs),
+            *(
+                getattr(columns, move).eq(self.gate.issue & word[move])
+                for move in ("advance", "rewind", "save")
+            ),
         ]
-
-
-def _least(a: Value, b: Value) -> Value:
-    return Mux(a < b, a, b)

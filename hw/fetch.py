@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.burst import burst_beats
+from hw.bus.burst import burst_length
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.kept import fetch_layout, job_layout, keep
 from ir.isa import INSTRUCTION_BITS, Kind
 
@@ -68,62 +69,67 @@ class ReadIssuer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(fetch_layout(self.config))
-        first, segment, passes = Signal(), Signal.like(now.segments), Signal.like(now.repeats)
+        first, segment_end, fresh = Signal(), Signal(), Signal()
+        _, pass_end = counted(m, count=now.segments, steps=segment_end, begin=fresh, name="segment")
+        _, last_pass = counted(
+            m, count=now.repeats, steps=segment_end & pass_end, begin=fresh, name="pass"
+        )
+        m.d.sync += fresh.eq(0)
         address = Signal(32)
         remaining = Signal.like(now.segment_beats)
-        beats = burst_beats(
+        length, is_last = burst_length(
             m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
         )
-        burst = Signal.like(beats)
+        bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
+        last_burst = Signal()
+        less = ~Cat(self.arlen, Const(0, 1)).as_signed()  # its beats, negative
         m.d.comb += [
             *keep(self.job.payload, now),
             self.araddr.eq(address),
-            self.arlen.eq(burst - 1),
         ]
         may_pass, reserve = self._gate(m, now, first)
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.instructions.ready.eq(~self.start)
-                m.d.sync += [first.eq(1), segment.eq(0), passes.eq(0)]
+                m.d.sync += first.eq(1)
                 with m.If(self.start):
                     self._program(m, now, address, remaining)
+                    m.d.sync += fresh.eq(1)
                     m.next = "GATE"
                 with m.Elif(self.instructions.valid):
                     m.d.sync += [
                         now.eq(self.instructions.payload),
                         address.eq(self.instructions.payload.address),
                         remaining.eq(self.instructions.payload.segment_beats),
+                        fresh.eq(1),
                     ]
                     m.next = "GATE"
             with m.State("GATE"):
                 m.d.comb += [self.job.valid.eq(may_pass & first), reserve.eq(may_pass)]
-                m.d.sync += burst.eq(beats)
+                m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
                 with m.If(may_pass):
                     m.d.sync += first.eq(0)
                     m.next = "OFFER"
             with m.State("SPLIT"):
-                m.d.sync += burst.eq(beats)
+                m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.arvalid.eq(1)
                 with m.If(self.arready):
                     m.d.sync += [
-                        address.eq(address + burst * self.config.bus_bytes),
-                        remaining.eq(remaining - burst),
+                        bus_address.eq(bus_address - less),
+                        remaining.eq(remaining + less),
                     ]
+                    m.d.comb += segment_end.eq(last_burst)
                     m.next = "SPLIT"
-                    with m.If(remaining == burst):
-                        m.next = "GATE"
-                        m.d.sync += [segment.eq(segment + 1), remaining.eq(now.segment_beats)]
-                        with m.If(segment + 1 == now.segments):
-                            m.d.sync += [
-                                segment.eq(0),
-                                passes.eq(passes + 1),
-                                address.eq(now.address),
-                            ]
-                            with m.If(passes + 1 == now.repeats):
-                                m.next = "IDLE"
+                with m.If(segment_end):
+                    m.d.sync += remaining.eq(now.segment_beats)
+                    m.next = "GATE"
+                    with m.If(pass_end):
+                        m.d.sync += address.eq(now.address)
+                        with m.If(last_pass):
+                            m.next = "IDLE"
         return m
 
     def _program(self, m: Module, now: data.View, address: Signal, remaining: Signal) -> None:

@@ -81,18 +81,20 @@ class Gearbox(wiring.Component):
         ]
         offset = Signal(log_bits)
         end = Signal(range(self.memory_bits + self.piece_bits))
-        need = Signal(range(len(words) + 3))
-        count = Signal.like(need)
-        take = Signal()
+        count = Signal(range(len(words) + 2))
+        whole, take, there, next_to_come = end[log_bits:], Signal(), Signal(), Signal()
+        ends_inside = end[:log_bits].any()  # of a word, which is the last of whole + 1
         m.d.comb += [
             end.eq(offset + self.length),
-            need.eq((end + (self.memory_bits - 1)) >> log_bits),
-            self.word_ready.eq(self.enable & (count < need)),
+            # never more words are held than the piece needs
+            there.eq(Mux(ends_inside, count == whole + 1, count == whole)),
+            next_to_come.eq(Mux(ends_inside, count == whole, count + 1 == whole)),
+            self.word_ready.eq(self.enable & ~there),
             take.eq(self.word_ready & self.word_valid),
-            self.emit.eq(self.enable & (count + take >= need)),
+            self.emit.eq(self.enable & (there | (next_to_come & self.word_valid))),
         ]
         with m.If(self.emit):
-            m.d.sync += [offset.eq(end), count.eq(end[:log_bits].any())]
+            m.d.sync += [offset.eq(end), count.eq(ends_inside)]
             with m.If(self.flush):
                 m.d.sync += [offset.eq(0), count.eq(0)]
         with m.Elif(take):

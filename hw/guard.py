@@ -11,7 +11,7 @@ Both halves pass everything through in the same cycle. They differ from wires in
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,21 +82,22 @@ class _Half(wiring.Component):
         self.shift = config.bus_bytes.bit_length() - 1
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
-    def _inside(self, m: Module, address: Signal, length: Signal) -> Signal:
-        """Whether all words of the burst lie in the window; one that leaves its page does not."""
+    def _inside(self, m: Module, address: Signal, length: Signal) -> Value:
+        """Whether all words of the burst lie in the window; one that leaves its page does not.
+
+        The core's address stands for a cycle before its VALID, and is compared there.
+        """
+        page, limit_page = address[PAGE_SHIFT:], self.limit[PAGE_SHIFT:]
         first = address[self.shift : PAGE_SHIFT]
-        last = Signal(len(first) + 1)
-        inside = Signal()
-        m.d.comb += [
-            last.eq(first + length),
-            inside.eq(
-                (address[: self.shift] == 0)
-                & (address >= self.base)
-                & (Cat(last[:-1], address[PAGE_SHIFT:]) < self.limit[self.shift :])
-                & ~last[-1]
-            ),
+        begins, room = Signal(), Signal(signed(len(first) + 2))  # words to the window's end
+        whole = page < limit_page
+        end = Mux(whole, 1 << len(first), self.limit[self.shift : PAGE_SHIFT])
+        reaches = whole | (page == limit_page)
+        m.d.sync += [
+            begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
+            room.eq(end - first),
         ]
-        return inside
+        return begins & (length < room)
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
         """The address channel: (ledger, VALID, READY) at the port."""
@@ -106,9 +107,8 @@ class _Half(wiring.Component):
         ready = getattr(self, f"port_{self.name}ready")
         m.submodules.ledger = ledger = Ledger(word_bits=32 - self.shift)
         inside = self._inside(m, address, length)
-        held, may, wants = Signal(), Signal(), Signal()
+        held, may, refused = Signal(), Signal(), Signal()
         m.d.comb += [
-            wants.eq(core_valid & self.active & ~self.stopping & ~held),
             may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
             valid.eq(core_valid & may),
             getattr(self, f"core_{self.name}ready").eq(ready & may),
@@ -117,8 +117,11 @@ class _Half(wiring.Component):
             ledger.put_length.eq(length),
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
         ]
-        m.d.sync += held.eq(valid & ~ready)
-        report(m, self.fault, when=wants & ~inside, code=code, stage=self.stage, address=address)
+        m.d.sync += [
+            held.eq(valid & ~ready),
+            refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
+        ]
+        report(m, self.fault, when=refused, code=code, stage=self.stage, address=address)
         return ledger, valid, ready
 
     def _answer(self, m: Module, ledger: Ledger, *, taken: Value, response: Signal) -> None:

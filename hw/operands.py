@@ -13,7 +13,7 @@ from hw.rhs_port import RhsPort
 from hw.rotate import Absent
 from hw.unpack import write_layout
 
-READ_LATENCY = 2
+READ_LATENCY = 3
 """Cycles from `READ` at a buffer's input to its words at the output."""
 
 
@@ -21,7 +21,8 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     """What the sequencer asks of the buffers in one cycle.
 
     lhs     word of every weight bank
-    rhs     word of the activation banks from `rotate` on; those below read one tile further
+    rhs     word of the activation banks from `rotate` on
+    far     of those below, which are one tile further
     valid   columns whose pixel lies inside the image
     ones    the others see digits of one, not of zero
     """
@@ -29,7 +30,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
         {
             "lhs": unsigned((config.lhs_depth - 1).bit_length()),
             "rhs": unsigned((config.rhs_depth - 1).bit_length()),
-            "carry": unsigned(24),
+            "far": unsigned((config.rhs_depth - 1).bit_length()),
             "rotate": unsigned(8),
             "valid": unsigned(config.dn),
             "ones": unsigned(1),
@@ -48,7 +49,8 @@ class Operands(wiring.Component):
     block RAMs: word a is word a // rhs_ways of the (a mod rhs_ways)-th, so that a piece of that
     many words can be written at once, wherever it begins (see RhsPort).
 
-    READ_LATENCY cycles: one for the block RAM's address, one for its word. Reading a word that is
+    READ_LATENCY cycles: one for the block RAM's address, one for its word, one to choose the part
+    and to rotate; weights, which need no choice, are read a cycle later. Reading a word that is
     being written is not guarded: tokens order the two.
 
     Members
@@ -83,14 +85,16 @@ class Operands(wiring.Component):
         m = Module()
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
+        lhs = Signal.like(read.lhs)
+        m.d.sync += lhs.eq(read.lhs)
         for row in range(config.dm):
-            self._weights(m, row, read.lhs)
+            self._weights(m, row, lhs)
         m.submodules.port = port = RhsPort(config=config)
         m.d.comb += port.write.eq(self.write)
         words = []
         for bank in range(config.dn):
             address = Signal(range(config.rhs_depth), name=f"rhs_address_{bank}")
-            m.d.comb += address.eq(read.rhs + Mux(bank < read.rotate, read.carry, 0))
+            m.d.comb += address.eq(Mux(bank < read.rotate, read.far, read.rhs))
             words.append(self._activations(m, bank, port, address))
         self._rotate(m, read, words)
         return m
@@ -111,10 +115,10 @@ class Operands(wiring.Component):
         ]
 
     def _activations(self, m: Module, bank: int, port: RhsPort, address: Signal) -> Value:
-        """The parts of an activation bank; returns the word that was asked for."""
+        """The parts of an activation bank; returns the word that was asked for, in a register."""
         ways, bits = self.config.rhs_ways, self.config.rhs_bits
         low = ways.bit_length() - 1
-        word = Signal(bits, name=f"rhs_word_{bank}")
+        word, kept = (Signal(bits, name=f"{name}_{bank}") for name in ("rhs_word", "rhs_kept"))
         chosen = Signal(low, name=f"rhs_part_{bank}")
         m.d.sync += chosen.eq(address[:low])
         with m.Switch(chosen):
@@ -130,7 +134,8 @@ class Operands(wiring.Component):
                 ]
                 with m.Case(way) if low else m.Default():
                     m.d.comb += word.eq(part.read_data)
-        return word
+        m.d.sync += kept.eq(word)
+        return kept
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
         """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends.
@@ -138,13 +143,21 @@ class Operands(wiring.Component):
         Zeros are left to the reset of the array's operand registers, which is free.
         """
         columns = self.config.dn
-        rotate, hidden = Signal(range(columns)), Signal(columns)
-        filled = Signal(columns)
+        outside, rotated_by = Signal(columns), Signal(range(columns))
+        rotate, hidden, filled, ones = (
+            Signal(range(columns)),
+            Signal(columns),
+            Signal(columns),
+            Signal(),
+        )
         m.d.sync += [
-            rotate.eq(read.rotate),
-            hidden.eq(~read.valid),
-            filled.eq(~read.valid & read.ones.replicate(columns)),
-            self.blank.eq(~read.valid & ~read.ones.replicate(columns)),
+            rotated_by.eq(read.rotate),
+            outside.eq(~read.valid),
+            ones.eq(read.ones),
+            rotate.eq(rotated_by),
+            hidden.eq(outside),
+            filled.eq(outside & ones.replicate(columns)),
+            self.blank.eq(outside & ~ones.replicate(columns)),
         ]
         absent = Absent(hidden=hidden, filled=filled, digit=self.config.q)
         rotated = find_fabric(self.config.fabric).rotate(m, words, rotate, absent)

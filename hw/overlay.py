@@ -23,6 +23,7 @@ from hw.config import Latencies, OverlayConfig
 from hw.control import Control
 from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
+from hw.emit import READY_TO_STEP
 from hw.execute import ISSUE_TO_READ, Execute
 from hw.fault import NO_STAGE, first_fault
 from hw.fetch import ReadIssuer
@@ -44,7 +45,7 @@ def latencies(config: OverlayConfig) -> Latencies:
     """The pipeline's constants, from the components that make them."""
     return Latencies(
         issue_to_drain=ISSUE_TO_READ + READ_LATENCY + drain_latency(config),
-        requantize=SELECT_TO_CODE,
+        requantize=SELECT_TO_CODE + READY_TO_STEP - 1,
     )
 
 
@@ -91,9 +92,7 @@ class Overlay(wiring.Component):
         control = self._domains(m)
         m.submodules.issuer = issuer = ReadIssuer(config=config)
         m.submodules.unpacker = unpacker = Unpacker(config=config)
-        m.submodules.execute = execute = Execute(
-            config=config, drain_latency=latencies(config).issue_to_drain
-        )
+        m.submodules.execute = execute = Execute(config=config)
         m.submodules.result = result = Result(config=config)
         judge = self._queues(
             m,
@@ -108,6 +107,7 @@ class Overlay(wiring.Component):
             issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
             issuer.lhs_freed.eq(execute.lhs_freed),
+            execute.table_token.eq(unpacker.table_token),
             execute.lhs_token.eq(unpacker.lhs_token),
             execute.rhs_token.eq(unpacker.rhs_token),
             execute.write.eq(unpacker.write),

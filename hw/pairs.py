@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.kept import kept_layout
 from ir.isa import Stage
 from ir.precision import MAX_OPERAND_BITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Operand:
+    """Registers of an operand's planes.
+
+    word: place of the word. index, plane: the pair's plane and its first word; first, start: those
+    of the distance's first pair. next_index, next_first, following (the plane): of the next pair.
+    count: planes, `step` words each. top: the pair's plane is the top one.
+    """
+
+    word: Signal
+    index: Signal
+    plane: Signal
+    first: Signal
+    start: Signal
+    next_index: Signal
+    next_first: Signal
+    following: Signal
+    top: Signal
+    count: Value
+    step: Value
+
+    @classmethod
+    def of(
+        cls, word: Signal, top: Signal, count: Value, step: Value, *, digit: int, name: str
+    ) -> _Operand:
+        """`digit` bits a plane."""
+        most = range(MAX_OPERAND_BITS // digit)
+        return cls(
+            word=word,
+            top=top,
+            count=count,
+            step=step,
+            index=Signal(most, name=f"{name}_index"),
+            first=Signal(most, name=f"{name}_first"),
+            next_index=Signal(most, name=f"{name}_next_index"),
+            next_first=Signal(most, name=f"{name}_next_first"),
+            plane=Signal.like(word, name=f"{name}_plane"),
+            start=Signal.like(word, name=f"{name}_start"),
+            following=Signal.like(word, name=f"{name}_following"),
+        )
 
 
 class PairWalk(wiring.Component):
@@ -23,27 +68,31 @@ class PairWalk(wiring.Component):
     distance begins one narrow plane on or, where that would repeat a pair, with the next wide
     plane.
 
-    All outputs are of the word that is issued with `issue`; one word a cycle, no gap anywhere.
+    All outputs are of the word that is issued with `issue`; one word a cycle, no gap anywhere. What
+    ends with a pair is compared while the pair before is under way.
 
     Members
     -------
     now : In                       the execute instruction
-    digits : In                    weight planes of this row tile
+    begin : In(1)                  it is new
+    settle : In(1)                 high in the cycle before the first word, while no word is taken
+    digits : In                    weight planes of the row tile that the next word is of
     issue : In(1)                  the word is taken
-    tap, chunk : Out               kernel position, and word at it
-    k : Out                        word of the pair: tap * chunks + chunk
-    lhs, rhs : Out                 where the pair's planes begin, in words of their banks
+    tap : Out                      number of the kernel position, from 1 on
+    lhs, rhs : Out                 place of the word among the tile's weights, and among the pixel's
+                                   activations: kernel positions lie side by side in
+                                   the first
     clear, tile_end : Out(1)       first and last word of the tile
     shift : Out                    growth of the distance in narrow digits, with a pair's first word
     lhs_top, rhs_top : Out(1)      the pair's plane is the top one
     """
 
     now: data.View
+    begin: Signal
+    settle: Signal
     digits: Signal
     issue: Signal
     tap: Signal
-    chunk: Signal
-    k: Signal
     lhs: Signal
     rhs: Signal
     clear: Signal
@@ -59,11 +108,11 @@ class PairWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(now),
+                "begin": In(1),
+                "settle": In(1),
                 "digits": In(now["w_digits"].shape),
                 "issue": In(1),
                 "tap": Out(now["taps"].shape),
-                "chunk": Out(now["chunks"].shape),
-                "k": Out(range(config.lhs_depth)),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
                 "clear": Out(1, init=1),  # type: ignore[call-arg]
@@ -78,70 +127,69 @@ class PairWalk(wiring.Component):
         m = Module()
         now = self.now
         pair_end, last_pair = Signal(), Signal()
-        chunk_end, tap_end = Signal(), Signal()
+        _, chunk_end = counted(
+            m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk"
+        )
+        tap, tap_end = counted(
+            m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
+        )
         m.d.comb += [
+            self.tap.eq(tap),
             pair_end.eq(chunk_end & tap_end),
             self.tile_end.eq(pair_end & last_pair),
         ]
-        # compared a cycle ahead, for either case: `issue` comes late. `now` stands for a cycle
-        # before the first word of a layer.
-        m.d.sync += [
-            chunk_end.eq(_at_end(self.chunk, now.chunks, self.issue, chunk_end)),
-            tap_end.eq(_at_end(self.tap, now.taps, self.issue & chunk_end, tap_end)),
-        ]
+        p, q = self.config.p, self.config.q
+        lhs = _Operand.of(self.lhs, self.lhs_top, self.digits, now.k_words, digit=p, name="lhs")
+        rhs = _Operand.of(
+            self.rhs, self.rhs_top, now.a_digits, now.plane_words, digit=q, name="rhs"
+        )
         with m.If(self.issue):
-            m.d.sync += [self.clear.eq(0), self.shift.eq(0)]
-            m.d.sync += [self.k.eq(self.k + 1), self.chunk.eq(self.chunk + 1)]
+            m.d.sync += [self.clear.eq(self.tile_end), self.shift.eq(0)]
+            m.d.sync += [self.lhs.eq(self.lhs + 1), self.rhs.eq(self.rhs + 1)]
             with m.If(chunk_end):
-                m.d.sync += [self.chunk.eq(0), self.tap.eq(self.tap + 1)]
+                m.d.sync += self.rhs.eq(rhs.plane)
             with m.If(pair_end):
-                m.d.sync += [self.tap.eq(0), self.k.eq(0)]
-            with m.If(self.tile_end):
-                m.d.sync += self.clear.eq(1)
-        self._pairs(m, self.issue & pair_end, last_pair)
+                m.d.sync += [s.eq(o.following) for o in (lhs, rhs) for s in (o.word, o.plane)]
+        self._pairs(m, self.issue & pair_end, lhs, rhs, last_pair)
         return m
 
-    def _pairs(self, m: Module, step: Value, last_pair: Signal) -> None:
-        """The pair's planes; `narrow` is the operand with the smaller digits."""
-        config, now, ratio = self.config, self.now, self.ratio
-        lhs = (self.lhs, self.lhs_top, self.digits, now.k_words)
-        rhs = (self.rhs, self.rhs_top, now.a_digits, now.plane_words)
-        narrow, wide = (lhs, rhs) if config.p <= config.q else (rhs, lhs)
-        (n_word, n_top, n_count, n_step), (w_word, w_top, w_count, w_step) = narrow, wide
-        n_most, w_most = (MAX_OPERAND_BITS // bits for bits in sorted((config.p, config.q)))
-        n, n_first = Signal(range(n_most), name="n"), Signal(range(n_most), name="n_first")
-        w, w_first = Signal(range(w_most), name="w"), Signal(range(w_most), name="w_first")
-        n_start, w_start = Signal.like(n_word), Signal.like(w_word)  # of the distance's first pair
+    def _pairs(
+        self, m: Module, step: Value, lhs: _Operand, rhs: _Operand, last_pair: Signal
+    ) -> None:
+        """The planes of the pair that follows; `n` is the operand with the narrower digits."""
+        config, ratio = self.config, self.ratio
+        n, w = (lhs, rhs) if config.p <= config.q else (rhs, lhs)
         distance_end, wide_next = Signal(), Signal()
         m.d.comb += [
-            n_top.eq(n == 0),
-            w_top.eq(w == 0),
-            last_pair.eq((n + 1 == n_count) & (w + 1 == w_count)),
-            distance_end.eq((n + ratio >= n_count) | (w == 0)),
-            wide_next.eq(
-                (w_first + 1 != w_count) & ((n_first + 1 == ratio) | (n_first + 1 == n_count))
-            ),
+            n.top.eq(n.index == 0),
+            w.top.eq(w.index == 0),
+            n.next_index.eq(Mux(distance_end, n.first + 1, n.index + ratio)),
+            w.next_index.eq(Mux(distance_end, w.first, w.index - 1)),
+            n.next_first.eq(Mux(distance_end, n.first + 1, n.first)),
+            w.next_first.eq(w.first),
+            n.following.eq(Mux(distance_end, n.start + n.step, n.plane + n.step * ratio)),
+            w.following.eq(Mux(distance_end, w.start, w.plane - w.step)),
         ]
+        with m.If(distance_end & wide_next):
+            m.d.comb += [s.eq(0) for s in (n.next_index, n.next_first, n.following)]
+            m.d.comb += [s.eq(w.first + 1) for s in (w.next_index, w.next_first)]
+            m.d.comb += w.following.eq(w.start + w.step)
+        with m.If(last_pair | self.settle):
+            m.d.comb += [s.eq(0) for o in (n, w) for s in (o.next_index, o.next_first, o.following)]
         with m.If(step):
+            for o in (n, w):
+                m.d.sync += [o.index.eq(o.next_index), o.first.eq(o.next_first)]
             with m.If(last_pair):
-                registers = (n, n_first, w, w_first, n_start, w_start, n_word, w_word, self.shift)
-                m.d.sync += [s.eq(0) for s in registers]
-            with m.Elif(~distance_end):
-                m.d.sync += [n.eq(n + ratio), n_word.eq(n_word + n_step * ratio)]
-                m.d.sync += [w.eq(w - 1), w_word.eq(w_word - w_step)]
-            with m.Else():
-                m.d.sync += self.shift.eq(Mux(wide_next, ratio - n_first, 1))
-                with m.If(wide_next):
-                    m.d.sync += [s.eq(0) for s in (n, n_first, n_word, n_start)]
-                    m.d.sync += [s.eq(w_first + 1) for s in (w, w_first)]
-                    m.d.sync += [s.eq(w_start + w_step) for s in (w_word, w_start)]
-                with m.Else():
-                    m.d.sync += [s.eq(n_first + 1) for s in (n, n_first)]
-                    m.d.sync += [s.eq(n_start + n_step) for s in (n_word, n_start)]
-                    m.d.sync += [w.eq(w_first), w_word.eq(w_start)]
-        return None
-
-
-def _at_end(place: Value, count: Value, steps: Value, ends: Value) -> Value:
-    """Whether `place` will be the last of `count`: it `steps` on, or at its end begins anew."""
-    return Mux(steps, Mux(ends, count == 1, place + 2 == count), place + 1 == count)
+                m.d.sync += [s.eq(0) for s in (n.start, w.start, self.shift)]
+            with m.Elif(distance_end):
+                m.d.sync += self.shift.eq(Mux(wide_next, ratio - n.first, 1))
+                m.d.sync += [n.start.eq(n.following), w.start.eq(w.following)]
+        with m.If(step | self.settle):
+            m.d.sync += [
+                last_pair.eq((n.next_index + 1 == n.count) & (w.next_index + 1 == w.count)),
+                distance_end.eq((n.next_index + ratio >= n.count) | (w.next_index == 0)),
+                wide_next.eq(
+                    (w.next_first + 1 != w.count)
+                    & ((n.next_first + 1 == ratio) | (n.next_first + 1 == n.count))
+                ),
+            ]

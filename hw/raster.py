@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.kept import job_layout
+from ir.isa import Kind
 
 
 class Raster(wiring.Component):
@@ -33,11 +34,11 @@ class Raster(wiring.Component):
     Members
     -------
     now : In(job)                   the instruction
-    load : In(1), inner : In        another instruction begins in the next cycle; its `inner`
+    load : In(1), coming : In(job)  another instruction begins in the next cycle
     piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
                                     position, of the fetch
     first : Out(1)                  position 0 of a row
-    beyond : Out(1)                 a position right of the tensor: zeros
+    beyond : Out(1)                 a position right of a tensor of activations: zeros
     hold : Out(1)                   the position has no word
     bank, address : Out             of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
@@ -45,7 +46,7 @@ class Raster(wiring.Component):
 
     now: data.View
     load: Signal
-    inner: Signal
+    coming: data.View
     piece: Signal
     plane: Signal
     pixel: Signal
@@ -63,7 +64,7 @@ class Raster(wiring.Component):
             {
                 "now": In(job_layout(config)),
                 "load": In(1),
-                "inner": In(range(config.rhs_depth)),
+                "coming": In(job_layout(config)),
                 "piece": In(1),
                 "plane": In(1),
                 "pixel": In(1),
@@ -85,19 +86,25 @@ class Raster(wiring.Component):
         m.d.comb += [
             started.eq(~windowed | (x >= now.window_first)),
             self.first.eq(x == 0),
-            self.beyond.eq(windowed & (x >= now.width)),
             self.hold.eq(windowed & ~(started & (px == 0))),
             px_end.eq(px + 1 == now.stride),
             row_end.eq(x + 1 == Mux(windowed, now.pushes, now.width)),
         ]
+        next_x, restart = Signal.like(x), Signal()
+        m.d.comb += [restart.eq(self.end & ~now.keep), next_x.eq(x)]
         with m.If(self.pixel):
-            m.d.sync += x.eq(Mux(row_end, 0, x + 1))
+            m.d.comb += next_x.eq(Mux(row_end, 0, x + 1))
             with m.If(started):
                 m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
-        restart = Signal()
-        m.d.comb += restart.eq(self.end & ~now.keep)
         with m.If(restart):
-            m.d.sync += [x.eq(0), px.eq(0)]
+            m.d.comb += next_x.eq(0)
+            m.d.sync += px.eq(0)
+        # a piece's length depends on it, so it is known when the position begins
+        kind, window, width = (
+            Mux(self.load, self.coming[name], now[name]) for name in ("kind", "window", "width")
+        )
+        packs = (kind == Kind.RHS) & (window != 0)
+        m.d.sync += [x.eq(next_x), self.beyond.eq(packs & (next_x >= width))]
         steps = Mux(windowed, ~self.hold, px_end)
         place = self._grid(m, px_end, steps, row_end, restart)
         self._words(m, place)
@@ -157,7 +164,7 @@ class Raster(wiring.Component):
         with m.If(self.pixel):
             m.d.sync += [s.eq(now.inner) for s in (plane, word)]
         with m.If(self.load):
-            m.d.sync += [s.eq(self.inner) for s in (plane, word)]
+            m.d.sync += [s.eq(self.coming.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
     def _tokens(self, m: Module, restart: Signal) -> None:

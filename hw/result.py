@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
+from hw.counted import counted
 from hw.delay import delayed
 from hw.emit import Emitter
 from hw.kept import kept_layout
@@ -101,76 +102,90 @@ class Result(wiring.Component):
             m.d.sync += [now.eq(self.instructions.payload), running.eq(1)]
         with m.If(self.done):
             m.d.sync += running.eq(0)
+        fresh = Signal()
+        m.d.sync += fresh.eq(self.writer_load)
         m.d.comb += [
             emitter.now.eq(now),
+            emitter.begin.eq(fresh),
             emitter.restart.eq(self.writer_load),
             self.ring.eq(emitter.ring),
             self.limit.eq(emitter.limit),
         ]
         self._reserve(m, emitter, running)
-        self._drain(m, now, emitter)
+        self._drain(m, now, fresh, emitter)
         return m
 
     def _reserve(self, m: Module, emitter: Emitter, running: Signal) -> None:
-        """Room in the ring for column tiles that were let go but are not merged yet."""
-        reserved, waiting = (
-            Signal(range(self.config.ring_depth), name=name) for name in ("reserved", "waiting")
-        )
-        m.d.comb += [
-            waiting.eq(self.limit - self.position),
-            self.ring_room.eq(
-                running & (reserved + waiting + self.ring_words < self.config.ring_depth)
-            ),
-        ]
-        m.d.sync += reserved.eq(
-            reserved
-            + Mux(self.ring_take, self.ring_words, 0)
-            - Mux(emitter.merged, emitter.now.ring_words, 0)
-        )
+        """Room in the ring for column tiles that were let go but are not merged yet.
 
-    def _drain(self, m: Module, now: data.View, emitter: Emitter) -> None:
+        What is merged or sent is seen two cycles later, what is taken in the next one.
+        """
+        words, given = self.ring_words, emitter.now.ring_words
+        reserved, waiting, used = (
+            Signal(range(2 * self.config.ring_depth), name=name)
+            for name in ("reserved", "waiting", "used")
+        )
+        depth, merged = self.config.ring_depth, Mux(emitter.merged, given, 0)
+        runs = (running | self.writer_load) & ~self.done
+        fits = Mux(self.ring_take, used + (words << 1) < depth, used + words < depth)
+        m.d.comb += [
+            waiting.eq((self.limit - self.position)[: len(self.limit)]),
+            used.eq(reserved + waiting),
+        ]
+        m.d.sync += [
+            self.ring_room.eq(runs & fits),
+            reserved.eq(Mux(self.ring_take, reserved + words - merged, reserved - merged)),
+        ]
+
+    def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
-        active, column, cycle = Signal(), Signal.like(now.columns), Signal.like(now.period)
-        turn, tile_end = Signal.like(now.turns), Signal()
-        param_row = Signal(range(config.table_depth))
+        active, tile_end, selecting = Signal(), Signal(), Signal(init=1)
+        before = config.table_depth - 1  # of row 0
+        param_row = Signal(range(config.table_depth), init=before)
         m.submodules.loop = loop = BlockLoop(config=config)
-        connect_loops(m, loop, now)
-        column_end = cycle + 1 == now.period
-        selects = active & (cycle < now.selects)
+        connect_loops(m, loop, now, fresh)
+        cycle, period_end = counted(m, count=now.period, steps=active, begin=fresh, name="cycle")
+        advance = active & period_end
+        column, column_last = counted(
+            m, count=now.columns, steps=advance, begin=fresh, name="column"
+        )
+        turn, turn_last = counted(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
+        selects, select_last = active & selecting, cycle == now.selects
         group, adds = Signal(max(1, (config.row_groups - 1).bit_length())), Signal()
         m.d.comb += [
-            self.advance.eq(active & column_end),
-            tile_end.eq(active & column_end & (column + 1 == now.columns)),
-            loop.step.eq(tile_end & (turn + 1 == now.turns)),
+            self.advance.eq(advance),
+            tile_end.eq(advance & column_last),
+            loop.step.eq(tile_end & turn_last),
         ]
         with m.If(active):
-            m.d.sync += [cycle.eq(cycle + 1), group.eq(group + 1)]
+            m.d.sync += group.eq(group + 1)
             with m.If(group + 1 == config.row_groups):
                 m.d.sync += [group.eq(0), adds.eq(1)]
-            with m.If(column_end):
-                m.d.sync += [column.eq(column + 1), cycle.eq(0), group.eq(0), adds.eq(0)]
+            with m.If(select_last):
+                m.d.sync += selecting.eq(0)
+            with m.If(period_end):
+                m.d.sync += [selecting.eq(1), group.eq(0), adds.eq(0)]
         with m.If(tile_end):
-            m.d.sync += [active.eq(0), turn.eq(Mux(loop.step, 0, turn + 1))]
+            m.d.sync += active.eq(0)
         with m.If(loop.step & loop.row_change):
-            m.d.sync += param_row.eq(Mux(loop.row_last, 0, param_row + now.selects))
+            m.d.sync += param_row.eq(Mux(loop.row_last, before, param_row + now.selects))
         with m.If(self.load):
-            m.d.sync += [active.eq(1), column.eq(0), cycle.eq(0)]
+            m.d.sync += active.eq(1)
 
         sums = self._sums(m, group)
         if config.k_split:
             m.submodules.partial = partial = PartialSums(config=config)
             m.d.comb += [
                 partial.sums.eq(sums),
-                partial.column.eq(column),
+                partial.column.eq(column - 1),
                 partial.group.eq(group),
-                partial.adds.eq(now.split & (turn != 0)),
-                partial.keeps.eq(now.split & selects & ~adds & (turn + 1 != now.turns)),
+                partial.adds.eq(now.split & (turn != 1)),
+                partial.keeps.eq(now.split & selects & ~adds & ~turn_last),
             ]
             sums = partial.total
         self._lanes(m, now, emitter, sums, now.param_base + param_row + cycle)
-        column_ready = selects & (cycle + 1 == now.selects)
-        flags = Cat(column_ready, column + 1 == now.columns, selects, adds, group)
+        flags = Cat(selects & select_last, column_last, selects, adds, group)
         m.d.comb += Cat(
             emitter.column_ready,
             emitter.last_column,

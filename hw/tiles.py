@@ -21,20 +21,24 @@ class TileWalk(wiring.Component):
     Members
     -------
     now : In                     the execute instruction
-    turn : In(1)                 the last word of one of the tile's turns is issued
-    step : In(1)                 and it is the tile's last word
-    tile_words : In              with `turn`: words of its weights in a bank
+    begin : In(1)                it is new
+    walk : In(1)                 on to the next word after this one
+    turn_end : In(1)             the word is the last of one of the tile's turns
+    tile_end : In(1)             and of the tile
+    word : In                    its place among the tile's weights
     lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
     takes : Out(1)               it takes a row tile of weights that arrived
-    frees : Out(1)               with `turn`: its weights are not needed any more
+    frees : Out(1)               its weights are not needed any more behind the word
 
     loop                         the BlockLoop: which tile it is, and which comes next
     """
 
     now: data.View
-    turn: Signal
-    step: Signal
-    tile_words: Signal
+    begin: Signal
+    walk: Signal
+    turn_end: Signal
+    tile_end: Signal
+    word: Signal
     lhs: Signal
     rhs: Signal
     takes: Signal
@@ -45,9 +49,11 @@ class TileWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(kept_layout(config, Stage.EXECUTE)),
-                "turn": In(1),
-                "step": In(1),
-                "tile_words": In(range(config.lhs_depth + 1)),
+                "begin": In(1),
+                "walk": In(1),
+                "turn_end": In(1),
+                "tile_end": In(1),
+                "word": In(range(config.lhs_depth)),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
                 "takes": Out(1),
@@ -63,16 +69,16 @@ class TileWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.loop = loop = self.loop
-        connect_loops(m, loop, self.now)
+        connect_loops(m, loop, self.now, self.begin)
         stream = self.now.lhs_stream
         m.d.comb += [
-            loop.step.eq(self.step),
+            loop.step.eq(self.walk & self.tile_end),
             self.takes.eq(loop.first_column & (stream | loop.first_block)),
             self.frees.eq(
                 Mux(
                     self.split,
-                    self.turn,
-                    self.step & loop.row_change & (stream | loop.column_last),
+                    self.turn_end,
+                    self.tile_end & loop.row_change & (stream | loop.column_last),
                 )
             ),
         ]
@@ -88,7 +94,7 @@ class TileWalk(wiring.Component):
             m.d.comb += following.eq(begin)
         with m.If(loop.layer_end):
             m.d.comb += following.eq(0)
-        with m.If(self.step):
+        with m.If(loop.step):
             m.d.sync += self.rhs.eq(following)
             with m.If(loop.block_end):
                 m.d.sync += begin.eq(following)
@@ -96,10 +102,10 @@ class TileWalk(wiring.Component):
     def _weights(self, m: Module, loop: BlockLoop) -> None:
         """A row tile's weights follow those of the one before; addresses wrap with the bank."""
         layer, after = Signal.like(self.lhs), Signal.like(self.lhs)
-        m.d.comb += after.eq(self.lhs + self.tile_words)
-        with m.If(self.turn & self.split):
+        m.d.comb += after.eq(self.lhs + self.word + 1)
+        with m.If(self.walk & self.turn_end & self.split):
             m.d.sync += self.lhs.eq(after)
-        with m.If(self.step & loop.row_change):
+        with m.If(loop.step & loop.row_change):
             m.d.sync += self.lhs.eq(after)
             with m.If(loop.layer_end):
                 m.d.sync += layer.eq(after)

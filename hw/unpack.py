@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -85,6 +85,7 @@ class Unpacker(wiring.Component):
     queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
     lost : Out(1)                     registered: it begins an instruction of no stage
     lhs_token, rhs_token : Out(1)     a row tile, or Dn places (see Raster), left the gearbox
+    table_token : Out(1)              registered: `write` is the last of a tap or row table
     """
 
     job: stream.Interface
@@ -96,6 +97,7 @@ class Unpacker(wiring.Component):
     lost: Signal
     lhs_token: Signal
     rhs_token: Signal
+    table_token: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -110,6 +112,7 @@ class Unpacker(wiring.Component):
                 "lost": Out(1),
                 "lhs_token": Out(1),
                 "rhs_token": Out(1),
+                "table_token": Out(1),
             }
         )
 
@@ -123,24 +126,27 @@ class Unpacker(wiring.Component):
         )
         m.submodules.raster = raster = Raster(config=config)
         now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        self._slots(m, now, busy, unit_end, raster)
+        begin, coming = self._slots(m, now, busy, unit_end, raster)
+        is_kind = Signal(len(Kind))  # one-hot
+        with m.If(begin):
+            m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
 
-        chunk, group, unit = (Signal.like(count) for count in (now.chunks, now.groups, now.units))
-        last, chunk_end, group_end = Signal(), Signal(), Signal()
-        is_lhs, is_rhs = Signal(), Signal()
+        # what ends with a piece is known when the piece begins: `emit` comes late
+        chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
+        chunk_end, group_end = Signal(), Signal()
+        group, group_last = _counted(m, chunk_end, now.groups, begin, coming.groups)
+        _, unit_last = _counted(m, group_end, now.units, begin, coming.units)
+        is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
         length = Mux(last, now.tail_bits, now.piece_bits)
         m.d.comb += [
-            is_lhs.eq(now.kind == Kind.LHS),
-            is_rhs.eq(now.kind == Kind.RHS),
-            last.eq(chunk + 1 == now.chunks),
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
             box.enable.eq(busy),
-            box.length.eq(Mux(is_rhs & raster.beyond, 0, length)),
+            box.length.eq(Mux(raster.beyond, 0, length)),
             chunk_end.eq(box.emit & last),
-            group_end.eq(chunk_end & (group + 1 == now.groups)),
-            unit_end.eq(group_end & (unit + 1 == now.units)),
+            group_end.eq(chunk_end & group_last),
+            unit_end.eq(group_end & unit_last),
             box.flush.eq(unit_end | (group_end & is_lhs)),
             raster.piece.eq(box.emit & is_rhs),
             raster.plane.eq(chunk_end & is_rhs),
@@ -149,23 +155,22 @@ class Unpacker(wiring.Component):
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(group_end & is_lhs),
         ]
-        with m.If(box.emit):
-            m.d.sync += chunk.eq(Mux(chunk_end, 0, chunk + 1))
-        with m.If(chunk_end):
-            m.d.sync += group.eq(Mux(group_end, 0, group + 1))
-        with m.If(group_end):
-            m.d.sync += unit.eq(Mux(unit_end, 0, unit + 1))
-
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
-        self._tables(m, now, box, chunk, group, lhs_address)
-        self._activations(m, now, box, raster, group, last)
-        self._program(m, now, box, group)
+        self._tables(m, now, is_kind, box, chunk, group, lhs_address)
+        self._activations(m, now, is_rhs, box, raster, group, last)
+        self._program(m, is_kind[Kind.PROGRAM], box, group)
+        m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
 
-    def _slots(self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster) -> None:
-        """Registers in a row: no multiplexer stands between them."""
+    def _slots(
+        self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
+    ) -> tuple[Signal, data.View]:
+        """Registers in a row: no multiplexer stands between them.
+
+        Returns whether an instruction begins in the next cycle, and which.
+        """
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
         m.d.comb += [
@@ -174,7 +179,7 @@ class Unpacker(wiring.Component):
             begin.eq(full[-1] & (~busy | done)),
             raster.now.eq(now),
             raster.load.eq(begin),
-            raster.inner.eq(slots[-1].inner),
+            raster.coming.eq(slots[-1]),
         ]
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
         leaves = Cat(moves[1:], begin)
@@ -186,11 +191,13 @@ class Unpacker(wiring.Component):
             m.d.sync += busy.eq(0)
         with m.If(begin):
             m.d.sync += [now.eq(slots[-1]), busy.eq(1)]
+        return begin, slots[-1]
 
     def _tables(
         self,
         m: Module,
         now: data.View,
+        is_kind: Signal,
         box: Gearbox,
         chunk: Signal,
         group: Signal,
@@ -199,28 +206,29 @@ class Unpacker(wiring.Component):
         """Registered write port: which buffer, and where in the weight banks and tables."""
         write = self.write
         m.d.sync += [
-            write.lhs.eq(box.emit & (now.kind == Kind.LHS)),
-            write.params.eq(box.emit & (now.kind == Kind.PARAMS)),
-            write.taps.eq(box.emit & (now.kind == Kind.TAPS)),
-            write.rows.eq(box.emit & (now.kind == Kind.ROWS)),
+            write.lhs.eq(box.emit & is_kind[Kind.LHS]),
+            write.params.eq(box.emit & is_kind[Kind.PARAMS]),
+            write.taps.eq(box.emit & is_kind[Kind.TAPS]),
+            write.rows.eq(box.emit & is_kind[Kind.ROWS]),
             write.piece.eq(box.piece),
             write.bank.eq(chunk),
             write.address.eq(now.base + group),
         ]
-        with m.If(now.kind == Kind.LHS):
+        with m.If(is_kind[Kind.LHS]):
             m.d.sync += write.address.eq(lhs_address)
 
     def _activations(
         self,
         m: Module,
         now: data.View,
+        is_rhs: Value,
         box: Gearbox,
         raster: Raster,
         group: Signal,
         last: Signal,
     ) -> None:
         """The same for activations: only some positions of a packed row hold a word."""
-        write, is_rhs = self.write, now.kind == Kind.RHS
+        write = self.write
         enters = box.emit & is_rhs & (now.window != 0)
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
@@ -236,18 +244,35 @@ class Unpacker(wiring.Component):
         with m.If(is_rhs):
             m.d.sync += [write.bank.eq(raster.bank), write.address.eq(raster.address)]
 
-    def _program(self, m: Module, now: data.View, box: Gearbox, group: Signal) -> None:
+    def _program(self, m: Module, is_program: Value, box: Gearbox, group: Signal) -> None:
         """Bus words of instructions: the first of each says which queue they are for."""
         beats = INSTRUCTION_BITS // self.config.memory_bits
         header, destination, held = Signal(), Signal(2), Signal(2)
         m.d.comb += [
             header.eq(group[: (beats - 1).bit_length()] == 0),
-            destination.eq(Mux(header, box.piece[:2], held)),
+            destination.eq(Mux(header, self.rdata[:2], held)),  # pieces are bus words
         ]
         with m.If(box.emit):
             m.d.sync += held.eq(destination)
-        to_queue = box.emit & (now.kind == Kind.PROGRAM)
+        to_queue = box.emit & is_program
         m.d.sync += [
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]
         m.d.sync += self.lost.eq(to_queue & (destination == NO_STAGE))
+
+
+def _counted(
+    m: Module, step: Value, count: Value, begin: Value, coming: Value
+) -> tuple[Signal, Signal]:
+    """(a place from 0 on, whether it is the last of `count`, known with it).
+
+    After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
+    cycle on.
+    """
+    place, last, following = Signal.like(count), Signal(), Signal()
+    m.d.comb += following.eq(Mux(last, count == 1, place + 2 == count))
+    with m.If(step):
+        m.d.sync += [place.eq(Mux(last, 0, place + 1)), last.eq(following)]
+    with m.If(begin):
+        m.d.sync += last.eq(coming == 1)
+    return place, last

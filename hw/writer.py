@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.burst import burst_beats
+from hw.bus.burst import burst_length
 from hw.config import OverlayConfig
 
 
@@ -75,19 +75,19 @@ class Writer(wiring.Component):
         m = Module()
         waiting = Signal(range(self.config.ring_depth))
         address = Signal(32)
-        left, pending = Signal(9), Signal(16)
+        left, last, pending = Signal(8), Signal(), Signal(16)
         m.d.comb += waiting.eq(self.limit - self.position)
-        beats = burst_beats(
+        length, _ = burst_length(
             m, address=address, remaining=waiting, memory_bits=self.config.memory_bits
         )
-        burst = Signal.like(beats)
+        bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
+        less = ~Cat(self.awlen, Const(0, 1)).as_signed()  # the burst's beats, negative
         taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
         m.d.comb += [
             self.awaddr.eq(address),
-            self.awlen.eq(burst - 1),
             self.bready.eq(1),
             self.wdata.eq(self.ring_word),
-            self.wlast.eq(left == 1),
+            self.wlast.eq(last),
             self.ring_enable.eq(1),
             self.ring_address.eq(self.position + taken),
         ]
@@ -100,21 +100,22 @@ class Writer(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq((waiting == 0) & (pending == 0))
-                m.d.sync += burst.eq(beats)
+                m.d.sync += self.awlen.eq(length)
                 with m.If(waiting != 0):
                     m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.comb += self.awvalid.eq(1)
                 with m.If(self.awready):
                     m.d.sync += [
-                        left.eq(burst),
-                        address.eq(address + burst * self.config.bus_bytes),
+                        left.eq(self.awlen),
+                        last.eq(self.awlen == 0),
+                        bus_address.eq(bus_address - less),
                     ]
                     m.next = "DATA"
             with m.State("DATA"):
                 m.d.comb += self.wvalid.eq(1)
                 with m.If(self.wready):
-                    m.d.sync += left.eq(left - 1)
-                    with m.If(left == 1):
+                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+                    with m.If(last):
                         m.next = "IDLE"
         return m

@@ -174,7 +174,8 @@ def gearbox_bench(grain: int) -> Bench:
     if grain != 1:
         _grained(bench, box)
     words = Cat(bench.inner("word_0"), bench.inner("word_1"))
-    offset, words_held, need = (bench.inner(name) for name in ("offset", "count", "need"))
+    offset, words_held = bench.inner("offset"), bench.inner("count")
+    need = (offset + box.length + box.memory_bits - 1) // box.memory_bits
     bench.assume((words_held < 2) | (box.length == bench.past(box.length)))
     bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)))
     bench.claim((words_held != 0) | (offset == 0))
@@ -211,11 +212,13 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     bench.assume((payload.segment_beats != 0) & (unit.prog_words != 0))
     environment_of(bench, unit)
     now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
-    remaining, burst = bench.inner("remaining"), bench.inner("burst")
+    remaining, burst = bench.inner("remaining"), unit.arlen + 1
     bench.claim(_aligned(bench.inner("address"), config))
     bench.claim(_aligned(now.address, config) & (idle | (now.segment_beats != 0)))
     bench.claim(idle | (remaining != 0))
-    bench.claim((burst != 0) & (burst <= remaining), when=bench.in_state("OFFER"))
+    bench.claim(burst <= remaining, when=bench.in_state("OFFER"))
+    last = bench.inner("last_burst")
+    bench.claim(last == (burst == remaining), when=bench.in_state("OFFER"))
     _claim_burst(bench, config, valid=unit.arvalid, address=unit.araddr, length=unit.arlen)
     return bench
 
@@ -246,6 +249,10 @@ def window_bench(kind: type[ReadGuard] | type[WriteGuard], config: OverlayConfig
     waits = bench.past(core_valid & ~getattr(guard, f"core_{name}ready"))
     asked = Cat(address, length, core_valid)
     bench.assume(~waits | (asked == bench.past(asked)))  # the core keeps its stream's contract
+    new = core_valid & ~bench.past(core_valid)
+    bench.assume(~new | (~bench.first() & (address == bench.past(address))))  # axi.read, axi.write
+    handed = bench.past(core_valid & getattr(guard, f"core_{name}ready"))
+    bench.assume(~handed | ~core_valid)  # as well: between two bursts there is a cycle
     end = address + (length + 1) * config.bus_bytes
     bench.claim((address >= guard.base) & (end <= guard.limit), when=valid)
     return bench
@@ -261,3 +268,5 @@ def _claim_burst(
     """A legal AXI burst: aligned, and its last byte is in the page of its first."""
     end = address[:12] + (length + 1) * config.bus_bytes
     bench.claim(_aligned(address, config) & (end <= PAGE_BYTES), when=valid)
+    # the window is checked a cycle ahead: the address stands before it is offered
+    bench.claim(bench.since(1) & (address == bench.past(address)), when=valid)

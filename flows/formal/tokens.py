@@ -11,11 +11,10 @@ from flows.formal.bench import Bench
 from flows.formal.proof import Proof
 from hw.bus.ledger import MOST_BURSTS, Ledger
 from hw.config import OverlayConfig
-from hw.execute import Execute
 from hw.fetch import ReadIssuer
+from hw.gate import Gate
 from hw.guard import ReadGuard, WriteGuard
 from hw.kept import fetch_layout
-from hw.overlay import latencies
 
 MOST_LAYERS = (1 << 8) - 2
 """More done layers than that are never waiting for a fetch."""
@@ -27,7 +26,7 @@ def proofs(config: OverlayConfig) -> list[Proof]:
         "space": ("free lhs words: 0 to lhs_depth, no word is reserved twice", _space),
         "layers": ("layer-done tokens never wrap", _layers),
         "execute": (
-            "lhs tokens are taken only when there, lhs and rhs tokens never wrap",
+            "a word that needs operands goes only when they are there, lhs tokens never wrap",
             _execute,
         ),
         "ledger": ("bursts under way: 0 to 16, empty and full are right", _ledger),
@@ -89,13 +88,18 @@ def _layers(bench: Bench, config: OverlayConfig) -> None:
 
 def _execute(bench: Bench, config: OverlayConfig) -> None:
     """Assumed: each token that waits stands for a word of each bank at least."""
-    unit = Execute(config=config, drain_latency=latencies(config).issue_to_drain)
-    bench.add(unit)
-    lhs, rhs = bench.inner("lhs_tokens"), bench.inner("rhs_tokens")
-    bench.assume(~unit.lhs_token | (lhs < config.lhs_depth))
-    bench.assume(~unit.rhs_token | (rhs < config.rhs_depth))
-    _moves_by_one(bench, lhs, cleared=bench.first())
-    _moves_by_one(bench, rhs, cleared=rhs <= 1)  # a layer's end clears what is left
+    gate = Gate(config=config)
+    bench.add(gate)
+    lhs, rhs = bench.inner("lhs_spare").as_signed(), bench.inner("rhs_spare").as_signed()
+    late_lhs, late_rhs = bench.inner("lhs_arrived"), bench.inner("rhs_arrived")
+    bench.assume(~gate.lhs_token | (lhs + late_lhs < config.lhs_depth - 1))
+    bench.assume(~gate.rhs_token | (rhs + late_rhs < config.rhs_depth))
+    bench.assume(gate.fresh == 0)  # a layer is under way: no need is new
+    bench.claim((lhs >= -1) & (lhs + late_lhs < config.lhs_depth))
+    step = lhs - bench.past(lhs).as_signed()
+    bench.claim((step >= -1) & (step <= 1), when=bench.since(1))
+    bench.claim(lhs + late_lhs >= 0, when=gate.issue & gate.needs.lhs)
+    bench.claim(rhs + late_rhs >= 0, when=gate.issue & gate.needs.rhs)
 
 
 def _ledger(bench: Bench, config: OverlayConfig) -> None:

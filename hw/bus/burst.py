@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 
 from hw.bus.axi import MAX_BURST, PAGE_BYTES
 
 
-def burst_beats(m: Module, *, address: Value, remaining: Value, memory_bits: int) -> Signal:
-    """Beats of the next burst: what remains, at most 256, never across a 4 KiB page."""
+def burst_length(
+    m: Module, *, address: Value, remaining: Value, memory_bits: int
+) -> tuple[Value, Value]:
+    """(beats of the next burst less one, as AXI has it; it is the last): what remains, at least one
+    beat, at most 256 of them and never across a 4 KiB page.
+    """
     word_bytes = memory_bits // 8
-    page_words = PAGE_BYTES // word_bytes
-    word = address[word_bytes.bit_length() - 1 : 12]
-    to_page = Signal(range(page_words + 1))
-    limit, beats = Signal(range(MAX_BURST + 1)), Signal(range(MAX_BURST + 1))
+    word = address[word_bytes.bit_length() - 1 : PAGE_BYTES.bit_length() - 1]
+    most, last = Signal(range(MAX_BURST)), Signal()
+    to_page = ~word  # beats to the page's end, less one
+    beyond = to_page[len(most) :].any() if len(to_page) > len(most) else 0
     m.d.comb += [
-        to_page.eq(page_words - word),
-        limit.eq(Mux(to_page > MAX_BURST, Const(MAX_BURST, 9), to_page)),
-        beats.eq(Mux(remaining < limit, remaining, limit)),
+        most.eq(Mux(beyond, MAX_BURST - 1, to_page)),
+        last.eq(remaining <= most + 1),
     ]
-    return beats
+    return Mux(last, (remaining - 1)[: len(most)], most), last

@@ -28,9 +28,14 @@ def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
     async def drive(ctx) -> None:
         for fields in layers:
             ctx.set(dut.loops, fields)
+            ctx.set(dut.begin, 1)
+            await ctx.tick()
+            ctx.set(dut.begin, 0)
             for _ in range(fields["row_tiles"] * fields["col_tiles"]):
                 await ctx.delay(0.1e-6)
-                names = "row first_column first_block row_last column_last row_change layer_end"
+                names = (
+                    "first_row first_column first_block row_last column_last row_change layer_end"
+                )
                 seen.append({name: ctx.get(getattr(dut, name)) for name in names.split()})
                 ctx.set(dut.step, 1)
                 await ctx.tick()
@@ -43,7 +48,7 @@ def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
         for number, (column, row, first, last) in enumerate(tiles):
             expected.append(
                 {
-                    "row": row,
+                    "first_row": row == 0,
                     "first_column": first,
                     "first_block": column < fields["block_first"],
                     "row_last": row + 1 == fields["row_tiles"],

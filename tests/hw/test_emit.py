@@ -5,7 +5,7 @@ import random
 import pytest
 
 from codegen.device_timing import tile_order
-from hw.emit import Emitter
+from hw.emit import READY_TO_STEP, Emitter
 from hw.overlays.bit_serial import BitSerial
 from ir.isa import Stage
 from tests.hw.layers import Case, grid, instruction, random_codes
@@ -58,6 +58,7 @@ class Driver:
         fields = instruction(tiling, Stage.RESULT)
         ctx.set(self.dut.now, fields)
         await pulse(ctx, self.dut.restart)
+        await pulse(ctx, self.dut.begin)
         places = grid(tiling)
         for tile, row, _, _ in tile_order(fields):
             for n in range(tiling.columns):
@@ -65,7 +66,7 @@ class Driver:
                 rows = range(row * config.dm, (row + 1) * config.dm)
                 values = [int(codes[m, y, x]) if real and m < codes.shape[0] else 0 for m in rows]
                 await self.column(ctx, values, n == tiling.columns - 1)
-        await ctx.tick().repeat(tiling.steps + 2)
+        await ctx.tick().repeat(tiling.steps + READY_TO_STEP + 1)
 
     def run(self, layers: list) -> list[dict]:
         async def drive(ctx) -> None:
@@ -114,7 +115,7 @@ def test_words_below_the_limit_are_complete(rng, config: BitSerial, case: Case) 
     assert cycles[merges[-1] + 1]["complete"]
 
 
-def test_first_write_in_the_cycle_after_the_last_group() -> None:
+def test_first_write_comes_a_cycle_after_the_first_step() -> None:
     tiling = CASES[0].tiling(CONFIGS[0])
     shape = tiling.shape
     codes = random_codes(
@@ -123,4 +124,5 @@ def test_first_write_in_the_cycle_after_the_last_group() -> None:
     cycles = Driver(tiling, None).run([codes])
     ready = when(cycles, "column_ready")[0]
     writes = [number for number, cycle in enumerate(cycles) if cycle["ring"].units]
-    assert writes[: tiling.steps] == [ready + 1 + step for step in range(tiling.steps)]
+    first = ready + READY_TO_STEP + 1
+    assert writes[: tiling.steps] == [first + step for step in range(tiling.steps)]

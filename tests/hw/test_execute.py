@@ -8,14 +8,13 @@ import pytest
 from codegen.device_timing import tile_order
 from codegen.tiling import Order, Tiling
 from hw.config import OverlayConfig
-from hw.execute import ISSUE_TO_READ, Execute
+from hw.execute import ISSUE_TO_READ, TABLE_TO_ISSUE, Execute, taken_to_issue
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.isa import TAP, Stage, pack
 from tests.hw.layers import Case, instruction
 from tests.hw.streams import gap, idle, pulse, put, simulate, when
 
-DRAIN_LATENCY = 7
 SMALL = BitSerial(dm=2, dk=4, dn=3, lhs_depth=128, rhs_depth=128)
 STREAMS = BitSerial(dm=1, dk=4, dn=2, lhs_depth=32, rhs_depth=128)
 ALONE = Order()
@@ -91,7 +90,7 @@ def walk(tiling, fields: dict[str, int], first_lhs: int = 0):
                 read = (
                     (lhs + i * tiling.k_words + k) % config.lhs_depth,
                     rhs % config.rhs_depth,
-                    tiling.tile_stride,
+                    (rhs + tiling.tile_stride) % config.rhs_depth,
                     tap.rotate,
                     pixels_inside(tiling, column, tap),
                 )
@@ -112,7 +111,7 @@ class Driver:
     def __init__(self, tilings: list[Tiling], rng) -> None:
         self.tilings, self.rng = tilings, rng
         self.config = tilings[0].config
-        self.dut = Execute(config=self.config, drain_latency=DRAIN_LATENCY)
+        self.dut = Execute(config=self.config)
         self.fields = [
             instruction(tiling, Stage.EXECUTE, index=index) for index, tiling in enumerate(tilings)
         ]
@@ -120,13 +119,20 @@ class Driver:
 
     async def instructions(self, ctx) -> None:
         for tiling, fields in zip(self.tilings, self.fields, strict=True):
-            for index, tap in enumerate(tiling.taps):
-                entry = {"offset": tap.offset, "rotate": tap.rotate, "dy": tap.dy, "dx": tap.dx}
-                address = fields["tap_base"] + index
-                await pulse(
-                    ctx, self.dut.write, {"taps": 1, "address": address, "piece": pack(TAP, entry)}
-                )
+            await self.tables(ctx, tiling, fields)
             await put(ctx, self.dut.instructions, fields)
+
+    async def tables(self, ctx, tiling: Tiling, fields: dict[str, int]) -> None:
+        """The tap table, and the token with its last entry."""
+        for index, tap in enumerate(tiling.taps):
+            entry = {"offset": tap.offset, "rotate": tap.rotate, "dy": tap.dy, "dx": tap.dx}
+            address = fields["tap_base"] + index
+            last = tiling.tap_table and index + 1 == len(tiling.taps)
+            ctx.set(self.dut.table_token, last)
+            await pulse(
+                ctx, self.dut.write, {"taps": 1, "address": address, "piece": pack(TAP, entry)}
+            )
+        ctx.set(self.dut.table_token, 0)
 
     async def follow(self, ctx) -> None:
         for tiling in self.tilings:
@@ -157,7 +163,7 @@ class Driver:
     def run(self) -> list[dict]:
         names = (
             "issued read step last lhs_token rhs_token lhs_freed ring_take ring_words ring_room"
-            " waits_lhs waits_rhs waits_result"
+            " waits_lhs waits_rhs waits_result table_token"
         )
         trace = {name: getattr(self.dut, name) for name in names.split()}
         trace["taken"] = self.dut.instructions.valid & self.dut.instructions.ready
@@ -170,7 +176,7 @@ def seen(cycles: list[dict], issue: int):
     read, step = (cycles[issue + ISSUE_TO_READ][name] for name in ("read", "step"))
     assert step.valid
     return (
-        (read.lhs, read.rhs, read.carry, read.rotate, read.valid),
+        (read.lhs, read.rhs, read.far, read.rotate, read.valid),
         (step.clear, step.shift, step.lhs_signed, step.rhs_signed),
         cycles[issue + ISSUE_TO_READ]["last"],
     )
@@ -219,13 +225,13 @@ def test_nothing_is_issued_before_its_tokens(
     for number, cycle in enumerate(cycles):
         waits = cycle["waits_lhs"] or cycle["waits_rhs"] or cycle["waits_result"]
         assert not (cycle["issued"] and waits)
-        if number > when(cycles, "taken")[0] + config.dn and number <= issues[-1]:
+        if number > when(cycles, "taken")[0] + taken_to_issue(config) - 1 and number <= issues[-1]:
             assert cycle["issued"] or waits, "an idle cycle without a reason"
 
 
 @pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
 def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case: Case) -> None:
-    """Issues from c + 1 + Dn on, a word a cycle, except where a tile is still draining."""
+    """A word a cycle from taken_to_issue on, except where a tile is still draining."""
     tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], None)
     dut, fields = driver.dut, driver.fields[0]
@@ -236,10 +242,30 @@ def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case:
 
     driver.instructions = late_instruction  # type: ignore[method-assign]
     cycles = driver.run()
-    issue = when(cycles, "taken")[0] + 1 + dut.config.dn
+    issue = when(cycles, "taken")[0] + taken_to_issue(dut.config)
     expected, drained = [], 0
     for _ in range(tiling.row_tiles * tiling.col_tiles):
         last = max(issue + tiling.words_per_tile - 1, drained)
         expected += [*range(issue, issue + tiling.words_per_tile - 1), last]
         issue, drained = last + 1, last + fields["tile_cycles"]
     assert when(cycles, "issued") == expected
+
+
+@pytest.mark.parametrize("late", [0, 1, 30])
+def test_a_layer_waits_for_its_tables(late: int) -> None:
+    """All else is there when the tap table's token comes: the first word follows, with its tap."""
+    config, order, case = CASES[0]
+    tiling = replace(case.tiling(config), order=order)
+    driver = Driver([tiling], None)
+    dut, fields = driver.dut, driver.fields[0]
+
+    async def table_last(ctx) -> None:
+        await put(ctx, dut.instructions, fields)
+        await ctx.tick().repeat(fields["rhs_total"] + arrivals(tiling) + late)
+        await driver.tables(ctx, tiling, fields)
+
+    driver.instructions = table_last  # type: ignore[method-assign]
+    cycles = driver.run()
+    issues = when(cycles, "issued")
+    assert issues[0] == when(cycles, "table_token")[0] + TABLE_TO_ISSUE
+    assert [seen(cycles, issue) for issue in issues] == list(walk(tiling, fields))

@@ -62,8 +62,8 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
     reads = [
         {
             "lhs": rng.randrange(config.lhs_depth),
-            "rhs": rng.randrange(config.rhs_depth // 2),
-            "carry": rng.randrange(config.rhs_depth // 2),
+            "rhs": rng.randrange(config.rhs_depth),
+            "far": rng.randrange(config.rhs_depth),
             "rotate": rng.randrange(config.dn),
             "valid": rng.getrandbits(config.dn),
             "ones": rng.getrandbits(1),
@@ -74,7 +74,7 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
     def column(read: dict[str, int], n: int) -> int:
         """Bank (n + rotate) mod Dn; the banks below `rotate` read one tile further."""
         bank = (n + read["rotate"]) % config.dn
-        address = read["rhs"] + (read["carry"] if bank < read["rotate"] else 0)
+        address = read["far" if bank < read["rotate"] else "rhs"]
         ones = sum(1 << config.q * lane for lane in range(config.dk))
         outside = ones if read["ones"] else 0
         return rhs[bank][address] if read["valid"] >> n & 1 else outside

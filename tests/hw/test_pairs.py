@@ -17,6 +17,14 @@ CONFIGS = [
 ]
 
 
+async def settle(ctx, dut: PairWalk) -> None:
+    """The instruction has come to stand; its first word is the next one."""
+    for strobe in (dut.begin, dut.settle):
+        ctx.set(strobe, 1)
+        await ctx.tick()
+        ctx.set(strobe, 0)
+
+
 def pairs_seen(config: OverlayConfig, w_digits: int, a_digits: int) -> list[tuple[int, int, int]]:
     """(weight plane, activation plane, shift) of every pair, for a layer of one word a pair."""
     dut = PairWalk(config=config)
@@ -26,7 +34,7 @@ def pairs_seen(config: OverlayConfig, w_digits: int, a_digits: int) -> list[tupl
         now = {"taps": 1, "chunks": 1, "k_words": 1, "plane_words": 1, "a_digits": a_digits}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, w_digits)
-        await ctx.tick()  # the instruction stands for a cycle before its first word
+        await settle(ctx, dut)
         ctx.set(dut.issue, 1)
         for tile in range(2):
             for pair in range(w_digits * a_digits):
@@ -61,14 +69,15 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
     taps, chunks = 3, 2
     dut = PairWalk(config=CONFIGS[0])
     words = [(tap, chunk) for tap in range(taps) for chunk in range(chunks)]
-    expected = [(t, c, t * chunks + c) for _ in range(4) for t, c in words]  # 2 x 2 digits
+    planes = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    expected = [(t + 1, 6 * i + t * chunks + c, 9 * j + c) for i, j in planes for t, c in words]
     seen = []
 
     async def drive(ctx) -> None:
-        now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 6, "a_digits": 2}
+        now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 9, "a_digits": 2}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, 2)
-        await ctx.tick()
+        await settle(ctx, dut)
         while len(seen) < 2 * len(expected):
             issue = rng.randrange(3) > 0
             ctx.set(dut.issue, issue)
@@ -76,7 +85,7 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
             end = len(seen) % len(expected) + 1 == len(expected)
             assert ctx.get(dut.tile_end) == end
             if issue:
-                seen.append((ctx.get(dut.tap), ctx.get(dut.chunk), ctx.get(dut.k)))
+                seen.append((ctx.get(dut.tap), ctx.get(dut.lhs), ctx.get(dut.rhs)))
             await ctx.tick()
 
     simulate(dut, drive)

@@ -8,6 +8,7 @@ import pytest
 from codegen.device_timing import tile_order
 from codegen.tiling import Order
 from hw.config import OverlayConfig
+from hw.emit import READY_TO_STEP
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from hw.result import SELECT_TO_CODE, Result
@@ -165,7 +166,7 @@ def test_cycles_of_a_tile(rng, config: OverlayConfig, case: Case) -> None:
     expected = [load + (n + 1) * period for n in range(tiling.columns)]
     assert when(cycles, "advance")[: tiling.columns] == expected
     last_group = load + 1 + config.row_groups - 1
-    first_write = last_group + SELECT_TO_CODE + 1
+    first_write = last_group + SELECT_TO_CODE + READY_TO_STEP + 1
     writes = [number for number, cycle in enumerate(cycles) if cycle["ring"].units]
     count = min(tiling.steps, case.rows)  # as elements, rows that pad the tile are not written
     assert writes[:count] == [first_write + step for step in range(count)]

@@ -1,0 +1,24 @@
+"""Counting with the last number known together with it."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value
+
+
+def counted(
+    m: Module, *, count: Value, steps: Value, begin: Value, name: str
+) -> tuple[Signal, Signal]:
+    """(number, last): from 1 to count and over again, one on with each of `steps`.
+
+    Both are registers: whether the next number is the last one is compared while this one is under
+    way, so `steps` may come late in its cycle: it enables them and is in nothing else. `begin`
+    comes with another `count`, in a cycle before the first step, while the number is 1.
+    """
+    number = Signal.like(count, name=name, init=1)
+    last, following = Signal(name=f"{name}_last"), Signal.like(count, name=f"{name}_following")
+    m.d.comb += following.eq(number + 1)
+    with m.If(steps | begin):
+        m.d.sync += last.eq(Mux(last | begin, count == 1, following == count))
+    with m.If(steps):
+        m.d.sync += number.eq(Mux(last, 1, following))
+    return number, last

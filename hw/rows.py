@@ -1,0 +1,99 @@
+"""The row table: what row tiles differ in, ready before a row tile begins."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import OverlayConfig
+from hw.kept import keep, kept_bits, kept_layout
+from hw.ram import SharedRam
+from hw.unpack import write_layout
+from ir.isa import ROW, Stage, layout
+
+ROW_LAYOUT = layout(ROW)
+
+ROW_TABLE_LATENCY = 3
+"""Cycles from asking for the first row tile's entry to having it."""
+
+
+def row_layout(config: OverlayConfig) -> data.StructLayout:
+    """What is kept of an entry of the row table."""
+    digits = kept_bits(config, Stage.EXECUTE)["w_digits"]
+    return data.StructLayout({"digits": digits, "bipolar": 1, "offset": range(config.rhs_depth)})
+
+
+class RowTable(wiring.Component):
+    """Digits, coding and word offset of the row tile under way; without a table, the common ones.
+
+    Row tiles come in order, over and over again, so the table is read ahead of them: the memory's
+    word, a register behind it and `entry` are a queue that moves on with each row tile, in every
+    cycle if need be.
+
+    Members
+    -------
+    now : In                   the execute instruction
+    begin : In(1)              it is new: it stands from the next cycle on
+    fill : In(1)               high for ROW_TABLE_LATENCY cycles before the first entry is used
+    write : In(write_layout)   the table's entries
+    step : In(1)               the row tile ends
+    entry : Out(row_layout)    its entry, a register
+    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one
+    """
+
+    now: data.View
+    begin: Signal
+    fill: Signal
+    write: data.View
+    step: Signal
+    entry: data.View
+    coming: data.View
+
+    def __init__(self, *, config: OverlayConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "now": In(kept_layout(config, Stage.EXECUTE)),
+                "begin": In(1),
+                "fill": In(1),
+                "write": In(write_layout(config)),
+                "step": In(1),
+                "entry": Out(row_layout(config)),
+                "coming": Out(row_layout(config)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        now = self.now
+        m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
+        asked, following, moves = Signal.like(now.row_tiles), Signal.like(now.row_tiles), Signal()
+        ahead = Signal.like(self.entry)
+        m.d.comb += [
+            moves.eq(self.fill | self.step),
+            following.eq(asked + 1),
+            table.write_address.eq(self.write.address),
+            table.write_enable.eq(self.write.rows),
+            table.write_data.eq(self.write.piece),
+            table.read_address.eq(now.row_base + asked),
+            table.read_enable.eq(moves),
+        ]
+        m.d.comb += self.coming.eq(ahead)
+        with m.If(~now.row_table):
+            m.d.comb += [
+                self.coming.digits.eq(now.w_digits),
+                self.coming.bipolar.eq(now.w_bipolar),
+                self.coming.offset.eq(0),
+            ]
+        if self.config.p > 1:  # a digit of several bits has a sign
+            m.d.comb += self.coming.bipolar.eq(0)
+        with m.If(moves):
+            m.d.sync += [
+                asked.eq(Mux(following == now.row_tiles, 0, following)),
+                *keep(ahead, data.View(ROW_LAYOUT, table.read_data)),
+                self.entry.eq(self.coming),
+            ]
+        with m.If(self.begin):
+            m.d.sync += asked.eq(0)
+        return m
