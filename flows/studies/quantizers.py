@@ -13,7 +13,7 @@ from flows.study.setting import StudyConfig
 from ir import plugins
 from ir.plan import check_width
 from quant.quantizer import FOLDER as QUANTIZERS
-from quant.recipe import Changes, load_preset
+from quant.recipe import Changes, Recipe, load_preset
 
 __all__ = ["CONFIG", "QUICK", "describe", "run"]
 
@@ -54,7 +54,7 @@ class Quantizers(StudyConfig):
             for bits in self.widths
         )
 
-    def _own(self, name: str, bits: int):
+    def _own(self, name: str, bits: int) -> Recipe:
         recipe = load_preset(name).at(bits)
         if self.most_epochs is None:
             return recipe

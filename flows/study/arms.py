@@ -63,11 +63,11 @@ def one_cell(study: ArmsStudy, fold: int, seed: int, folder: Path) -> Row:
     cell = Cell(study.config.setting, fold, seed, folder)
     found = {FLOAT: evaluate(cell.float_net, cell.data.test) | {"epochs": 0}}
     for arm in study.arms:
-        found[arm.name] = trained(_cell_of(study.config.setting, arm, cell, folder), arm)
+        found[arm.name] = trained(cell_of(study.config.setting, arm, cell, folder), arm)
     return {"fold": fold, "seed": seed, "arms": found}
 
 
-def _cell_of(setting: Setting, arm: Arm, cell: Cell, folder: Path) -> Cell:
+def cell_of(setting: Setting, arm: Arm, cell: Cell, folder: Path) -> Cell:
     """The cell itself, or one of the same fold and seed with a network of another width."""
     if arm.width is None or arm.width == setting.network.width:
         return cell
@@ -94,9 +94,7 @@ def trained(cell: Cell, arm: Arm) -> dict[str, Any]:
             cell.uniform(arm.bits),
             cell.data.search,
             recipe,
-            quantizer=QuantizerConfig(
-                name=arm.quantizer, granularity=setting.training.granularity
-            ),
+            quantizer=QuantizerConfig(name=arm.quantizer, granularity=setting.training.granularity),
         )
         integers = evaluate(snap(net), cell.data.test)["accuracy"]
         return {
@@ -148,9 +146,7 @@ def gather(study: ArmsStudy, rows: list[Row]) -> Findings:
     return Findings(results=results, table=flat, picture=_picture(study, arms))
 
 
-def _judged(
-    hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]
-) -> dict[str, Any]:
+def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> dict[str, Any]:
     """The hypothesis with effect, interval and whether it held."""
     first, second = hypothesis.first, hypothesis.second
     column = "nll" if hypothesis.kind == "below" else "accuracy"
