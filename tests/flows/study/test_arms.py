@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,6 +20,7 @@ from flows.study.arms import (
     similarity,
 )
 from flows.study.cell import Cell
+from flows.study.runner import Row
 from ir.config import load_config
 from ir.errors import ConfigError, UnknownPluginError
 from ir.plan import uniform_plan
@@ -83,7 +83,7 @@ def test_configs_that_cannot_be() -> None:
         quantizers_config("recipes={lsq: lsk}")
 
 
-def rows(values: dict[str, list[float]]) -> list[dict[str, Any]]:
+def rows(values: dict[str, list[float]]) -> list[Row]:
     """Repetitions in which each arm has these losses, and accuracies of 1 minus a tenth of them."""
     count = len(next(iter(values.values())))
     return [
