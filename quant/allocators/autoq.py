@@ -11,7 +11,9 @@ Resources mode: the budget is a wall as HAQ's. Accuracy mode: costs are in the r
 plans that lose little the cheapest is taken; the budget is kept there too, as every allocator must.
 
 Ours: the last layer's kernels have one width, since they share a step; widths are 0 and those of
-the cost table; linked layers take the activation bits that the first of them is given.
+the cost table; linked layers take the activation bits that the first of them is given. With
+granularity `layer` the high level's goal is the width of all kernels: what is left of the method
+when kernels do not count.
 """
 
 from dataclasses import dataclass, field
@@ -69,7 +71,8 @@ class _Search:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.layers = kernel_layers(problem.model, problem.space)
+        by_kernel = problem.settings.granularity == "kernel"
+        self.layers = kernel_layers(problem.model, problem.space, by_kernel=by_kernel)
         self.limits = problem.budget.limits(problem.cost)
         space = problem.space
         self.safe = fallback(lambda _, w: float(w), space, problem.cost, problem.budget).plan
