@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows import console
+from flows.study import verb as study_verb
 from flows.toolchain import SETUP_FIX
 from ir.errors import BitwrightError, ConfigError, ToolError
 
@@ -180,6 +181,7 @@ def build_parser(bench: bool = True) -> Parser:
         importlib.import_module(BENCH_MODULE).add_arguments(verbs)
     else:
         verbs.add_parser("bench", help="cycles of a layer or network on an overlay")
+    study_verb.add_arguments(verbs, common)
     listing = verbs.add_parser("list", parents=[common], help="the plug-ins there are")
     listing.add_argument("kind", metavar="quantizers|allocators|recipes|overlays|boards")
     listing.set_defaults(handler=_list)

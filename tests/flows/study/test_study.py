@@ -1,0 +1,157 @@
+"""The frame of the studies: configs, the verb, pictures; a small comparison as a whole."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from flows import cli
+from flows.plan_price import PlanPrice
+from flows.studies import compare
+from flows.studies.compare import QUICK, Compare
+from flows.study.cell import Cell
+from flows.study.picture import curves
+from flows.study.prices import Prices, graph_of
+from flows.study.runner import run_study
+from flows.study.setting import FixedOverlay
+from ir.config import load_config
+from ir.cost import CostEntry, CostModel, CostTable
+from ir.errors import ConfigError
+from ir.plan import uniform_plan
+from quant.plan_space import PlanSpace
+
+CONFIG = Path(compare.__file__).with_suffix(".yaml")
+SMALL = (*QUICK, "setting.training.float_epochs=1", "setting.training.tune_epochs=1")
+SMALL += ("setting.training.frozen_norm_epochs=0", "episodes=3", "warmup=2")
+
+
+def config_of(*overrides: str) -> Compare:
+    return load_config(Compare, CONFIG, (*SMALL, *overrides))
+
+
+def predicted(config: Compare) -> Prices:
+    """Prices from the cycle model alone, which needs no simulator."""
+    graph = graph_of(config.setting)
+    model = PlanPrice(graph, config.setting.overlay.build(), latency=20)
+    names = [layer.name for layer in graph.layers()]
+    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in (2, 4)}
+    uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
+    entries = {
+        name: {
+            plan[name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
+            for bits, plan in plans.items()
+        }
+        for name in names
+    }
+    table = CostTable(entries)
+    space = PlanSpace(table, [(name,) for name in names])
+    every = [
+        space.plan((a, b, c, d)) for a in (2, 4) for b in (2, 4) for c in (2, 4) for d in (2, 4)
+    ]
+    return Prices(
+        table=table,
+        cycles={plan: model.cycles(plan) for plan in every},
+        uniform=uniform,
+        cost=CostModel(table=table, plan_cycles=model.cycles, plan_bytes=model.weight_bytes),
+    )
+
+
+def run_small(config: Compare, prices: Prices) -> dict[str, Any]:
+    return run_study(
+        config,
+        lambda _: (config, prices),
+        compare.one_cell,
+        compare.gather,
+        command="bitwright study compare",
+    )
+
+
+@pytest.mark.slow
+def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = config_of("allocators=[exhaustive, eagl, alps, random, uniform]")
+    prices = predicted(config)
+    result = run_small(config, prices)
+    folder = tmp_path / "build/study/compare/latest"
+    assert json.loads((folder / "results.json").read_text())["methods"] == result["methods"]
+    rows = (folder / "results.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * len(config.allocators)
+    ElementTree.fromstring((folder / "picture.svg").read_text())
+    methods = result["methods"]
+    assert methods["exhaustive"]["regret"]["mean"] == 0.0
+    assert all(m["violations"] == 0 for m in methods.values())
+    assert methods["uniform"]["evaluations"]["mean"] == 0
+    assert methods["alps"]["evaluations"]["mean"] == 5
+    assert methods["eagl"]["search_seconds_cache_off"] < methods["alps"]["search_seconds_cache_off"]
+    assert prices.share > 0.6 and result["warning"] == ""
+    assert "regret of eagl below random: not tested" in compare.describe(result)
+    monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
+    again = run_small(config, prices)
+    kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
+    for name, found in methods.items():
+        assert {k: found[k] for k in kept} == {k: again["methods"][name][k] for k in kept}
+
+
+def test_the_committed_config_is_the_contracts() -> None:
+    config = load_config(Compare, CONFIG)
+    assert (config.setting.folds, config.setting.seeds, config.budgets) == (5, 5, 10)
+    assert config.setting.choices == (2, 4)
+    plans = len(config.setting.choices) ** 4
+    assert plans * len(config.setting.cells) <= 400
+    assert len({config.hash, config_of().hash}) == 2
+
+
+def test_configs_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="allocators must hold exhaustive"):
+        config_of("allocators=[eagl]")
+    with pytest.raises(ConfigError, match="folds must be 1 to 5, not 6"):
+        config_of("setting.folds=6")
+    with pytest.raises(ConfigError, match="choices must be two or more widths, ascending"):
+        config_of("setting.choices=[4, 2]")
+    with pytest.raises(ConfigError, match="seeds must be at least 1, not 0"):
+        config_of("setting.seeds=0")
+    with pytest.raises(ConfigError, match="budgets must be at least 1, not 0"):
+        config_of("budgets=0")
+    with pytest.raises(ConfigError, match=r"overlay\.sizes: .*unexpected keyword argument 'dx'"):
+        FixedOverlay(sizes={"dm": 2, "dk": 16, "dn": 2, "dx": 1}).build()
+
+
+def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
+    config = config_of()
+    prices = predicted(config)
+    dull = replace(prices, uniform={2: 900, 4: 1000})
+    assert dull.share == pytest.approx(100 / 750)
+    assert "bit_dependent_share is 0.13, below 0.6" in dull.warning
+
+
+def test_budgets_lie_evenly_inside_the_range() -> None:
+    config = config_of("budgets=4")
+    prices = replace(predicted(config), uniform={2: 1000, 4: 2000})
+    assert config.cycle_budgets(prices) == [1125, 1375, 1625, 1875]
+
+
+def test_curves_are_a_picture_of_their_own() -> None:
+    drawn = curves({"<a>": [(1.0, 2.0), (3.0, 1.0)], "b": [(1.0, 1.0)]}, "cycles", "loss")
+    root = ElementTree.fromstring(drawn)
+    circles = [node for node in root.iter() if node.tag.endswith("circle")]
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and len(circles) == 3
+    assert "&lt;a&gt;" in drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["study", "comparr"], "unknown study 'comparr' (did you mean 'compare'?)"),
+        (["study", "compare", "--jobs", "0"], "--jobs must be at least 1, not 0"),
+        (["study", "compare", "--folds", "9"], "folds must be 1 to 5, not 9"),
+        (["study", "compare", "--set", "budgetz=3"], "unknown key 'budgetz'"),
+    ],
+)
+def test_what_a_user_can_get_wrong(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    assert message in capsys.readouterr().err
