@@ -160,6 +160,11 @@ def preset_names() -> list[str]:
 
 
 def narrowest_weights(plan: PrecisionPlan) -> int:
-    """Bits of the plan's narrowest weights: what has lost most decides how long it is trained."""
-    widths = [bits.w_bits for bits in plan.layers.values()]
-    return min(w if isinstance(w, int) else min(w) for w in widths)
+    """Bits of the plan's narrowest weights, pruned channels aside: what has lost most decides how
+    long it is trained."""
+    return min(
+        width
+        for bits in plan.layers.values()
+        for width in (bits.w_bits if isinstance(bits.w_bits, tuple) else (bits.w_bits,))
+        if width
+    )

@@ -19,9 +19,10 @@ from flows.study.runner import Findings, Row
 from flows.study.setting import Setting, StudyConfig
 from flows.study.statistics import interval, paired, verdict
 from ir.config import plain
+from ir.plan import LayerBits, PrecisionPlan, uniform_plan
 from quant.integerize import snap
 from quant.layers import QuantNet
-from quant.prepare import QuantizerConfig
+from quant.prepare import QuantizerConfig, layer_names
 from quant.recipe import Recipe
 from quant.train import evaluate, fine_tune
 
@@ -30,13 +31,25 @@ FLOAT = "float"
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """All layers at ``bits``. width: channels of the first layer, none: the setting's."""
+    """All weights at ``bits``, activations at a_bits (none: the same). width: channels of the first
+    layer, none: the setting's."""
 
     name: str
     bits: int
     quantizer: str
     recipe: Recipe
     width: int | None = None
+    a_bits: int | None = None
+
+    def plan(self, layers: Sequence[str], input_bits: int) -> PrecisionPlan:
+        """The network's input keeps its own width."""
+        found = uniform_plan(layers, self.bits, first_a_bits=input_bits)
+        if self.a_bits is None:
+            return found
+        rest = LayerBits(w_bits=self.bits, a_bits=self.a_bits)
+        return PrecisionPlan(
+            {name: bits if name == layers[0] else rest for name, bits in found.layers.items()}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +104,7 @@ def trained(cell: Cell, arm: Arm) -> dict[str, Any]:
     def work() -> Mapping[str, Any]:
         net = fine_tune(
             cell.float_net,
-            cell.uniform(arm.bits),
+            arm.plan(layer_names(cell.float_net), cell.data.task.precision.bits),
             cell.data.search,
             recipe,
             quantizer=QuantizerConfig(name=arm.quantizer, granularity=setting.training.granularity),

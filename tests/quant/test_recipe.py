@@ -66,7 +66,7 @@ def test_faq_below_eight_bits_is_long_with_larger_batches_and_half_the_decay() -
 
 def test_the_narrowest_weights_of_a_plan_decide() -> None:
     plan = PrecisionPlan(
-        {"a": LayerBits(w_bits=8, a_bits=1), "b": LayerBits(w_bits=(5, 3, 8), a_bits=8)}
+        {"a": LayerBits(w_bits=8, a_bits=1), "b": LayerBits(w_bits=(5, 3, 0), a_bits=8)}
     )
     assert narrowest_weights(plan) == 3
 
