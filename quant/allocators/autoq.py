@@ -1,5 +1,4 @@
-"""AutoQ: a weight width for every kernel by two agents, one above the other (Lou et al., arXiv
-1902.05690).
+"""AutoQ: a weight width for every kernel, by two agents (Lou et al., arXiv 1902.05690).
 
 The high level gives each layer a goal, the mean weight bits of its kernels, and its activation
 bits; the low level gives every kernel its bits, 0 = pruned, in order of falling variance. Both are
