@@ -74,6 +74,10 @@ MODEL = {
         "help": "an ONNX model's layers that no rule computes exactly: take the nearest",
     },
 }
+BISECT = {
+    "action": "store_true",
+    "help": "an ONNX model's first difference: layer, element, digit-plane, cycles, waveforms",
+}
 INPUTS = {"type": int, "default": 16, "metavar": "N", "help": "inputs (default 16)"}
 INPUTS_FILE = {
     "type": Path,
@@ -100,7 +104,13 @@ CONFIG_VERBS = (
     ConfigVerb(
         name="verify",
         help="reference, golden model and RTL on the same inputs; also of an ONNX model",
-        options={"board": BOARD, **MODEL, "inputs": INPUTS, "inputs-file": INPUTS_FILE},
+        options={
+            "board": BOARD,
+            **MODEL,
+            "inputs": INPUTS,
+            "inputs-file": INPUTS_FILE,
+            "bisect": BISECT,
+        },
         module="flows.verify_verb",
     ),
     ConfigVerb(

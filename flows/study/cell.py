@@ -14,7 +14,7 @@ from torch import nn
 
 from flows.progress import Progress
 from flows.run_folder import RunFolder
-from flows.steps import Steps, step_key
+from flows.steps import Steps, Work, step_key
 from flows.study.setting import Setting
 from ir.config import plain
 from ir.plan import PrecisionPlan, uniform_plan
@@ -112,6 +112,20 @@ class Cell:
             sources=SOURCES,
         )
         return Outcome(**result, seconds=self.steps.seconds[f"fine-tune {plan}"])
+
+    def searched(
+        self, name: str, budget: int, settings: SearchSettings, work: Work
+    ) -> dict[str, Any]:
+        """The plain result of an allocator's search, kept as a step."""
+        inputs = {"name": name, "budget": budget, "settings": plain(settings)}
+        overlay = {"overlay": plain(self.setting.overlay)}
+        return self.steps.do(
+            "search",
+            f"{name}, {budget} cycles",
+            self._inputs() | inputs | overlay,
+            work,
+            sources=(*SOURCES, "hw", "codegen"),
+        )
 
     def _tune(self, plan: PrecisionPlan) -> dict[str, Any]:
         # As `Evaluations` trains it: searches with nothing known come to the same figures.

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from codegen.frontend.torch_module import to_graph
-from codegen.lower import lower
+from codegen.lower import CompiledNetwork, lower
 from codegen.placeholder import with_bits
 from flows.hardware import SOURCES, verilog_of
 from flows.loop import LEAST_SHARE
@@ -137,16 +137,49 @@ def _simulate(
         title: lower(with_bits(graph, channel_widths(plan)), config)
         for title, plan in plans.items()
     }
-    found, _ = measure(
-        networks,
-        verilog_of(config),
-        latency=setting.overlay.latency,
-        memory_limit=MEMORY_LIMIT,
-    )
+    found = _measured(networks, setting)
     return {
         "measured": {title: asdict(result) for title, result in found.items()},
         "weight_bytes": {title: weight_bytes(network) for title, network in networks.items()},
     }
+
+
+def _measured(networks: Mapping[str, CompiledNetwork], setting: Setting) -> dict[str, Measured]:
+    verilog = verilog_of(setting.overlay.build())
+    latency = setting.overlay.latency
+    found, _ = measure(networks, verilog, latency=latency, memory_limit=MEMORY_LIMIT)
+    return found
+
+
+def simulate_plans(
+    setting: Setting, steps: Steps, plans: Sequence[PrecisionPlan], *, sort: bool = True
+) -> dict[PrecisionPlan, int]:
+    """{plan: measured cycles}, each equal to the cycle model's; kept as a step. sort: whether
+    output channels lie in order of their bits."""
+    different = list(dict.fromkeys(plans))
+
+    def work() -> dict[str, Any]:
+        graph, config = graph_of(setting), setting.overlay.build()
+        networks = {
+            str(place): lower(with_bits(graph, channel_widths(plan)), config, sort=sort)
+            for place, plan in enumerate(different)
+        }
+        return {title: found.cycles for title, found in _measured(networks, setting).items()}
+
+    result = steps.do(
+        "simulate",
+        f"simulate {len(different)} plans{'' if sort else ', unsorted'}",
+        {
+            "overlay": plain(setting.overlay),
+            "network": plain(setting.network),
+            "data": plain(setting.data),
+            "plans": [plan.to_dict() for plan in different],
+            "sort": sort,
+        },
+        work,
+        sources=(*SOURCES, "sim_tests", "flows"),
+    )
+    return {plan: result[str(place)] for place, plan in enumerate(different)}
 
 
 def _table(

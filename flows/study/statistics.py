@@ -45,6 +45,34 @@ def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, f
     return total
 
 
+def equal_loss_ratio(
+    first: Sequence[tuple[float, float]], second: Sequence[tuple[float, float]]
+) -> float | None:
+    """Costs of ``first`` over those of ``second`` at equal loss; points are (cost, loss).
+
+    The mean logarithm of the ratio over the losses that both fronts reach, straight lines between
+    points (Bjontegaard's measure, without its polynomials). None where they share no range.
+    """
+    fronts = [_front(first), _front(second)]
+    low = max(losses[0] for losses, _ in fronts)
+    high = min(losses[-1] for losses, _ in fronts)
+    if not low < high:
+        return None
+    places = np.linspace(low, high, 201)
+    logs = [np.interp(places, losses, np.log(costs)) for losses, costs in fronts]
+    return float(np.exp(np.mean(logs[0] - logs[1])))
+
+
+def _front(points: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """(losses, costs) of the points that no other beats, by rising loss."""
+    kept: list[tuple[float, float]] = []
+    for cost, loss in sorted(points):
+        if not kept or loss < kept[-1][1]:
+            kept.append((cost, loss))
+    costs, losses = np.array(kept[::-1]).T
+    return losses, costs
+
+
 def verdict(found: dict[str, float | None]) -> str:
     """Whether 'first is below second' held: its interval lies below zero."""
     if found["high"] is None:

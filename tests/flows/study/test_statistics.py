@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flows.study.statistics import hypervolume, interval, paired, verdict
+from flows.study.statistics import equal_loss_ratio, hypervolume, interval, paired, verdict
 
 
 def test_interval_of_a_mean() -> None:
@@ -55,3 +55,18 @@ def test_hypervolume_equals_a_count_of_random_places() -> None:
     for x, y in points:
         inside |= (places[:, 0] >= x) & (places[:, 1] >= y)
     assert hypervolume(points, (1.0, 1.0)) == pytest.approx(inside.mean(), abs=0.01)
+
+
+def test_costs_at_equal_loss() -> None:
+    slow = [(100.0, 0.5), (200.0, 0.3), (400.0, 0.1)]
+    fast = [(cost / 2, loss) for cost, loss in slow]
+    assert equal_loss_ratio(fast, slow) == pytest.approx(0.5)
+    assert equal_loss_ratio(slow, fast) == pytest.approx(2.0)
+    beaten = [*fast, (60.0, 0.9), (300.0, 0.45)]  # no part of the front, where both have losses
+    assert equal_loss_ratio(beaten, slow) == pytest.approx(0.5)
+    # from 0.3 to 0.1 alone: the straight line in log cycles from 200 to 400 against 150 throughout
+    flat = [(150.0, 0.3), (150.0 + 1e-9, 0.1)]
+    middle = np.exp((np.log(200) + np.log(400)) / 2)
+    assert equal_loss_ratio(slow, flat) == pytest.approx(middle / 150)
+    assert equal_loss_ratio([(1.0, 0.9), (2.0, 0.8)], slow) is None
+    assert equal_loss_ratio([(1.0, 0.2)], slow) is None

@@ -1,8 +1,11 @@
 """The frame of the studies: configs, the verb, pictures; a small comparison as a whole."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -10,47 +13,53 @@ import pytest
 
 from flows import cli
 from flows.plan_price import PlanPrice
-from flows.studies import compare
+from flows.steps import Steps
+from flows.studies import bops_vs_cycles, compare, kernel_wise
 from flows.studies.compare import QUICK, Compare
 from flows.study.cell import Cell
 from flows.study.picture import curves
 from flows.study.prices import Prices, graph_of
 from flows.study.runner import run_study
-from flows.study.setting import FixedOverlay
+from flows.study.setting import FixedOverlay, Setting, StudyConfig
 from ir.config import load_config
 from ir.cost import CostEntry, CostModel, CostTable
 from ir.errors import ConfigError
-from ir.plan import uniform_plan
+from ir.plan import PrecisionPlan, uniform_plan
 from quant.plan_space import PlanSpace
 
 CONFIG = Path(compare.__file__).with_suffix(".yaml")
-SMALL = (*QUICK, "setting.training.float_epochs=1", "setting.training.tune_epochs=1")
-SMALL += ("setting.training.frozen_norm_epochs=0", "episodes=3", "warmup=2")
+TINY = (
+    "setting.training.float_epochs=1",
+    "setting.training.tune_epochs=1",
+    "setting.training.frozen_norm_epochs=0",
+)
+SMALL = (*QUICK, *TINY, "episodes=3", "warmup=2")
 
 
 def config_of(*overrides: str) -> Compare:
     return load_config(Compare, CONFIG, (*SMALL, *overrides))
 
 
-def predicted(config: Compare) -> Prices:
+def predicted(config: StudyConfig) -> Prices:
     """Prices from the cycle model alone, which needs no simulator."""
-    graph = graph_of(config.setting)
-    model = PlanPrice(graph, config.setting.overlay.build(), latency=20)
+    setting = config.setting
+    graph = graph_of(setting)
+    model = PlanPrice(graph, setting.overlay.build(), latency=20)
     names = [layer.name for layer in graph.layers()]
-    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in (2, 4)}
+    widths = sorted({2, 4, *setting.choices})
+    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in widths}
     uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
     entries = {
         name: {
-            plan[name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
-            for bits, plan in plans.items()
+            plans[bits][name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
+            for bits in setting.choices
         }
         for name in names
     }
     table = CostTable(entries)
     space = PlanSpace(table, [(name,) for name in names])
-    every = [
-        space.plan((a, b, c, d)) for a in (2, 4) for b in (2, 4) for c in (2, 4) for d in (2, 4)
-    ]
+    few = space.size <= 16
+    every = [space.plan(numbers) for numbers in product(*space.widths)] if few else []
     return Prices(
         table=table,
         cycles={plan: model.cycles(plan) for plan in every},
@@ -59,14 +68,70 @@ def predicted(config: Compare) -> Prices:
     )
 
 
-def run_small(config: Compare, prices: Prices) -> dict[str, Any]:
+def modelled(
+    setting: Setting, steps: Steps, plans: Sequence[PrecisionPlan], *, sort: bool = True
+) -> dict[PrecisionPlan, int]:
+    """In place of a simulation."""
+    price = PlanPrice(graph_of(setting), setting.overlay.build(), latency=20, sort=sort)
+    return {plan: price.cycles(plan) for plan in plans}
+
+
+def run_small(config: StudyConfig, prices: Prices, study: ModuleType = compare) -> dict[str, Any]:
     return run_study(
         config,
         lambda _: (config, prices),
-        compare.one_cell,
-        compare.gather,
-        command="bitwright study compare",
+        study.one_cell,
+        study.gather,
+        command="bitwright study",
     )
+
+
+@pytest.mark.slow
+def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bops_vs_cycles, "simulate_plans", modelled)
+    path = Path(bops_vs_cycles.__file__).with_suffix(".yaml")
+    quick = (*bops_vs_cycles.QUICK, *TINY, "budgets=6")
+    config = load_config(bops_vs_cycles.BopsVsCycles, path, quick)
+    prices = predicted(config)
+    assert prices.uniform[3] == prices.uniform[4]  # digits of two bits
+    result = run_small(config, prices, bops_vs_cycles)
+    methods = result["methods"]
+    assert methods["cycles"]["broken"] == 0 and methods["cycles"]["plans"] == 6
+    broken = [c for c in result["cells"][0]["choices"] if c["cycles"] > c["budget"]]
+    assert len(broken) == methods["bit-operations"]["broken"]
+    assert result["verdict"] == ("held" if broken else "did not hold")
+    assert "bit-operations" in bops_vs_cycles.describe(result)
+
+
+def test_bit_operations_as_prices() -> None:
+    entries = {(b, 5): CostEntry(cycles=1, provenance="measured") for b in (2, 4)}
+    model = bops_vs_cycles.bops_model(CostTable({"x": entries}), {"x": 7})
+    assert model.table.cycles("x", (4, 5)) == 7 * 20
+    assert model.plan_cycles(uniform_plan(["x"], 2, first_a_bits=5)) == 70
+
+
+@pytest.mark.slow
+def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kernel_wise, "simulate_plans", modelled)
+    path = Path(kernel_wise.__file__).with_suffix(".yaml")
+    small = (*kernel_wise.QUICK, *TINY, "setting.network.width=8", "episodes=3", "warmup=2")
+    config = load_config(kernel_wise.KernelWise, path, small)
+    prices = predicted(config)
+    result = run_small(config, prices, kernel_wise)
+    methods = result["methods"]
+    assert all(m["violations"] == 0 for m in methods.values())
+    chosen = result["cells"][0]["choices"]
+    for choice in chosen:
+        assert choice["cycles"] <= choice["cycles_unsorted"]
+        assert choice["evaluations"] == 3 + 2
+    assert {c["method"] for c in chosen} == set(kernel_wise.METHODS) and len(chosen) == 6
+    by_layer = [c["plan"] for c in chosen if c["method"] == "autoq by layer"]
+    assert all(isinstance(bits["w_bits"], int) for plan in by_layer for bits in plan.values())
+    assert "autoq, sorted against haq at equal loss" in kernel_wise.describe(result)
+    with pytest.raises(ConfigError, match=r"shares must lie inside 0\.\.1"):
+        replace(config, shares=(0.0, 0.5))
 
 
 @pytest.mark.slow
