@@ -42,7 +42,8 @@ class SearchSettings:
     epochs: of one evaluation, 0 judges without training. recipe: of its fine-tuning but for epochs,
     seed and distillation. quantizer: what evaluations quantize with. episodes, warmup: of searches
     by reinforcement learning, the first ``warmup`` of which choose at random; defaults are the
-    papers'. extrinsic: what AutoQ rewards.
+    papers'. extrinsic: what AutoQ rewards. granularity: of AutoQ's weight widths, the paper's by
+    kernel.
     """
 
     epochs: int = 1
@@ -51,9 +52,14 @@ class SearchSettings:
     episodes: int = 400
     warmup: int = 100
     extrinsic: Extrinsic = field(default_factory=Extrinsic)
+    granularity: Literal["kernel", "layer"] = "kernel"
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("episodes", 1), ("warmup", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ConfigError(f"{name} must be at least {least}, not {shorten(value)}")
+        if self.granularity not in ("kernel", "layer"):
+            raise ConfigError(
+                f"granularity must be kernel or layer, not {shorten(self.granularity)}"
+            )

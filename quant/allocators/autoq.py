@@ -1,5 +1,4 @@
-"""AutoQ: a weight width for every kernel by two agents, one above the other (Lou et al., arXiv
-1902.05690).
+"""AutoQ: a weight width for every kernel, by two agents (Lou et al., arXiv 1902.05690).
 
 The high level gives each layer a goal, the mean weight bits of its kernels, and its activation
 bits; the low level gives every kernel its bits, 0 = pruned, in order of falling variance. Both are
@@ -11,7 +10,9 @@ Resources mode: the budget is a wall as HAQ's. Accuracy mode: costs are in the r
 plans that lose little the cheapest is taken; the budget is kept there too, as every allocator must.
 
 Ours: the last layer's kernels have one width, since they share a step; widths are 0 and those of
-the cost table; linked layers take the activation bits that the first of them is given.
+the cost table; linked layers take the activation bits that the first of them is given. With
+granularity `layer` the high level's goal is the width of all kernels: what is left of the method
+when kernels do not count.
 """
 
 from dataclasses import dataclass, field
@@ -69,7 +70,8 @@ class _Search:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.layers = kernel_layers(problem.model, problem.space)
+        by_kernel = problem.settings.granularity == "kernel"
+        self.layers = kernel_layers(problem.model, problem.space, by_kernel=by_kernel)
         self.limits = problem.budget.limits(problem.cost)
         space = problem.space
         self.safe = fallback(lambda _, w: float(w), space, problem.cost, problem.budget).plan

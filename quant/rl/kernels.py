@@ -26,8 +26,8 @@ class KernelLayer:
     """A layer as the low level sees it.
 
     widths: that a kernel may have, ascending, without 0. order: kernels by falling variance;
-    variances: theirs, in that order, relative to the largest. one_width: the last layer's kernels
-    share a step and so a width.
+    variances: theirs, in that order, relative to the largest. one_width: its kernels have one, as
+    the last layer's, which share a step, always have.
     """
 
     name: str
@@ -47,8 +47,10 @@ class KernelLayer:
         return np.full(len(self.order), self.bits_at(goal, prune=False))
 
 
-def kernel_layers(model: QuantNet, space: PlanSpace) -> list[KernelLayer]:
-    """The layers of a network in running order."""
+def kernel_layers(
+    model: QuantNet, space: PlanSpace, *, by_kernel: bool = True
+) -> list[KernelLayer]:
+    """The layers of a network in running order; by_kernel: all but the last may mix widths."""
     features = layer_features(model)
     found = []
     for layer in model.chain:
@@ -62,7 +64,7 @@ def kernel_layers(model: QuantNet, space: PlanSpace) -> list[KernelLayer]:
                 widths=tuple(sorted({w for w, _ in space.layers[layer.block_name].values()})),
                 order=order,
                 variances=variances[order] / max(variances.max(), 1e-12),
-                one_width=layer is model.chain[-1],
+                one_width=not by_kernel or layer is model.chain[-1],
             )
         )
     return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
 from quant.allocator import Allocation, build_allocator
 from quant.budget import Budget
@@ -80,6 +81,19 @@ def test_accuracy_mode_takes_the_cheapest_that_loses_little(
     assert found.plan == max(good, key=reward)
     dear = [p for p, _, _ in own if COST.plan_cycles(p) > budget_at(0.7)]
     assert len(dear) > 1  # nothing is narrowed: the search looks beyond the budget
+
+
+def test_autoq_by_layer_gives_every_layer_one_width(quant_net: QuantNet, digits: Dataset) -> None:
+    own: Store = {}
+    settings = replace(EPISODES, granularity="layer")
+    build_allocator("autoq", settings, own).allocate(
+        quant_net, digits.search, COST, Budget(cycles=budget_at(0.7)), 3
+    )
+    rows = [bits for plan, _, _ in own for bits in plan.layers.values()]
+    assert all(isinstance(bits.w_bits, int) for bits in rows)
+    assert any(bits.w_bits != bits.a_bits for bits in rows)
+    with pytest.raises(ConfigError, match="granularity must be kernel or layer, not 'row'"):
+        replace(EPISODES, granularity="row")
 
 
 def _widths(plan: PrecisionPlan) -> set[int]:

@@ -126,7 +126,9 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for choice in chosen:
         assert choice["cycles"] <= choice["cycles_unsorted"]
         assert choice["evaluations"] == 3 + 2
-    assert {c["method"] for c in chosen} == {"haq", "autoq"} and len(chosen) == 4
+    assert {c["method"] for c in chosen} == set(kernel_wise.METHODS) and len(chosen) == 6
+    by_layer = [c["plan"] for c in chosen if c["method"] == "autoq by layer"]
+    assert all(isinstance(bits["w_bits"], int) for plan in by_layer for bits in plan.values())
     assert "autoq, sorted against haq at equal loss" in kernel_wise.describe(result)
     with pytest.raises(ConfigError, match=r"shares must lie inside 0\.\.1"):
         replace(config, shares=(0.0, 0.5))
