@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
         ("alocator=eagl", "unknown key 'alocator' (did you mean 'allocator'?)"),
         ("choices=[0,4]", "choices must be 1 to 8 bits, not 0"),
         ("choices=[4,9]", "choices must be 1 to 8 bits, not 9"),
-        ("allocator=best", "unknown allocator 'best'; there is: eagl, uniform"),
+        ("allocator=best", "unknown allocator 'best'; there is: alps, autoq, bitpruning, eagl"),
         ("board=none", "unknown board 'none'; there is: "),
     ],
 )
