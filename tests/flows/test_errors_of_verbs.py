@@ -99,7 +99,7 @@ def test_a_report_before_the_run(desk: Path, capsys: Capture) -> None:
 @pytest.mark.slow
 def test_a_cycle_budget_that_no_plan_keeps(desk: Path, capsys: Capture) -> None:
     assert main(["codesign", "small.yaml", "--set", "cycle_budget=10"]) == 2
-    assert "no plan keeps the cycle budget: the cheapest needs" in capsys.readouterr().err
+    assert "no plan keeps the budget of cycles: the cheapest needs" in capsys.readouterr().err
 
 
 @pytest.mark.slow
