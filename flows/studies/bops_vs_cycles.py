@@ -18,10 +18,10 @@ from typing import Any
 from flows.console import table
 from flows.study.cell import Cell
 from flows.study.picture import curves
-from flows.study.prices import Prices, measure_prices, simulate_plans
-from flows.study.runner import Findings, Row, run_study
+from flows.study.prices import Prices, even_shares, prepared, simulate_plans
+from flows.study.runner import Findings, Row
 from flows.study.setting import StudyConfig
-from flows.study.statistics import interval
+from flows.study.statistics import interval, mean_per_row
 from ir.cost import CostEntry, CostModel, CostTable
 from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
@@ -30,6 +30,8 @@ from quant.budget import Budget
 from quant.fit import fit_budget
 from quant.macs import layer_macs
 from quant.plan_space import PlanSpace
+
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS = ("cycles", "bit-operations")
 
@@ -44,27 +46,17 @@ class BopsVsCycles(StudyConfig):
         if self.budgets < 1:
             raise ConfigError(f"budgets must be at least 1, not {self.budgets}")
 
+    def cycle_budgets(self, prices: Prices) -> list[int]:
+        """Cycles."""
+        return prices.budgets(self.setting, even_shares(self.budgets))
+
 
 CONFIG = BopsVsCycles
 QUICK = (
-    "setting.folds=1",
-    "setting.seeds=1",
     "setting.training.float_epochs=6",
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
 )
-
-
-def run(config: BopsVsCycles, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    return run_study(
-        config,
-        lambda steps: (config, measure_prices(config.setting, steps)),
-        one_cell,
-        gather,
-        command=command,
-        jobs=jobs,
-    )
 
 
 def bops_model(table: CostTable, macs: Mapping[str, int]) -> CostModel:
@@ -91,7 +83,7 @@ def one_cell(shared: tuple[BopsVsCycles, Prices], fold: int, seed: int, folder: 
     }
     space = PlanSpace(prices.table, cell.base.links)
     plans: list[tuple[str, int, PrecisionPlan]] = []
-    for budget in cycle_budgets(config, prices):
+    for budget in config.cycle_budgets(prices):
         for name, model in models.items():
             most = as_priced(config, prices, model, cell, budget)
             found = fit_budget(lambda n, b: gains[n][b], space, model, Budget(cycles=most))
@@ -115,26 +107,14 @@ def one_cell(shared: tuple[BopsVsCycles, Prices], fold: int, seed: int, folder: 
     }
 
 
-def cycle_budgets(config: BopsVsCycles, prices: Prices) -> list[int]:
-    """Cycles."""
-    low, high = _ends(config, prices)
-    shares = [(place + 0.5) / config.budgets for place in range(config.budgets)]
-    return [int(low + share * (high - low)) for share in shares]
-
-
 def as_priced(
     config: BopsVsCycles, prices: Prices, model: CostModel, cell: Cell, budget: int
 ) -> int:
     """A budget of cycles in a model's own unit, by the line through the two uniform plans."""
-    low, high = _ends(config, prices)
+    low, high = prices.ends(config.setting)
     choices = config.setting.choices
     narrow, wide = (model.plan_cycles(cell.uniform(bits)) for bits in (choices[0], choices[-1]))
     return int(narrow + (budget - low) / (high - low) * (wide - narrow))
-
-
-def _ends(config: BopsVsCycles, prices: Prices) -> tuple[int, int]:
-    choices = config.setting.choices
-    return prices.uniform[choices[0]], prices.uniform[choices[-1]]
 
 
 def gather(shared: tuple[BopsVsCycles, Prices], rows: list[Row]) -> Findings:
@@ -145,7 +125,7 @@ def gather(shared: tuple[BopsVsCycles, Prices], rows: list[Row]) -> Findings:
     results = {
         "study": config.name,
         "repetitions": len(rows),
-        "budgets": cycle_budgets(config, prices),
+        "budgets": config.cycle_budgets(prices),
         "uniform_cycles": {str(bits): cycles for bits, cycles in prices.uniform.items()},
         "bit_dependent_share": prices.share,
         "warning": prices.warning,
@@ -162,21 +142,23 @@ def gather(shared: tuple[BopsVsCycles, Prices], rows: list[Row]) -> Findings:
 
 
 def _summary(rows: Sequence[Row], name: str) -> dict[str, Any]:
-    chosen = [c for row in rows for c in row["choices"] if c["method"] == name]
-    over = [c["share"] - 1 for c in chosen if not c["within"]]
-    spare = [1 - c["share"] for c in chosen if c["within"]]
+    chosen = [[c for c in row["choices"] if c["method"] == name] for row in rows]
+    over = [[c for c in row if not c["within"]] for row in chosen]
+    kept = [[c for c in row if c["within"]] for row in chosen]
+    excess = [share - 1 for share in mean_per_row(over, "share")]
+    unused = [1 - share for share in mean_per_row(kept, "share")]
     return {
-        "plans": len(chosen),
-        "broken": len(over),
-        "excess": interval(over) if over else None,
-        "unused": interval(spare) if spare else None,
-        "gain": interval([c["gain"] for c in chosen]),
+        "plans": sum(map(len, chosen)),
+        "broken": sum(map(len, over)),
+        "excess": interval(excess) if excess else None,
+        "unused": interval(unused) if unused else None,
+        "gain": interval(mean_per_row(chosen, "gain")),
     }
 
 
 def _picture(config: BopsVsCycles, prices: Prices, rows: Sequence[Row]) -> str:
     """Mean cycles over the budget; what lies above the line of 'budget' breaks it."""
-    budgets = cycle_budgets(config, prices)
+    budgets = config.cycle_budgets(prices)
 
     def mean(name: str, budget: int) -> float:
         found = [

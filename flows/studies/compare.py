@@ -22,10 +22,10 @@ from typing import Any
 from flows.console import table
 from flows.study.cell import Cell, Outcome
 from flows.study.picture import curves
-from flows.study.prices import Prices, measure_prices, space_of
-from flows.study.runner import Findings, Row, run_study
+from flows.study.prices import Prices, even_shares, prepared, space_of
+from flows.study.runner import Findings, Row
 from flows.study.setting import StudyConfig
-from flows.study.statistics import hypervolume, interval, paired, verdict
+from flows.study.statistics import hypervolume, interval, mean_per_row, paired, verdict
 from ir import plugins
 from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
@@ -35,8 +35,12 @@ from quant.budget import Budget
 from quant.evaluations import Store
 from quant.search_settings import SearchSettings
 
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+
 ORACLE = "exhaustive"
 HYPOTHESES = [(a, b) for a in ("eagl", "alps") for b in ("random", "uniform")]
+CHEAPER = (("eagl", "alps"), ("alps", "haq"))
+ORDER_OF_MAGNITUDE = 10
 MOST_PLANS = 64
 
 
@@ -60,10 +64,7 @@ class Compare(StudyConfig):
 
     def cycle_budgets(self, prices: Prices) -> list[int]:
         """Cycles."""
-        choices = self.setting.choices
-        low, high = prices.uniform[choices[0]], prices.uniform[choices[-1]]
-        shares = [(place + 0.5) / self.budgets for place in range(self.budgets)]
-        return [int(low + share * (high - low)) for share in shares]
+        return prices.budgets(self.setting, even_shares(self.budgets))
 
     def search(self, cell: Cell) -> SearchSettings:
         """How searches of a cell judge plans."""
@@ -72,8 +73,6 @@ class Compare(StudyConfig):
 
 CONFIG = Compare
 QUICK = (
-    "setting.folds=1",
-    "setting.seeds=1",
     "setting.training.float_epochs=6",
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
@@ -81,18 +80,6 @@ QUICK = (
     "episodes=12",
     "warmup=6",
 )
-
-
-def run(config: Compare, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    return run_study(
-        config,
-        lambda steps: (config, measure_prices(config.setting, steps)),
-        one_cell,
-        gather,
-        command=command,
-        jobs=jobs,
-    )
 
 
 def one_cell(shared: tuple[Compare, Prices], fold: int, seed: int, folder: Path) -> Row:
@@ -135,6 +122,11 @@ def _choice(
     found = build_allocator(name, config.search(cell), store).allocate(
         cell.base, cell.data.search, prices.cost, Budget(cycles=budget), cell.seed
     )
+    if found.plan not in outcomes:
+        raise ConfigError(
+            f"compare trains the plans of choices {list(config.setting.choices)} layer by layer; "
+            f"{name} chose {found.plan}: leave it out of allocators, or run kernel_wise"
+        )
     outcome = outcomes[found.plan]
     bits = [layer.widest for layer in found.plan.layers.values()]
     return {
@@ -187,6 +179,7 @@ def gather(shared: tuple[Compare, Prices], rows: list[Row]) -> Findings:
         "trainings": sum(row["trainings"] for row in rows),
         "methods": methods,
         "regret_tests": tests,
+        "search_costs": _search_costs(methods),
         "cells": rows,
     }
     keys = ("fold", "seed")
@@ -207,10 +200,10 @@ def _regret(row: Row, name: str) -> float:
 def _summary(
     config: Compare, prices: Prices, rows: Sequence[Row], name: str, regrets: Sequence[float]
 ) -> dict[str, Any]:
-    chosen = [choice for row in rows for choice in _of(row, name)]
+    chosen = [_of(row, name) for row in rows]
 
     def mean(key: str) -> dict[str, float | None]:
-        return interval([_mean(_of(row, name), key) for row in rows])
+        return interval(mean_per_row(chosen, key))
 
     off = [row["cache_off"][name] for row in rows if row["cache_off"]]
     return {
@@ -225,17 +218,31 @@ def _summary(
         "search_seconds_cache_off": off[0] if off else None,
         "evaluations": mean("evaluations"),
         "trainings": mean("trainings"),
-        "violations": sum(not choice["within"] for choice in chosen),
+        "violations": sum(not choice["within"] for row in chosen for choice in row),
     }
 
 
-def _mean(choices: Sequence[Mapping[str, Any]], key: str) -> float:
-    return sum(choice[key] for choice in choices) / len(choices)
+def _search_costs(methods: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How many times the first search's seconds, nothing known before, the second's take."""
+    key = "search_seconds_cache_off"
+    pairs = [
+        (first, second, methods[second][key] / methods[first][key])
+        for first, second in CHEAPER
+        if all(name in methods and methods[name][key] for name in (first, second))
+    ]
+    return [
+        {
+            "first": first,
+            "second": second,
+            "times": times,
+            "verdict": "held" if times >= ORDER_OF_MAGNITUDE else "did not hold",
+        }
+        for first, second, times in pairs
+    ]
 
 
 def _hypervolume(config: Compare, prices: Prices, row: Row, name: str) -> float:
-    choices = config.setting.choices
-    low, high = prices.uniform[choices[0]], prices.uniform[choices[-1]]
+    low, high = prices.ends(config.setting)
     points = [
         ((c["cycles"] - low) / (high - low), c["nll"] / row["greatest_nll"]) for c in _of(row, name)
     ]
@@ -246,8 +253,8 @@ def _picture(config: Compare, rows: Sequence[Row]) -> str:
     """Mean test loss over mean cycles, a point for each budget."""
 
     def point(name: str, place: int) -> tuple[float, float]:
-        chosen = [_of(row, name)[place] for row in rows]
-        return _mean(chosen, "cycles"), _mean(chosen, "nll")
+        chosen = [[_of(row, name)[place] for row in rows]]
+        return mean_per_row(chosen, "cycles")[0], mean_per_row(chosen, "nll")[0]
 
     lines = {n: [point(n, i) for i in range(config.budgets)] for n in config.allocators}
     return curves(lines, "measured cycles an image", "test loss, nats")
@@ -288,6 +295,11 @@ def describe(result: Mapping[str, Any]) -> str:
         ),
         f"{result['trainings']} fine-tunings in all",
         *tests,
+        *(
+            f"search of {c['second']} costs {c['times']:.3g} times {c['first']}'s, cache off; "
+            f"{ORDER_OF_MAGNITUDE} times or more: {c['verdict']}"
+            for c in result["search_costs"]
+        ),
         *result["files"],
     ]
     return "\n".join(lines)

@@ -7,15 +7,21 @@ rate. The cosine between float and quantized weights is printed beside them.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from flows.study.arms import FLOAT, Arm, ArmsStudy, Hypothesis, describe, gather, one_cell
-from flows.study.runner import run_study
-from flows.study.setting import StudyConfig
+from flows.study.arms import (
+    FLOAT,
+    Arm,
+    ArmsConfig,
+    Hypothesis,
+    describe,
+    gather,
+    one_cell,
+    prepared,
+)
 from ir.errors import ConfigError
 from quant.recipe import Changes, Recipe, Schedule, load_preset
 
-__all__ = ["CONFIG", "QUICK", "describe", "run"]
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 WIDE, NARROW = "8 bits, one epoch", "4 bits, the recipe"
 CONSTANT = "4 bits, constant learning rate"
@@ -23,7 +29,7 @@ STEADY = Schedule(kind="exponential", final_share=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Faq(StudyConfig):
+class Faq(ArmsConfig):
     """batch_shares: of the recipe's batch, the ablation's arms. epochs: at 4 bits, none: the
     recipe's. Learning rates stay as they are with the batch, as in the paper."""
 
@@ -69,10 +75,4 @@ def batch_arm(share: float) -> str:
 
 
 CONFIG = Faq
-QUICK = ("setting.folds=1", "setting.seeds=1", "setting.training.float_epochs=6", "epochs=2")
-
-
-def run(config: Faq, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    study = ArmsStudy(config=config, arms=config.arms, hypotheses=config.hypotheses)
-    return run_study(config, lambda _: study, one_cell, gather, command=command, jobs=jobs)
+QUICK = ("setting.training.float_epochs=6", "epochs=2")

@@ -23,14 +23,16 @@ from typing import Any, Literal
 from flows.console import table
 from flows.study.cell import Cell
 from flows.study.picture import curves
-from flows.study.prices import Prices, measure_prices, simulate_plans
-from flows.study.runner import Findings, Row, run_study
+from flows.study.prices import Prices, prepared, simulate_plans
+from flows.study.runner import Findings, Row
 from flows.study.setting import StudyConfig
-from flows.study.statistics import equal_loss_ratio, interval, verdict
+from flows.study.statistics import equal_loss_ratio, interval, mean_per_row, verdict
 from ir.errors import ConfigError
 from ir.plan import PrecisionPlan, plan_from_dict
 from quant.allocator import build_allocator
 from quant.budget import Budget
+
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS: dict[str, tuple[str, Literal["kernel", "layer"]]] = {
     "haq": ("haq", "layer"),
@@ -63,8 +65,6 @@ class KernelWise(StudyConfig):
 CONFIG = KernelWise
 QUICK = (
     "setting.network.width=16",
-    "setting.folds=1",
-    "setting.seeds=1",
     "setting.training.float_epochs=4",
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
@@ -75,32 +75,13 @@ QUICK = (
 )
 
 
-def run(config: KernelWise, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    return run_study(
-        config,
-        lambda steps: (config, measure_prices(config.setting, steps)),
-        one_cell,
-        gather,
-        command=command,
-        jobs=jobs,
-    )
-
-
-def cycle_budgets(config: KernelWise, prices: Prices) -> list[int]:
-    """Cycles."""
-    choices = config.setting.choices
-    low, high = prices.uniform[choices[0]], prices.uniform[choices[-1]]
-    return [int(low + share * (high - low)) for share in config.shares]
-
-
 def one_cell(shared: tuple[KernelWise, Prices], fold: int, seed: int, folder: Path) -> Row:
     """Both methods' plans at every budget: test loss, cycles sorted and unsorted."""
     config, prices = shared
     cell = Cell(config.setting, fold, seed, folder)
     found = [
         (name, budget, *_searched(config, prices, cell, name, budget))
-        for budget in cycle_budgets(config, prices)
+        for budget in prices.budgets(config.setting, config.shares)
         for name in METHODS
     ]
     plans = [plan for _, _, plan, _ in found]
@@ -176,7 +157,7 @@ def gather(shared: tuple[KernelWise, Prices], rows: list[Row]) -> Findings:
     results = {
         "study": config.name,
         "repetitions": len(rows),
-        "budgets": cycle_budgets(config, prices),
+        "budgets": prices.budgets(config.setting, config.shares),
         "uniform_cycles": {str(bits): cycles for bits, cycles in prices.uniform.items()},
         "bit_dependent_share": prices.share,
         "warning": prices.warning,
@@ -211,10 +192,10 @@ def _ratio_summary(found: Sequence[float | None]) -> dict[str, Any]:
 
 
 def _summary(rows: Sequence[Row], name: str) -> dict[str, Any]:
-    chosen = [c for row in rows for c in row["choices"] if c["method"] == name]
+    chosen = [[c for c in row["choices"] if c["method"] == name] for row in rows]
     keys = ("nll", "accuracy", "cycles", "cycles_unsorted", "mean_bits", "seconds", "evaluations")
-    means = {key: interval([c[key] for c in chosen]) for key in keys}
-    return means | {"violations": sum(not c["within"] for c in chosen)}
+    means = {key: interval(mean_per_row(chosen, key)) for key in keys}
+    return means | {"violations": sum(not c["within"] for row in chosen for c in row)}
 
 
 def _picture(rows: Sequence[Row]) -> str:

@@ -24,11 +24,13 @@ from flows.steps import Steps
 from flows.study import arms
 from flows.study.arms import Arm, ArmsStudy, Hypothesis, one_cell
 from flows.study.prices import MEMORY_LIMIT, graph_of
-from flows.study.runner import Findings, Row, run_study
+from flows.study.runner import Findings, Row
 from flows.study.setting import StudyConfig
 from ir.config import plain
 from ir.errors import ConfigError
 from ir.plan import PrecisionPlan, check_width
+
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 MEASURE_BITS = 8
 BYTES, CYCLES = "equal bytes", "equal cycles"
@@ -65,8 +67,6 @@ class OneBitwidth(StudyConfig):
 
 CONFIG = OneBitwidth
 QUICK = (
-    "setting.folds=1",
-    "setting.seeds=1",
     "setting.training.float_epochs=4",
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
@@ -80,14 +80,7 @@ class Sized(ArmsStudy):
     sizes: Mapping[str, Mapping[str, int]]
 
 
-def run(config: OneBitwidth, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    return run_study(
-        config, lambda steps: sized(config, steps), one_cell, gather, command=command, jobs=jobs
-    )
-
-
-def sized(config: OneBitwidth, steps: Steps) -> Sized:
+def prepared(config: OneBitwidth, steps: Steps) -> Sized:
     """The networks of both protocols and what they take, kept as a step."""
     inputs = {
         "setting": plain(config.setting.overlay),

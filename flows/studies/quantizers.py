@@ -5,23 +5,20 @@ LSQ's loss is below PACT's, and PACT's below DoReFa's.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from flows.study.arms import Arm, ArmsStudy, Hypothesis, describe, gather, one_cell
-from flows.study.runner import run_study
-from flows.study.setting import StudyConfig
+from flows.study.arms import Arm, ArmsConfig, Hypothesis, describe, gather, one_cell, prepared
 from ir import plugins
 from ir.plan import check_width
 from quant.quantizer import FOLDER as QUANTIZERS
 from quant.recipe import Changes, Recipe, load_preset
 
-__all__ = ["CONFIG", "QUICK", "describe", "run"]
+__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 ORDER = ("lsq", "pact", "dorefa")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantizers(StudyConfig):
+class Quantizers(ArmsConfig):
     """recipes: {quantizer: its own preset}. The shared one is that of setting.training.
 
     most_epochs: own presets are cut to so many; none: their own lengths.
@@ -71,16 +68,8 @@ class Quantizers(StudyConfig):
 
 CONFIG = Quantizers
 QUICK = (
-    "setting.folds=1",
-    "setting.seeds=1",
     "setting.training.float_epochs=6",
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
     "most_epochs=2",
 )
-
-
-def run(config: Quantizers, command: str, jobs: int) -> dict[str, Any]:
-    """The study's results, and where they lie."""
-    study = ArmsStudy(config=config, arms=config.arms, hypotheses=config.hypotheses)
-    return run_study(config, lambda _: study, one_cell, gather, command=command, jobs=jobs)

@@ -4,6 +4,7 @@ A study lists its arms and its hypotheses; each repetition trains every arm once
 out is the arms' means with intervals and the hypotheses' verdicts.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from flows.console import table
+from flows.steps import Steps
 from flows.study.cell import SOURCES, Cell
 from flows.study.picture import curves
 from flows.study.runner import Findings, Row
@@ -63,12 +65,32 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArmsConfig(StudyConfig):
+    """A study whose arms follow from its config alone."""
+
+    @property
+    @abstractmethod
+    def arms(self) -> tuple[Arm, ...]:
+        """What each repetition trains."""
+
+    @property
+    @abstractmethod
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """Fixed before the first run."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArmsStudy:
     """What all cells share."""
 
     config: StudyConfig
     arms: tuple[Arm, ...]
     hypotheses: tuple[Hypothesis, ...]
+
+
+def prepared(config: ArmsConfig, _: Steps) -> ArmsStudy:
+    """What all cells share."""
+    return ArmsStudy(config=config, arms=config.arms, hypotheses=config.hypotheses)
 
 
 def one_cell(study: ArmsStudy, fold: int, seed: int, folder: Path) -> Row:

@@ -13,7 +13,7 @@ from flows.loop import LEAST_SHARE
 from flows.measure import Measured, measure
 from flows.plan_price import PlanPrice, channel_widths, weight_bytes
 from flows.steps import Steps
-from flows.study.setting import Setting
+from flows.study.setting import Setting, StudyConfig
 from ir.config import plain
 from ir.cost import CostModel, CostTable, build_table
 from ir.graph import IntegerGraph
@@ -43,6 +43,15 @@ class Prices:
         """(c4 - c2) / (0.75 c4): how much of the cycles at 4 bits follows the bits."""
         return (self.uniform[4] - self.uniform[2]) / (0.75 * self.uniform[4])
 
+    def ends(self, setting: Setting) -> tuple[int, int]:
+        """Cycles of the narrowest and of the widest uniform plan of the choices."""
+        return self.uniform[setting.choices[0]], self.uniform[setting.choices[-1]]
+
+    def budgets(self, setting: Setting, shares: Sequence[float]) -> list[int]:
+        """Cycles at these shares of the way from the narrowest to the widest uniform plan."""
+        low, high = self.ends(setting)
+        return [int(low + share * (high - low)) for share in shares]
+
     @property
     def warning(self) -> str:
         """What to say where bits move little; '' where they decide."""
@@ -52,6 +61,16 @@ class Prices:
             f"bit_dependent_share is {self.share:.2f}, below {LEAST_SHARE}: the overlay is too "
             "large for this network, and a comparison of allocators ranks noise"
         )
+
+
+def even_shares(count: int) -> list[float]:
+    """The middles of so many equal parts of 0..1."""
+    return [(place + 0.5) / count for place in range(count)]
+
+
+def prepared(config: StudyConfig, steps: Steps) -> tuple[StudyConfig, Prices]:
+    """What the cells of a study share that compares plans: its config, and their prices."""
+    return config, measure_prices(config.setting, steps)
 
 
 def graph_of(setting: Setting) -> IntegerGraph:

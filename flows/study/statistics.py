@@ -1,6 +1,6 @@
 """Intervals, paired tests and hypervolumes of a study's repetitions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,12 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
     error = float(stats.sem(found))
     reach = error * float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(found) - 1))
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "n": len(found)}
+
+
+def mean_per_row(rows: Sequence[Sequence[Mapping[str, Any]]], key: str) -> list[float]:
+    """One value a repetition: several choices of one fold and seed are not independent samples.
+    Repetitions without any choice are left out."""
+    return [sum(choice[key] for choice in row) / len(row) for row in rows if row]
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, float | None]:

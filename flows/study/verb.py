@@ -1,24 +1,29 @@
 """`bitwright study NAME`: a comparison with statistics, into build/study/<name>/latest.
 
 A file in `flows/studies/` is a study: `CONFIG`, the dataclass of its YAML file, which lies beside
-it; `QUICK`, overrides for minutes instead of hours; run(config, command, jobs) -> plain values; and
-describe(result) -> text. A killed study goes on where it stopped.
+it; `QUICK`, overrides for minutes instead of hours, beside one fold and one seed; prepared(config,
+steps) -> what its cells share; one_cell and gather as of runner.run_study; and describe(result) ->
+text. A killed study goes on where it stopped.
 """
 
 import argparse
 import importlib
 import shlex
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from flows import console
+from flows.study.runner import run_study
+from flows.study.setting import StudyConfig
 from ir import plugins
 from ir.config import load_config
 from ir.errors import ConfigError
 
 FOLDER = "flows/studies"
 HELP = "a comparison of methods, with statistics"
+ONE_CELL = ("setting.folds=1", "setting.seeds=1")
 
 
 def add_arguments(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -53,14 +58,28 @@ def run(arguments: argparse.Namespace) -> int:
     words += ["--config", str(arguments.config)] if arguments.config else []
     words += [word for override in overrides for word in ("--set", override)]
     with console.quiet_stdout(arguments.json):
-        result = module.run(config, shlex.join(words), arguments.jobs)
+        result = run_module(module, config, shlex.join(words), arguments.jobs)
     console.print_result(result, module.describe, arguments.json)
     return 0
 
 
+def run_module(
+    module: ModuleType, config: StudyConfig, command: str, jobs: int = 1
+) -> dict[str, Any]:
+    """A study's results, and where they lie."""
+    return run_study(
+        config,
+        partial(module.prepared, config),
+        module.one_cell,
+        module.gather,
+        command=command,
+        jobs=jobs,
+    )
+
+
 def _overrides(module: ModuleType, arguments: argparse.Namespace) -> list[str]:
     """What --quick changes, then the folds and seeds, then what --set says."""
-    found = list(module.QUICK) if arguments.quick else []
+    found = [*ONE_CELL, *module.QUICK] if arguments.quick else []
     for name in ("folds", "seeds"):
         value = getattr(arguments, name)
         found += [] if value is None else [f"setting.{name}={value}"]

@@ -21,6 +21,7 @@ from flows.study.arms import (
 )
 from flows.study.cell import Cell
 from flows.study.runner import Row
+from flows.study.verb import ONE_CELL, run_module
 from ir.config import load_config
 from ir.errors import ConfigError, UnknownPluginError
 from ir.plan import uniform_plan
@@ -145,15 +146,15 @@ def cosine(layer: QuantLayer) -> float:
 def test_a_small_study_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     small = ("epochs=1", "batch_shares=[0.5]", "setting.training.float_epochs=2")
-    config = faq_config(*faq.QUICK, *small, "setting.network={name: mlp, width: 8}")
-    result = faq.run(config, "bitwright study faq", 1)
+    config = faq_config(*ONE_CELL, *faq.QUICK, *small, "setting.network={name: mlp, width: 8}")
+    result = run_module(faq, config, "bitwright study faq")
     folder = tmp_path / "build/study/faq/latest"
     assert json.loads((folder / "results.json").read_text())["arms"] == result["arms"]
     assert list(result["arms"]) == [FLOAT, WIDE, NARROW, CONSTANT, "4 bits, batch x 0.5"]
     assert result["arms"][WIDE]["similarity"]["mean"] > 0.99
     assert "4 bits, the recipe" in describe(result)
     monkeypatch.setattr("flows.study.arms.fine_tune", None)  # a second run trains nothing
-    assert faq.run(config, "bitwright study faq", 1)["arms"] == result["arms"]
+    assert run_module(faq, config, "bitwright study faq")["arms"] == result["arms"]
 
 
 def test_a_wider_arm_starts_from_a_network_of_its_own(tmp_path: Path) -> None:

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from flows.study.statistics import equal_loss_ratio, hypervolume, interval, paired, verdict
+from flows.study.statistics import (
+    equal_loss_ratio,
+    hypervolume,
+    interval,
+    mean_per_row,
+    paired,
+    verdict,
+)
 
 
 def test_interval_of_a_mean() -> None:
@@ -14,6 +21,11 @@ def test_interval_of_a_mean() -> None:
     assert found["low"] == pytest.approx(2.5 - reach, abs=1e-5)
     assert found["high"] == pytest.approx(2.5 + reach, abs=1e-5)
     assert interval([7.0]) == {"mean": 7.0, "low": None, "high": None, "n": 1}
+
+
+def test_choices_of_one_repetition_are_one_sample() -> None:
+    rows = [[{"x": 1.0}, {"x": 3.0}], [], [{"x": 5.0}]]
+    assert mean_per_row(rows, "x") == [2.0, 5.0]
 
 
 def test_coverage_of_the_interval() -> None:

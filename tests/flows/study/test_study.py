@@ -1,5 +1,6 @@
 """The frame of the studies: configs, the verb, pictures; a small comparison as a whole."""
 
+import importlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from flows.study.picture import curves
 from flows.study.prices import Prices, graph_of
 from flows.study.runner import run_study
 from flows.study.setting import FixedOverlay, Setting, StudyConfig
+from flows.study.verb import FOLDER, ONE_CELL
+from ir import plugins
 from ir.config import load_config
 from ir.cost import CostEntry, CostModel, CostTable
 from ir.errors import ConfigError
@@ -33,7 +36,7 @@ TINY = (
     "setting.training.tune_epochs=1",
     "setting.training.frozen_norm_epochs=0",
 )
-SMALL = (*QUICK, *TINY, "episodes=3", "warmup=2")
+SMALL = (*ONE_CELL, *QUICK, *TINY, "episodes=3", "warmup=2")
 
 
 def config_of(*overrides: str) -> Compare:
@@ -86,12 +89,24 @@ def run_small(config: StudyConfig, prices: Prices, study: ModuleType = compare) 
     )
 
 
+@pytest.mark.parametrize("name", plugins.names(FOLDER))
+def test_what_a_study_has(name: str) -> None:
+    """All that the verb asks of a file; its YAML, and its quick changes, are a config."""
+    module = importlib.import_module(f"flows.studies.{name}")
+    for part in ("prepared", "one_cell", "gather", "describe"):
+        assert callable(getattr(module, part))
+    path = Path(str(module.__file__)).with_suffix(".yaml")
+    whole = load_config(module.CONFIG, path)
+    quick = load_config(module.CONFIG, path, [*ONE_CELL, *module.QUICK])
+    assert whole.name == name and len(whole.setting.cells) > len(quick.setting.cells) == 1
+
+
 @pytest.mark.slow
 def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bops_vs_cycles, "simulate_plans", modelled)
     path = Path(bops_vs_cycles.__file__).with_suffix(".yaml")
-    quick = (*bops_vs_cycles.QUICK, *TINY, "budgets=6")
+    quick = (*ONE_CELL, *bops_vs_cycles.QUICK, *TINY, "budgets=6")
     config = load_config(bops_vs_cycles.BopsVsCycles, path, quick)
     prices = predicted(config)
     assert prices.uniform[3] == prices.uniform[4]  # digits of two bits
@@ -116,7 +131,14 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(kernel_wise, "simulate_plans", modelled)
     path = Path(kernel_wise.__file__).with_suffix(".yaml")
-    small = (*kernel_wise.QUICK, *TINY, "setting.network.width=8", "episodes=3", "warmup=2")
+    small = (
+        *ONE_CELL,
+        *kernel_wise.QUICK,
+        *TINY,
+        "setting.network.width=8",
+        "episodes=3",
+        "warmup=2",
+    )
     config = load_config(kernel_wise.KernelWise, path, small)
     prices = predicted(config)
     result = run_small(config, prices, kernel_wise)
@@ -153,6 +175,15 @@ def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert methods["eagl"]["search_seconds_cache_off"] < methods["alps"]["search_seconds_cache_off"]
     assert prices.share > 0.6 and result["warning"] == ""
     assert "regret of eagl below random: not tested" in compare.describe(result)
+    costs = {(c["first"], c["second"]): c for c in result["search_costs"]}
+    assert list(costs) == [("eagl", "alps")]
+    times = costs["eagl", "alps"]["times"]
+    assert times > 1 and costs["eagl", "alps"]["verdict"] == (
+        "held" if times >= 10 else "did not hold"
+    )
+    with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
+        bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
+        run_small(replace(config, episodes=4), prices)
     monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
     again = run_small(config, prices)
     kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
