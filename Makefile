@@ -121,8 +121,11 @@ nightly-proof: $(STAMP) ## every proof, the coverage and the mutants
 	$(BIN)/python -m flows.nightly $@-coverage $(BIN)/python -m sim_tests.coverage
 	$(BIN)/python -m flows.nightly $@-mutate $(BIN)/python -m sim_tests.mutate
 
-nightly-quant: $(STAMP) ## every quantizer and allocator to the end
+nightly-quant: $(STAMP) ## every quantizer and allocator to the end, studies of training at one seed
 	$(BIN)/python -m flows.nightly $@ $(BIN)/pytest tests/quant
+	$(BIN)/python -m flows.nightly $@-quantizers $(BITWRIGHT) study quantizers --seeds 1
+	$(BIN)/python -m flows.nightly $@-faq $(BITWRIGHT) study faq --seeds 1
+	$(BIN)/python -m flows.nightly $@-one-bitwidth $(BITWRIGHT) study one_bitwidth --seeds 1
 
 nightly-synth: $(STAMP) ## netlists simulated, the resource model fitted again to synthesized overlays
 	$(BIN)/python -m flows.nightly $@-netlists $(BIN)/python -m sim_tests.netlists

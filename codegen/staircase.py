@@ -14,7 +14,7 @@ or nothing: a rule that would differ in a single sum is never given.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,7 +70,8 @@ def find_staircase(
         open_yet = least < most
         most = np.where(open_yet & reached, middle, most)
         least = np.where(open_yet & ~reached, middle + 1, least)
-    return Staircase(thresholds=least, sign=direction[:, 0], low=low, high=high, lo=lo, step=step)
+    found = Staircase(thresholds=least, sign=direction[:, 0], low=low, high=high, lo=lo, step=step)
+    return _without_idle_codes(found) if step == 1 else found
 
 
 PIECE_COUNTS = (2, 3, 4, 5, 7, 8, 11, 13, 15)
@@ -98,6 +99,19 @@ def exact_rule(stairs: Staircase, output: Precision, *, names: tuple[str, str, s
     if output.bits > MAX_THRESHOLD_BITS:
         return None
     return Threshold(*names, stairs.thresholds, stairs.sign, stairs.lo, stairs.step)
+
+
+def _without_idle_codes(stairs: Staircase) -> Staircase:
+    """Without codes that no channel ever has, at either end (below a ReLU, say): clipping at what
+    is left asks less of a line. One threshold stays.
+    """
+    thresholds, ends = _rising(stairs)
+    always = int((thresholds <= ends[:, :1]).sum(axis=1).min())
+    never = int((thresholds > ends[:, 1:]).sum(axis=1).min())
+    count = thresholds.shape[1]
+    first = min(always, count - 1)
+    last = max(count - never, first + 1)
+    return replace(stairs, thresholds=thresholds[:, first:last], lo=stairs.lo + first)
 
 
 def _rising(stairs: Staircase) -> tuple[np.ndarray, np.ndarray]:

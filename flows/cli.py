@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows import console
+from flows.study import verb as study_verb
 from flows.toolchain import SETUP_FIX
 from ir.errors import BitwrightError, ConfigError, ToolError
 
@@ -73,6 +74,10 @@ MODEL = {
         "help": "an ONNX model's layers that no rule computes exactly: take the nearest",
     },
 }
+BISECT = {
+    "action": "store_true",
+    "help": "an ONNX model's first difference: layer, element, digit-plane, cycles, waveforms",
+}
 INPUTS = {"type": int, "default": 16, "metavar": "N", "help": "inputs (default 16)"}
 INPUTS_FILE = {
     "type": Path,
@@ -99,7 +104,13 @@ CONFIG_VERBS = (
     ConfigVerb(
         name="verify",
         help="reference, golden model and RTL on the same inputs; also of an ONNX model",
-        options={"board": BOARD, **MODEL, "inputs": INPUTS, "inputs-file": INPUTS_FILE},
+        options={
+            "board": BOARD,
+            **MODEL,
+            "inputs": INPUTS,
+            "inputs-file": INPUTS_FILE,
+            "bisect": BISECT,
+        },
         module="flows.verify_verb",
     ),
     ConfigVerb(
@@ -180,6 +191,7 @@ def build_parser(bench: bool = True) -> Parser:
         importlib.import_module(BENCH_MODULE).add_arguments(verbs)
     else:
         verbs.add_parser("bench", help="cycles of a layer or network on an overlay")
+    study_verb.add_arguments(verbs, common)
     listing = verbs.add_parser("list", parents=[common], help="the plug-ins there are")
     listing.add_argument("kind", metavar="quantizers|allocators|recipes|overlays|boards")
     listing.set_defaults(handler=_list)

@@ -15,7 +15,7 @@ from ir.cost import CostModel
 from ir.errors import CapacityError
 from quant.allocator import Allocation, build_allocator
 from quant.budget import Budget
-from quant.evaluations import SearchSettings
+from quant.search_settings import SearchSettings
 
 LEAST_SHARE = 0.6  # below it, bits move too little for the loop to mean anything
 

@@ -43,8 +43,8 @@ class PlanPrice:
 
 
 def channel_widths(plan: PrecisionPlan) -> dict[str, Widths]:
-    """{layer: (w_bits, or one for each output channel; a_bits)}."""
-    return {layer: (bits.w_bits, bits.a_bits) for layer, bits in plan.layers.items()}
+    """{layer: (w_bits as they are stored, or one for each output channel; a_bits)}."""
+    return {layer: (bits.stored, bits.a_bits) for layer, bits in plan.layers.items()}
 
 
 def weight_bytes(network: CompiledNetwork) -> dict[str, int]:

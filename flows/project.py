@@ -25,7 +25,7 @@ from quant.net import FOLDER as NETS
 from quant.net import NetConfig
 from quant.prepare import Granularity, QuantizerConfig
 from quant.quantizer import FOLDER as QUANTIZERS
-from quant.recipe import Changes, Distillation, Recipe, load_preset
+from quant.recipe import Changes, Distillation, Recipe, load_preset, narrowest_weights
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OVERLAYS = "hw/overlays"
@@ -92,9 +92,8 @@ class Training:
 
     def __post_init__(self) -> None:
         self.of_float(0)
-        preset = load_preset(self.recipe)
         for bits in range(1, MAX_OPERAND_BITS + 1):
-            self._changes.apply(preset.at(bits))
+            self.at(bits)
 
     def of_float(self, seed: int) -> Recipe:
         """The recipe of the float network."""
@@ -103,12 +102,12 @@ class Training:
         return changes.apply(recipe)
 
     def of_plan(self, plan: PrecisionPlan, seed: int) -> Recipe:
-        """The recipe of fine-tuning at a plan."""
-        return replace(self._changes.apply(load_preset(self.recipe).of_plan(plan)), seed=seed)
+        """The recipe of fine-tuning at a plan: its narrowest weights decide."""
+        return replace(self.at(narrowest_weights(plan)), seed=seed)
 
-    @property
-    def _changes(self) -> Changes:
-        return Changes(
+    def at(self, bits: int) -> Recipe:
+        """The recipe of fine-tuning at so many bits, with seed 0."""
+        changes = Changes(
             epochs=self.tune_epochs,
             learning_rate=self.tune_learning_rate,
             frozen_norm_epochs=self.frozen_norm_epochs,
@@ -116,6 +115,7 @@ class Training:
             weight_decay=self.weight_decay,
             distillation=self.distillation,
         )
+        return changes.apply(load_preset(self.recipe).at(bits))
 
 
 @dataclass(frozen=True, kw_only=True)

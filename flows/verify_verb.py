@@ -21,10 +21,12 @@ from codegen.lower import lower
 from flows import compile as compiling
 from flows import model_run
 from flows.artifacts import CHECKPOINT
+from flows.bisect import describe_first, first_of_device, first_of_reference, write_first
 from flows.build import VERILOG
 from flows.model_inputs import drawn_inputs, read_inputs
 from flows.model_run import (
     ModelSettings,
+    ModelSpace,
     is_model,
     open_model,
     refuse_model_options,
@@ -34,7 +36,7 @@ from flows.networks import load_tuned
 from flows.qonnx_reference import reference
 from flows.verify import FOLDER, Device, prove_device, prove_golden
 from flows.workspace import open_workspace
-from ir.errors import ConfigError
+from ir.errors import ConfigError, MismatchError
 from ir.files import read_text, staged, write_json
 from ir.golden import execute
 from quant.integerize import snap
@@ -54,24 +56,32 @@ def run(
     inexact: bool = False,
     inputs: int = 16,
     inputs_file: Path | None = None,
+    bisect: bool = False,
 ) -> Mapping[str, Any]:
-    """inputs: how many, drawn or of the test images. inputs_file: instead of them, as .npy."""
+    """inputs: how many, drawn or of the test images. inputs_file: instead of them, as .npy.
+    bisect: where there is a difference, find the first (flows/bisect.py), and do not raise.
+    """
     if inputs < 1:
         raise ConfigError(f"--inputs must be at least 1, not {inputs}")
     if is_model(config):
         settings = settings_of(
             config, overrides, board=board, input_precision=input_precision, inexact=inexact
         )
-        return _verify_model(config, overrides, settings, inputs, inputs_file)
+        return _verify_model(config, overrides, settings, inputs, inputs_file, bisect)
     refuse_model_options(input_precision, inexact)
-    if inputs_file is not None:
-        raise ConfigError("--inputs-file is for ONNX models; a config has its own test images")
+    if inputs_file is not None or bisect:
+        raise ConfigError(
+            "--inputs-file and --bisect are for ONNX models; a config has its own test images"
+        )
     changed = (*overrides, *([f"board={board}"] if board else []))
     return _verify_config(config, changed, inputs)
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """What was compared, and what came of it."""
+    first = result.get("first_difference")
+    if not result["rtl_bit_exact"]:
+        return "\n".join([result["message"], *([describe_first(first)] if first else [])])
     equal = {True: "equal", False: "NOT equal", None: "not compared, qonnx is not installed"}
     lines = [
         *result["notes"],
@@ -80,6 +90,7 @@ def describe(result: Mapping[str, Any]) -> str:
         f"{result['measured']:,} cycles an input, measured as predicted, bound "
         f"{result['lower_bound']:,}",
         *(f"{tensor}: {count} codes differ" for tensor, count in result["differences"].items()),
+        *([describe_first(first)] if first else []),
         result["outputs_file"],
     ]
     return "\n".join(lines)
@@ -91,6 +102,7 @@ def _verify_model(
     settings: ModelSettings,
     count: int,
     file: Path | None,
+    bisect: bool,
 ) -> Mapping[str, Any]:
     with open_model("verify", path, settings, overrides, steps=MODEL_STEPS) as space:
         model, progress = space.model, space.progress
@@ -109,13 +121,25 @@ def _verify_model(
         progress.begin("golden model against RTL")
         latency = space.board.memory.latency_cycles
         verilog = read_text(space.run / VERILOG)
-        device = prove_device(space.run, "harness", compiled.network, verilog, codes, latency)
+        try:
+            device = prove_device(space.run, "harness", compiled.network, verilog, codes, latency)
+        except MismatchError as error:
+            if not bisect:
+                raise
+            first = first_of_device(space.run, compiled.network, verilog, codes, latency)
+            return _difference(space, equal, first, str(error))
         progress.end(f"{device.proof.codes} codes equal, {device.proof.cycles} cycles as predicted")
         _save_outputs(space.run / OUTPUTS, model.decode(device.output))
         overlay = compiling.describe_overlay(compiled.overlay.config)
         facts = {"bit_exact": equal is not False, "measured": device.proof.cycles}
         model_run.write_summary(space, compiled, facts, overlay)
+        first = None
+        if bisect and equal is False:
+            found = reference(path, floats)
+            first = None if found is None else first_of_reference(model, found, codes)
+        write_first(space.run, first)
         return _result(device, equal, differences or {}) | {
+            "first_difference": first,
             "name": settings.name,
             "run": str(space.run.path),
             "board": space.board.name,
@@ -124,6 +148,22 @@ def _verify_model(
             "notes": list(model.notes),
             "outputs_file": str(space.run / OUTPUTS),
         }
+
+
+def _difference(
+    space: ModelSpace, equal: bool | None, first: dict[str, Any] | None, message: str
+) -> Mapping[str, Any]:
+    """The answer where the RTL differs."""
+    write_first(space.run, first)
+    return {
+        "ok": False,
+        "reference_equal": equal,
+        "rtl_bit_exact": False,
+        "first_difference": first,
+        "message": message,
+        "name": space.settings.name,
+        "run": str(space.run.path),
+    }
 
 
 def _verify_config(config: Path, overrides: tuple[str, ...], count: int) -> Mapping[str, Any]:

@@ -208,11 +208,11 @@ class Control(wiring.Component):
                             m.d.sync += [self.rvalid.eq(0), waits.eq(1)]
                         else:
                             m.d.sync += self.rdata.eq(values[register.name])
+        with m.Elif(self.rvalid):
+            m.d.sync += self.rvalid.eq(~self.rready)
         with m.Elif(waits & (counters.index == counters.asked)):
             with m.If(~counters.high):
                 m.d.sync += [self.rdata.eq(counters.value), has_low.eq(1)]
             with m.Elif(has_low):
                 m.d.sync += [high.eq(counters.value), has_low.eq(0)]
                 m.d.sync += [self.rvalid.eq(1), waits.eq(0)]
-        with m.Elif(self.rready):
-            m.d.sync += self.rvalid.eq(0)

@@ -77,16 +77,8 @@ class ReadIssuer(wiring.Component):
         m.d.sync += fresh.eq(0)
         address = Signal(32)
         remaining = Signal.like(now.segment_beats)
-        length, is_last = burst_length(
-            m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
-        )
-        bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
-        last_burst = Signal()
-        less = ~Cat(self.arlen, Const(0, 1)).as_signed()  # its beats, negative
-        m.d.comb += [
-            *keep(self.job.payload, now),
-            self.araddr.eq(address),
-        ]
+        m.d.comb += [*keep(self.job.payload, now), self.araddr.eq(address)]
+        last_burst, split, taken = self._bursts(m, address, remaining)
         may_pass, reserve = self._gate(m, now, first)
 
         with m.FSM():
@@ -107,21 +99,17 @@ class ReadIssuer(wiring.Component):
                     m.next = "GATE"
             with m.State("GATE"):
                 m.d.comb += [self.job.valid.eq(may_pass & first), reserve.eq(may_pass)]
-                m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
+                m.d.comb += split.eq(1)
                 with m.If(may_pass):
                     m.d.sync += first.eq(0)
                     m.next = "OFFER"
             with m.State("SPLIT"):
-                m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
+                m.d.comb += split.eq(1)
                 m.next = "OFFER"
             with m.State("OFFER"):
                 m.d.comb += self.arvalid.eq(1)
                 with m.If(self.arready):
-                    m.d.sync += [
-                        bus_address.eq(bus_address - less),
-                        remaining.eq(remaining + less),
-                    ]
-                    m.d.comb += segment_end.eq(last_burst)
+                    m.d.comb += [taken.eq(1), segment_end.eq(last_burst)]
                     m.next = "SPLIT"
                 with m.If(segment_end):
                     m.d.sync += remaining.eq(now.segment_beats)
@@ -131,6 +119,22 @@ class ReadIssuer(wiring.Component):
                         with m.If(last_pass):
                             m.next = "IDLE"
         return m
+
+    def _bursts(
+        self, m: Module, address: Signal, remaining: Signal
+    ) -> tuple[Signal, Signal, Signal]:
+        """A segment in bursts: (the burst is its last, cut the next one off, it is taken)."""
+        last_burst, split, taken = Signal(), Signal(), Signal()
+        length, is_last = burst_length(
+            m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
+        )
+        bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
+        less = ~Cat(self.arlen, Const(0, 1)).as_signed()  # its beats, negative
+        with m.If(split):
+            m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
+        with m.If(taken):
+            m.d.sync += [bus_address.eq(bus_address - less), remaining.eq(remaining + less)]
+        return last_burst, split, taken
 
     def _program(self, m: Module, now: data.View, address: Signal, remaining: Signal) -> None:
         """The instruction that START stands for: fetch the program's first words."""

@@ -108,9 +108,10 @@ class CostTable:
         return sum(self._layer_cost(layer, bits, row_tile) for layer, bits in plan.layers.items())
 
     def _layer_cost(self, layer: str, bits: LayerBits, row_tile: int | None) -> int:
-        if row_tile is None or not isinstance(bits.w_bits, tuple):
+        stored = bits.stored
+        if row_tile is None or not isinstance(stored, tuple):
             return self.cycles(layer, bits.pair)
-        widths = sorted(bits.w_bits, reverse=True)
+        widths = sorted(stored, reverse=True)
         tiles = [widths[i : i + row_tile] for i in range(0, len(widths), row_tile)]
         total = sum(self.cycles(layer, (tile[0], bits.a_bits)) for tile in tiles)
         return -(-total // len(tiles))
@@ -193,9 +194,12 @@ class CostModel:
     """What an allocator is told about cost: the table it may optimise, and the truth it must keep.
 
     plan_cycles: the exact cycle model of the whole network at a plan; plan_bytes: of its packed
-    weights, None where no budget asks (codegen supplies both).
+    weights, None where no budget asks. plan_energy, plan_area: of any unit, for searches that weigh
+    them; None: they do not count. codegen supplies all of them.
     """
 
     table: CostTable
     plan_cycles: Callable[[PrecisionPlan], int]
     plan_bytes: Callable[[PrecisionPlan], int] | None = None
+    plan_energy: Callable[[PrecisionPlan], float] | None = None
+    plan_area: Callable[[PrecisionPlan], float] | None = None

@@ -1,7 +1,7 @@
 """PrecisionPlan: how many bits each layer's weights and input activations get.
 
 The file is ``{layer: {"w_bits": int | [int], "a_bits": int}}``; a list holds one width per output
-channel. ``a_bits`` belongs to the layer's *input tensor*.
+channel, 0 where the channel is pruned. ``a_bits`` belongs to the layer's *input tensor*.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,8 @@ from ir.errors import ConfigError, shorten
 from ir.files import read_json, write_json
 from ir.precision import MAX_OPERAND_BITS
 
+PRUNED_STORED_BITS = 1
+
 
 def check_width(bits: object, what: str) -> int:
     """Return ``bits`` when it is a width of an operand, else raise ConfigError naming ``what``."""
@@ -20,25 +22,45 @@ def check_width(bits: object, what: str) -> int:
     return bits
 
 
+def _check_channels(widths: tuple[int, ...]) -> None:
+    if not widths:
+        raise ConfigError("w_bits per channel must not be empty")
+    for bits in widths:
+        if isinstance(bits, bool) or bits != 0:
+            check_width(bits, "w_bits of a channel that is not pruned (0)")
+    if not any(widths):
+        raise ConfigError("w_bits per channel must leave one channel that is not pruned (0)")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerBits:
-    """w_bits: one width, or a tuple with one per output channel; a_bits: the input's."""
+    """w_bits: one width, or a tuple with one per output channel; a_bits: the input's.
+
+    A channel of 0 bits is pruned: its weights are zero. The overlay has no such rows; they are
+    stored as rows of one bit, the narrowest there is, whose requantizer multiplies by zero.
+    """
 
     w_bits: int | tuple[int, ...]
     a_bits: int
 
     def __post_init__(self) -> None:
-        widths = self.w_bits if isinstance(self.w_bits, tuple) else (self.w_bits,)
-        if not widths:
-            raise ConfigError("w_bits per channel must not be empty")
-        for bits in widths:
-            check_width(bits, "w_bits")
+        if isinstance(self.w_bits, tuple):
+            _check_channels(self.w_bits)
+        else:
+            check_width(self.w_bits, "w_bits")
         check_width(self.a_bits, "a_bits")
 
     @property
     def widest(self) -> int:
         """The widest channel's weight bits."""
         return max(self.w_bits) if isinstance(self.w_bits, tuple) else self.w_bits
+
+    @property
+    def stored(self) -> int | tuple[int, ...]:
+        """w_bits as the overlay stores them: pruned channels take one bit."""
+        if isinstance(self.w_bits, tuple):
+            return tuple(max(bits, PRUNED_STORED_BITS) for bits in self.w_bits)
+        return self.w_bits
 
     @property
     def pair(self) -> tuple[int, int]:

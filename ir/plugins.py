@@ -54,7 +54,8 @@ def load(folder: str, name: str, base: type[Base]) -> type[Base]:
 
 def kind(folder: str) -> str:
     """What one plug-in of the folder is called: 'allocator' for 'quant/allocators'."""
-    return folder.rstrip("/").rsplit("/", 1)[-1].removesuffix("s")
+    word = folder.rstrip("/").rsplit("/", 1)[-1]
+    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
 
 
 def _package(folder: str) -> str:

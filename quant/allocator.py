@@ -14,10 +14,11 @@ from ir.cost import CostModel
 from ir.plan import PrecisionPlan
 from quant.budget import Budget
 from quant.data import SearchData
-from quant.evaluations import Evaluations, SearchSettings, Store
+from quant.evaluations import Evaluations, Store
 from quant.fit import Fitted
 from quant.layers import QuantNet
 from quant.plan_space import PlanSpace
+from quant.search_settings import SearchSettings
 
 FOLDER = "quant/allocators"
 

@@ -7,37 +7,15 @@ with one seed can share them. What a search is charged does not depend on who tr
 
 import time
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from ir.errors import ConfigError, shorten
 from ir.plan import PrecisionPlan
 from quant.data import SearchData
 from quant.layers import QuantNet
-from quant.prepare import QuantizerConfig, prepare
-from quant.recipe import Distillation, Recipe
+from quant.prepare import prepare
+from quant.recipe import Distillation
+from quant.search_settings import SearchSettings
 from quant.train import CALIBRATION_IMAGES, evaluate, fine_tune, inputs_of, threads
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """How a search judges plans.
-
-    epochs: of one evaluation, 0 judges without training. recipe: of its fine-tuning but for epochs,
-    seed and distillation. quantizer: what evaluations quantize with. episodes, warmup:
-    of searches by reinforcement learning; the first `warmup` choose at random.
-    """
-
-    epochs: int = 1
-    recipe: Recipe = field(default_factory=lambda: Recipe(epochs=1, learning_rate=0.005))
-    quantizer: QuantizerConfig = field(default_factory=QuantizerConfig)
-    episodes: int = 300
-    warmup: int = 100
-
-    def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("episodes", 1), ("warmup", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {shorten(value)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class SnappedLayer(nn.Module):
         self.padding = int(linear.padding[0]) if isinstance(linear, nn.Conv2d) else 0
         self.input_precision = source.inputs.precision
         self.weight_precision = source.weights.precision
-        self.w_bits = source.weights.w_bits
+        self.w_bits = source.bits.stored
         self.output_precision = output
         self.requantizer = requantizer
         self.register_buffer("weight", source.weights.codes(linear.weight.detach()).double())

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ir.plan import PRUNED_STORED_BITS
 from ir.precision import weight_precision
 from quant.bipolar import build_quantizer
 from quant.quantizer import Quantizer, QuantizerSetup
@@ -11,7 +12,7 @@ from quant.quantizer import Quantizer, QuantizerSetup
 class MixedWeights(Quantizer):
     """Rows of one width share a quantizer; with ``per_channel`` each row has a step of its own.
 
-    Its precision is that of the widest row. A row of one bit is bipolar.
+    Its precision is that of the widest row. A row of one bit is bipolar, one of no bits pruned.
     """
 
     def __init__(self, name: str, widths: tuple[int, ...], *, per_channel: bool) -> None:
@@ -25,14 +26,7 @@ class MixedWeights(Quantizer):
         self.members = {bits: [i for i, w in enumerate(widths) if w == bits] for bits in kinds}
         self.parts = nn.ModuleDict(
             {
-                str(bits): build_quantizer(
-                    name,
-                    QuantizerSetup(
-                        precision=weight_precision(bits),
-                        role="weight",
-                        channels=len(rows) if per_channel else 1,
-                    ),
-                )
+                str(bits): _part(name, bits, channels=len(rows) if per_channel else 1)
                 for bits, rows in self.members.items()
             }
         )
@@ -75,3 +69,29 @@ class MixedWeights(Quantizer):
 
     def _joined(self, parts: list[Tensor]) -> Tensor:
         return torch.cat(parts)[self.get_buffer("order")]
+
+
+class PrunedWeights(Quantizer):
+    """Rows of no bits: zero, whatever the weights are. On the device a row of ones, worth zero."""
+
+    def initialise(self, x: Tensor) -> None:
+        """There is nothing to set."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: weights -> zeros of the same shape; no gradient reaches the weights."""
+        return torch.zeros_like(x)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """x: weights -> ones of the same shape, int64."""
+        return torch.ones_like(x, dtype=torch.int64)
+
+    def scale(self, x: Tensor) -> Tensor:
+        """(channels,) zeros."""
+        return x.new_zeros(self.setup.channels)
+
+
+def _part(name: str, bits: int, *, channels: int) -> Quantizer:
+    """What quantizes the rows of one width."""
+    precision = weight_precision(max(bits, PRUNED_STORED_BITS))
+    setup = QuantizerSetup(precision=precision, role="weight", channels=channels)
+    return build_quantizer(name, setup) if bits else PrunedWeights(setup)

@@ -148,10 +148,6 @@ class Preset:
                 recipe = self.up_to[width].apply(recipe)
         return recipe
 
-    def of_plan(self, plan: PrecisionPlan) -> Recipe:
-        """The recipe at the plan's narrowest weights: what has lost most decides how long."""
-        return self.at(min(narrowest(bits.w_bits) for bits in plan.layers.values()))
-
 
 def load_preset(name: str) -> Preset:
     """The preset of that name; UnknownPluginError lists what there is."""
@@ -163,6 +159,12 @@ def preset_names() -> list[str]:
     return plugins.names(FOLDER, ".yaml")
 
 
-def narrowest(w_bits: int | tuple[int, ...]) -> int:
-    """The width, or that of the narrowest channel."""
-    return w_bits if isinstance(w_bits, int) else min(w_bits)
+def narrowest_weights(plan: PrecisionPlan) -> int:
+    """Bits of the plan's narrowest weights, pruned channels aside: what has lost most decides how
+    long it is trained."""
+    return min(
+        width
+        for bits in plan.layers.values()
+        for width in (bits.w_bits if isinstance(bits.w_bits, tuple) else (bits.w_bits,))
+        if width
+    )

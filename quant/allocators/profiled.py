@@ -1,5 +1,4 @@
-"""profiled: each layer as narrow as a tolerance allows, profiled alone (Judd et al., arXiv
-1511.05236; Stripes, MICRO 2016).
+"""profiled: each layer as narrow as a tolerance allows (Judd et al., arXiv 1511.05236).
 
 A profile is the loss with one group of linked layers at a width and all others at their widest,
 without training. Every group takes the narrowest width from which on no wider one loses more than

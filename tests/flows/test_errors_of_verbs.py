@@ -28,7 +28,7 @@ class Recurrent(nn.Module):
         ("alocator=eagl", "unknown key 'alocator' (did you mean 'allocator'?)"),
         ("choices=[0,4]", "choices must be 1 to 8 bits, not 0"),
         ("choices=[4,9]", "choices must be 1 to 8 bits, not 9"),
-        ("allocator=best", "unknown allocator 'best'; there is: eagl, uniform"),
+        ("allocator=best", "unknown allocator 'best'; there is: alps, autoq, bitpruning, eagl"),
         ("board=none", "unknown board 'none'; there is: "),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_report_before_the_run(desk: Path, capsys: Capture) -> None:
 @pytest.mark.slow
 def test_a_cycle_budget_that_no_plan_keeps(desk: Path, capsys: Capture) -> None:
     assert main(["codesign", "small.yaml", "--set", "cycle_budget=10"]) == 2
-    assert "no plan keeps the cycle budget: the cheapest needs" in capsys.readouterr().err
+    assert "no plan keeps the budget of cycles: the cheapest needs" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from codegen.cycles import MemoryTiming, predict
 from codegen.lower import lower
 from hw.bus.axi import lite_channels
 from hw.csr import ADDRESS_BITS, OFFSETS
+from hw.emit import READY_TO_STEP
 from hw.overlay import Overlay, overlay_members
 from hw.overlays.bit_serial import BitSerial
 from ir.golden import execute
@@ -201,7 +202,7 @@ def test_latencies(config: BitSerial) -> None:
     assert first_drain == issue + latencies.issue_to_drain
     first_write = next(number for number, cycle in enumerate(cycles) if cycle["ring"].units)
     last_group = first_drain + config.row_groups - 1
-    assert first_write == last_group + latencies.requantize + 1
+    assert first_write == last_group + latencies.requantize + READY_TO_STEP
 
 
 def test_ports_are_standard_axi() -> None:

@@ -17,7 +17,7 @@ def check(config: OverlayConfig, counts: dict[str, int]) -> None:
     text = emit_verilog(config)
     for module, instances in counts.items():
         assert len(re.findall(rf"^module {module}\(", text, re.MULTILINE)) == 1, module
-        found = len(re.findall(rf"^  {module} \S+ \(", text, re.MULTILINE))
+        found = len(re.findall(rf"^  {module} \S+ +\(", text, re.MULTILINE))
         assert (module, found) == (module, instances)
 
 

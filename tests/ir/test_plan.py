@@ -75,3 +75,17 @@ def test_wrong_file_is_named(tmp_path: Path) -> None:
     path.write_text('{"fc": {"w_bits": 9, "a_bits": 2}}')
     with pytest.raises(ConfigError, match=r"plan.json: plan, layer 'fc': w_bits must be 1 to 8"):
         load_plan(path)
+
+
+def test_pruned_channels_take_one_bit_on_the_overlay() -> None:
+    bits = LayerBits(w_bits=(0, 3, 0, 1), a_bits=4)
+    assert bits.stored == (1, 3, 1, 1) and bits.pair == (3, 4)
+    assert LayerBits(w_bits=2, a_bits=4).stored == 2
+    plan = PrecisionPlan({"x": bits})
+    assert plan_from_dict(plan.to_dict()) == plan
+    with pytest.raises(ConfigError, match="must leave one channel that is not pruned"):
+        LayerBits(w_bits=(0, 0), a_bits=4)
+    with pytest.raises(ConfigError, match=r"not pruned \(0\) must be 1 to 8 bits, not 9"):
+        LayerBits(w_bits=(0, 9), a_bits=4)
+    with pytest.raises(ConfigError, match="w_bits must be 1 to 8 bits, not 0"):
+        LayerBits(w_bits=0, a_bits=4)

@@ -15,6 +15,7 @@ from quant.recipe import (
     Recipe,
     Schedule,
     load_preset,
+    narrowest_weights,
     preset_names,
 )
 
@@ -65,9 +66,9 @@ def test_faq_below_eight_bits_is_long_with_larger_batches_and_half_the_decay() -
 
 def test_the_narrowest_weights_of_a_plan_decide() -> None:
     plan = PrecisionPlan(
-        {"a": LayerBits(w_bits=8, a_bits=1), "b": LayerBits(w_bits=(5, 3, 8), a_bits=8)}
+        {"a": LayerBits(w_bits=8, a_bits=1), "b": LayerBits(w_bits=(5, 3, 0), a_bits=8)}
     )
-    assert load_preset("lsq").of_plan(plan) == load_preset("lsq").at(3)
+    assert narrowest_weights(plan) == 3
 
 
 def test_no_more_fixed_norm_epochs_than_epochs() -> None:

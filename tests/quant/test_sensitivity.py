@@ -12,10 +12,11 @@ from quant.allocators.hawq import perturbation
 from quant.allocators.profiled import profile
 from quant.budget import Budget
 from quant.data import Dataset
-from quant.evaluations import Evaluations, SearchSettings, Store
+from quant.evaluations import Evaluations, Store
 from quant.hessian import float_logits, hessian_traces
 from quant.layers import QuantNet
 from quant.recipe import Recipe
+from quant.search_settings import SearchSettings
 from quant.train import evaluate, fine_tune, inputs_of
 from tests.quant.toy_cost import COST, QUICK, budget_at
 

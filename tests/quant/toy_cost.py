@@ -2,7 +2,7 @@
 
 from ir.cost import CostEntry, CostModel, CostTable
 from ir.plan import PrecisionPlan, uniform_plan
-from quant.evaluations import SearchSettings
+from quant.search_settings import SearchSettings
 
 MACS = {"conv1": 2304, "conv2": 4608, "conv3": 9216, "fc": 1280}
 WIDTHS = (2, 4, 8)

@@ -115,9 +115,7 @@ def pad(call: Call) -> Value:
         )
     sides = (pads[2], pads[3], pads[6], pads[7])
     top, left, bottom, right = (a + b for a, b in zip(value.pads, sides, strict=True))
-    channels, height, width = value.shape
-    height, width = height + sides[0] + sides[2], width + sides[1] + sides[3]
-    return replace(value, shape=(channels, height, width), pads=(top, left, bottom, right))
+    return value.apart()[0].surrounded((top, left, bottom, right))
 
 
 def _axes(call: Call, default: list[int]) -> list[int]:

@@ -105,11 +105,22 @@ def _taken(call: Call, quantizer: Quantizer) -> Value | Constant:
     """The quantizer on a constant, on the network's input, or behind a layer."""
     if isinstance(call.operands[0], Constant):
         return quantized(call.constant(0, "input"), quantizer)
-    value = call.value()
+    value, pads = call.value().apart()
     shaped = quantizer.at(lambda constant: aligned(constant, value.shape))
     if value.kind == "input":
-        return call.inputs.quantized_input(value, shaped)
-    return call.builder.quantize(value, shaped, call.name)
+        found = call.inputs.quantized_input(value, shaped)
+    else:
+        found = call.builder.quantize(value, shaped, call.name)
+    if any(pads) and (np.any(found.offset) or _of_zero(shaped)):
+        raise RefusalError(
+            "the zeros of a Pad before it are no code of zero", "quantize with a zero point of 0"
+        )
+    return found.surrounded(pads)
+
+
+def _of_zero(quantizer: Quantizer) -> bool:
+    """Whether zero becomes anything but zero."""
+    return bool(np.any(quantizer.apply(np.zeros(1, np.float32))))
 
 
 def _wide(call: Call, quantizer: IntQuantizer, bits: int) -> Constant:

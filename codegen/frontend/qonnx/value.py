@@ -75,6 +75,22 @@ class Value:
             )
         return self
 
+    def apart(self) -> tuple[Value, tuple[int, int, int, int]]:
+        """(the same without the zeros around it, the zeros)."""
+        if self.pads == NO_PADS:
+            return self, NO_PADS
+        (channels, height, width), (top, left, bottom, right) = self.shape, self.pads
+        shape = (channels, height - top - bottom, width - left - right)
+        return replace(self, shape=shape, pads=NO_PADS), self.pads
+
+    def surrounded(self, pads: tuple[int, int, int, int]) -> Value:
+        """The inverse of `apart`."""
+        if pads == NO_PADS:
+            return self
+        (channels, height, width), (top, left, bottom, right) = self.shape, pads
+        shape = (channels, height + top + bottom, width + left + right)
+        return replace(self, shape=shape, pads=pads)
+
     def affine(self) -> Affine:
         """(scale, offset) of its real values, steps included; RefusalError: a step clips."""
         scale, offset = self.scale, self.offset

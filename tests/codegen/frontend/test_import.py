@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from codegen.frontend.qonnx.importer import Imported, import_onnx
+from ir.golden import execute
 from ir.graph import MaxPool, Requantize, Threshold
 from ir.nodes import Pieces
 from ir.precision import Precision
@@ -15,7 +16,9 @@ from tests.codegen.frontend.models import QONNX, ModelMaker, differences
 
 SHARED = Path("/work/shared/models")
 TFC, UNSW = SHARED / "tfc_2w2a.onnx", SHARED / "unsw_nb15_mlp_w2a2.onnx"
-shared_only = pytest.mark.skipif(not TFC.exists(), reason="the models of others are not here")
+shared_only = pytest.mark.skipif(
+    not TFC.exists(), reason=f"no {TFC}: the models of others stay outside this repository"
+)
 IMAGES = 200
 
 Make = Callable[[np.random.Generator], tuple[ModelMaker, str]]
@@ -229,8 +232,6 @@ def test_half_even_is_no_half_up(tmp_path: Path) -> None:
 
 
 def _codes(model: Imported, x: np.ndarray) -> np.ndarray:
-    from ir.golden import execute
-
     return execute(model.graph, model.encode(x))[model.graph.output]
 
 

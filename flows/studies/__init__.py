@@ -1,0 +1,1 @@
+"""Studies: comparisons with statistics, one file each. `bitwright study NAME`."""

@@ -1,0 +1,1 @@
+"""What the studies of flows/studies/ share: trained networks, measured prices, statistics."""

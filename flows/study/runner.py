@@ -1,0 +1,95 @@
+"""Runs a study: its cells side by side, its results into the run's folder."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from flows.progress import Progress
+from flows.run_folder import BUILD, open_run
+from flows.steps import Steps
+from flows.study.setting import StudyConfig
+from ir.files import write_json, write_text
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """results: everything, plain JSON values. table: one row a line of the CSV. picture: SVG."""
+
+    results: dict[str, Any]
+    table: Sequence[Row]
+    picture: str
+
+
+def run_study(
+    config: StudyConfig,
+    prepare: Callable[[Steps], Any],
+    work: Callable[[Any, int, int, Path], Row],
+    gather: Callable[[Any, list[Row]], Findings],
+    *,
+    command: str,
+    jobs: int = 1,
+) -> dict[str, Any]:
+    """All cells, then the findings as results.json, results.csv and picture.svg.
+
+    prepare: what all cells share, made once. work: (shared, fold, seed, folder) -> a cell's row,
+    a function of a module where jobs > 1. gather: the rows in the cells' order -> findings.
+    """
+    progress = Progress(len(config.setting.cells) + 2)
+    with open_run(config, command, say=progress.say, build=BUILD / "study") as run:
+        shared = prepare(Steps(run, progress))
+        rows = _cells(config, shared, work, run.path, progress, jobs)
+        progress.begin("statistics")
+        found = gather(shared, rows)
+        write_json(run / "results.json", found.results)
+        write_text(run / "results.csv", _csv(found.table))
+        write_text(run / "picture.svg", found.picture)
+        progress.end(str(run / "results.json"))
+        files = [str(run / name) for name in ("results.json", "results.csv", "picture.svg")]
+        return {**found.results, "run": str(run.path), "files": files}
+
+
+def _cells(
+    config: StudyConfig,
+    shared: Any,
+    work: Callable[[Any, int, int, Path], Row],
+    folder: Path,
+    progress: Progress,
+    jobs: int,
+) -> list[Row]:
+    cells = config.setting.cells
+    if jobs == 1:
+        return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in cells]
+    # Fresh processes: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(work, shared, *cell, folder): cell for cell in cells}
+        found = {}
+        for done in as_completed(waiting):
+            fold, seed = waiting[done]
+            progress.begin(f"fold {fold}, seed {seed}")
+            found[waiting[done]] = done.result()
+            progress.end("done")
+        return [found[cell] for cell in cells]
+
+
+def _announced(
+    progress: Progress, work: Callable[..., Row], arguments: tuple[Any, int, int, Path]
+) -> Row:
+    progress.begin(f"fold {arguments[1]}, seed {arguments[2]}")
+    row = work(*arguments)
+    progress.end("done")
+    return row
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    paper = io.StringIO()
+    writer = csv.DictWriter(paper, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return paper.getvalue()

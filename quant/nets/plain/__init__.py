@@ -1,0 +1,1 @@
+"""Well-known networks as ordinary modules: nothing in them knows of bits or of the overlay."""

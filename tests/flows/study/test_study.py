@@ -1,0 +1,253 @@
+"""The frame of the studies: configs, the verb, pictures; a small comparison as a whole."""
+
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from flows import cli
+from flows.plan_price import PlanPrice
+from flows.steps import Steps
+from flows.studies import bops_vs_cycles, compare, kernel_wise
+from flows.studies.compare import QUICK, Compare
+from flows.study.cell import Cell
+from flows.study.picture import curves
+from flows.study.prices import Prices, graph_of
+from flows.study.runner import run_study
+from flows.study.setting import FixedOverlay, Setting, StudyConfig
+from flows.study.verb import FOLDER, ONE_CELL
+from ir import plugins
+from ir.config import load_config
+from ir.cost import CostEntry, CostModel, CostTable
+from ir.errors import ConfigError
+from ir.plan import PrecisionPlan, uniform_plan
+from quant.plan_space import PlanSpace
+
+CONFIG = Path(compare.__file__).with_suffix(".yaml")
+TINY = (
+    "setting.training.float_epochs=1",
+    "setting.training.tune_epochs=1",
+    "setting.training.frozen_norm_epochs=0",
+)
+SMALL = (*ONE_CELL, *QUICK, *TINY, "episodes=3", "warmup=2")
+
+
+def config_of(*overrides: str) -> Compare:
+    return load_config(Compare, CONFIG, (*SMALL, *overrides))
+
+
+def predicted(config: StudyConfig) -> Prices:
+    """Prices from the cycle model alone, which needs no simulator."""
+    setting = config.setting
+    graph = graph_of(setting)
+    model = PlanPrice(graph, setting.overlay.build(), latency=20)
+    names = [layer.name for layer in graph.layers()]
+    widths = sorted({2, 4, *setting.choices})
+    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in widths}
+    uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
+    entries = {
+        name: {
+            plans[bits][name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
+            for bits in setting.choices
+        }
+        for name in names
+    }
+    table = CostTable(entries)
+    space = PlanSpace(table, [(name,) for name in names])
+    few = space.size <= 16
+    every = [space.plan(numbers) for numbers in product(*space.widths)] if few else []
+    return Prices(
+        table=table,
+        cycles={plan: model.cycles(plan) for plan in every},
+        uniform=uniform,
+        cost=CostModel(table=table, plan_cycles=model.cycles, plan_bytes=model.weight_bytes),
+    )
+
+
+def modelled(
+    setting: Setting, steps: Steps, plans: Sequence[PrecisionPlan], *, sort: bool = True
+) -> dict[PrecisionPlan, int]:
+    """In place of a simulation."""
+    price = PlanPrice(graph_of(setting), setting.overlay.build(), latency=20, sort=sort)
+    return {plan: price.cycles(plan) for plan in plans}
+
+
+def run_small(config: StudyConfig, prices: Prices, study: ModuleType = compare) -> dict[str, Any]:
+    return run_study(
+        config,
+        lambda _: (config, prices),
+        study.one_cell,
+        study.gather,
+        command="bitwright study",
+    )
+
+
+@pytest.mark.parametrize("name", plugins.names(FOLDER))
+def test_what_a_study_has(name: str) -> None:
+    """All that the verb asks of a file; its YAML, and its quick changes, are a config."""
+    module = importlib.import_module(f"flows.studies.{name}")
+    for part in ("prepared", "one_cell", "gather", "describe"):
+        assert callable(getattr(module, part))
+    path = Path(str(module.__file__)).with_suffix(".yaml")
+    whole = load_config(module.CONFIG, path)
+    quick = load_config(module.CONFIG, path, [*ONE_CELL, *module.QUICK])
+    assert whole.name == name and len(whole.setting.cells) > len(quick.setting.cells) == 1
+
+
+@pytest.mark.slow
+def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bops_vs_cycles, "simulate_plans", modelled)
+    path = Path(bops_vs_cycles.__file__).with_suffix(".yaml")
+    quick = (*ONE_CELL, *bops_vs_cycles.QUICK, *TINY, "budgets=6")
+    config = load_config(bops_vs_cycles.BopsVsCycles, path, quick)
+    prices = predicted(config)
+    assert prices.uniform[3] == prices.uniform[4]  # digits of two bits
+    result = run_small(config, prices, bops_vs_cycles)
+    methods = result["methods"]
+    assert methods["cycles"]["broken"] == 0 and methods["cycles"]["plans"] == 6
+    broken = [c for c in result["cells"][0]["choices"] if c["cycles"] > c["budget"]]
+    assert len(broken) == methods["bit-operations"]["broken"]
+    assert result["verdict"] == ("held" if broken else "did not hold")
+    assert "bit-operations" in bops_vs_cycles.describe(result)
+
+
+def test_bit_operations_as_prices() -> None:
+    entries = {(b, 5): CostEntry(cycles=1, provenance="measured") for b in (2, 4)}
+    model = bops_vs_cycles.bops_model(CostTable({"x": entries}), {"x": 7})
+    assert model.table.cycles("x", (4, 5)) == 7 * 20
+    assert model.plan_cycles(uniform_plan(["x"], 2, first_a_bits=5)) == 70
+
+
+@pytest.mark.slow
+def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kernel_wise, "simulate_plans", modelled)
+    path = Path(kernel_wise.__file__).with_suffix(".yaml")
+    small = (
+        *ONE_CELL,
+        *kernel_wise.QUICK,
+        *TINY,
+        "setting.network.width=8",
+        "episodes=3",
+        "warmup=2",
+    )
+    config = load_config(kernel_wise.KernelWise, path, small)
+    prices = predicted(config)
+    result = run_small(config, prices, kernel_wise)
+    methods = result["methods"]
+    assert all(m["violations"] == 0 for m in methods.values())
+    chosen = result["cells"][0]["choices"]
+    for choice in chosen:
+        assert choice["cycles"] <= choice["cycles_unsorted"]
+        assert choice["evaluations"] == 3 + 2
+    assert {c["method"] for c in chosen} == set(kernel_wise.METHODS) and len(chosen) == 6
+    by_layer = [c["plan"] for c in chosen if c["method"] == "autoq by layer"]
+    assert all(isinstance(bits["w_bits"], int) for plan in by_layer for bits in plan.values())
+    assert "autoq, sorted against haq at equal loss" in kernel_wise.describe(result)
+    with pytest.raises(ConfigError, match=r"shares must lie inside 0\.\.1"):
+        replace(config, shares=(0.0, 0.5))
+
+
+@pytest.mark.slow
+def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = config_of("allocators=[exhaustive, eagl, alps, random, uniform]")
+    prices = predicted(config)
+    result = run_small(config, prices)
+    folder = tmp_path / "build/study/compare/latest"
+    assert json.loads((folder / "results.json").read_text())["methods"] == result["methods"]
+    rows = (folder / "results.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * len(config.allocators)
+    ElementTree.fromstring((folder / "picture.svg").read_text())
+    methods = result["methods"]
+    assert methods["exhaustive"]["regret"]["mean"] == 0.0
+    assert all(m["violations"] == 0 for m in methods.values())
+    assert methods["uniform"]["evaluations"]["mean"] == 0
+    assert methods["alps"]["evaluations"]["mean"] == 5
+    assert methods["eagl"]["search_seconds_cache_off"] < methods["alps"]["search_seconds_cache_off"]
+    assert prices.share > 0.6 and result["warning"] == ""
+    assert "regret of eagl below random: not tested" in compare.describe(result)
+    costs = {(c["first"], c["second"]): c for c in result["search_costs"]}
+    assert list(costs) == [("eagl", "alps")]
+    times = costs["eagl", "alps"]["times"]
+    assert times > 1 and costs["eagl", "alps"]["verdict"] == (
+        "held" if times >= 10 else "did not hold"
+    )
+    with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
+        bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
+        run_small(replace(config, episodes=4), prices)
+    monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
+    again = run_small(config, prices)
+    kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
+    for name, found in methods.items():
+        assert {k: found[k] for k in kept} == {k: again["methods"][name][k] for k in kept}
+
+
+def test_the_committed_config_is_the_contracts() -> None:
+    config = load_config(Compare, CONFIG)
+    assert (config.setting.folds, config.setting.seeds, config.budgets) == (5, 5, 10)
+    assert config.setting.choices == (2, 4)
+    plans = len(config.setting.choices) ** 4
+    assert plans * len(config.setting.cells) <= 400
+    assert len({config.hash, config_of().hash}) == 2
+
+
+def test_configs_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="allocators must hold exhaustive"):
+        config_of("allocators=[eagl]")
+    with pytest.raises(ConfigError, match="folds must be 1 to 5, not 6"):
+        config_of("setting.folds=6")
+    with pytest.raises(ConfigError, match="choices must be two or more widths, ascending"):
+        config_of("setting.choices=[4, 2]")
+    with pytest.raises(ConfigError, match="seeds must be at least 1, not 0"):
+        config_of("setting.seeds=0")
+    with pytest.raises(ConfigError, match="budgets must be at least 1, not 0"):
+        config_of("budgets=0")
+    with pytest.raises(ConfigError, match=r"overlay\.sizes: .*unexpected keyword argument 'dx'"):
+        FixedOverlay(sizes={"dm": 2, "dk": 16, "dn": 2, "dx": 1}).build()
+
+
+def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
+    config = config_of()
+    prices = predicted(config)
+    dull = replace(prices, uniform={2: 900, 4: 1000})
+    assert dull.share == pytest.approx(100 / 750)
+    assert "bit_dependent_share is 0.13, below 0.6" in dull.warning
+
+
+def test_budgets_lie_evenly_inside_the_range() -> None:
+    config = config_of("budgets=4")
+    prices = replace(predicted(config), uniform={2: 1000, 4: 2000})
+    assert config.cycle_budgets(prices) == [1125, 1375, 1625, 1875]
+
+
+def test_curves_are_a_picture_of_their_own() -> None:
+    drawn = curves({"<a>": [(1.0, 2.0), (3.0, 1.0)], "b": [(1.0, 1.0)]}, "cycles", "loss")
+    root = ElementTree.fromstring(drawn)
+    circles = [node for node in root.iter() if node.tag.endswith("circle")]
+    assert root.tag == "{http://www.w3.org/2000/svg}svg" and len(circles) == 3
+    assert "&lt;a&gt;" in drawn
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["study", "comparr"], "unknown study 'comparr' (did you mean 'compare'?)"),
+        (["study", "compare", "--jobs", "0"], "--jobs must be at least 1, not 0"),
+        (["study", "compare", "--folds", "9"], "folds must be 1 to 5, not 9"),
+        (["study", "compare", "--set", "budgetz=3"], "unknown key 'budgetz'"),
+    ],
+)
+def test_what_a_user_can_get_wrong(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    assert message in capsys.readouterr().err
