@@ -61,8 +61,16 @@ class QuantLayer(nn.Module):
         """See the class."""
         x, weight, linear = self.inputs(x), self.weights(self.linear.weight), self.linear
         if isinstance(linear, nn.Conv2d):
-            rest = (linear.stride, linear.padding, linear.dilation, linear.groups)
-            return functional.conv2d(x, weight, linear.bias, *rest)
+            stride, padding, dilation = linear.stride, linear.padding, linear.dilation
+            return functional.conv2d(
+                x,
+                weight,
+                linear.bias,
+                stride,
+                padding,  # pyright: ignore[reportArgumentType]
+                dilation,
+                linear.groups,
+            )
         return functional.linear(x, weight, linear.bias)
 
     @property

@@ -19,7 +19,6 @@ from ir.nodes import (
     Concat,
     Conv,
     GlobalAveragePool,
-    Linear,
     MatMul,
     MaxPool,
     Node,
@@ -50,12 +49,6 @@ class SnappedNet(nn.Module):
         self.plan = plan
         self.output_scale = output_scale
         self.grid = InputGrid(task.precision, task.scale)
-        # In the order of the nodes; names of layers may hold dots.
-        self.weights = nn.ParameterList(
-            nn.Parameter(torch.from_numpy(node.weight).double(), requires_grad=False)
-            for node in graph.nodes
-            if isinstance(node, Linear)
-        )
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -71,28 +64,24 @@ class SnappedNet(nn.Module):
 
     def _values(self, x: Tensor) -> dict[str, Tensor]:
         values = {self.graph.input: self.grid.codes(x).double()}
-        weights = iter(self.weights)
         for node in self.graph.nodes:
-            weight = next(weights) if isinstance(node, Linear) else None
-            values[node.output] = run_node(node, [values[name] for name in node.inputs], weight)
+            values[node.output] = run_node(node, [values[name] for name in node.inputs])
         return values
 
 
-def run_node(node: Node, inputs: list[Tensor], weight: Tensor | None = None) -> Tensor:
-    """One node. inputs: (N, C, H, W) float64 codes or sums -> the same; weight: of Conv and MatMul,
-    instead of the node's own integers.
+def run_node(node: Node, inputs: list[Tensor]) -> Tensor:
+    """One node. inputs: (N, C, H, W) float64 codes or sums -> the same.
 
     UnsupportedModelError: a rule that snapping never gives.
     """
     x, *others = inputs
-    if isinstance(node, Linear) and weight is None:
-        weight = torch.from_numpy(node.weight).double()
     match node:
         case Conv():
             x = _padded(x, node.padding, node.pad_value)
-            return functional.conv2d(x, weight, None, node.stride, 0, node.dilation, node.groups)
+            rest = (node.stride, 0, node.dilation, node.groups)
+            return functional.conv2d(x, _floats(node.weight), None, *rest)
         case MatMul():
-            return functional.linear(x.flatten(1), weight)[:, :, None, None]
+            return functional.linear(x.flatten(1), _floats(node.weight))[:, :, None, None]
         case Add():
             return x + others[0]
         case AveragePool():
@@ -114,11 +103,14 @@ def run_node(node: Node, inputs: list[Tensor], weight: Tensor | None = None) -> 
 def requantize(rule: Requantize, acc: Tensor) -> Tensor:
     """clip(floor((acc * M + B) / 2^n), lo, hi): the arithmetic shift, in float64."""
     multiplier, offset = (
-        torch.from_numpy(values.astype(np.float64)).to(acc.device).reshape(-1, 1, 1)
-        for values in (rule.multiplier, rule.offset)
+        _floats(values).reshape(-1, 1, 1) for values in (rule.multiplier, rule.offset)
     )
     scaled = (acc * multiplier + offset) * 2.0**-rule.shift
     return torch.floor(scaled).clamp(rule.lo, rule.hi)
+
+
+def _floats(integers: np.ndarray) -> Tensor:
+    return torch.from_numpy(integers.astype(np.float64))
 
 
 def _padded(x: Tensor, padding: Padding, value: float) -> Tensor:

@@ -190,13 +190,12 @@ class _Walk:
 
 def _check_fold(operation: Operation, following: Operation | None) -> None:
     """following: the fold after it."""
-    after_norm = following is not None and following.op == NORM
     if operation.op not in (NORM, *CLIPS, "MaxPool", "Flatten"):
         raise UnsupportedModelError(
             f"layer {shorten(following.name if following else operation.name)}: batch norm and "
             f"ReLU follow a layer that computes sums, not {operation.op}; put them before it"
         )
-    if after_norm and operation.op != NORM:
+    if following is not None and following.op == NORM and operation.op != NORM:
         raise UnsupportedModelError(
             f"layer {shorten(following.name)}: batch norm must directly follow its convolution or "
             "linear layer, before ReLU, pools and Flatten"

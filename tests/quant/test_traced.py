@@ -14,7 +14,7 @@ from ir.precision import Precision
 from quant.body import float_net
 from quant.data import Dataset
 from quant.integerize import snap
-from quant.layers import QuantNet
+from quant.layers import QuantLayer, QuantNet
 from quant.macs import layer_macs
 from quant.prepare import QuantizerConfig, layer_names, prepare
 from quant.quantizers.lsq import Lsq
@@ -97,12 +97,12 @@ def test_codes_equal_the_trained_network_almost_everywhere(
 ) -> None:
     """What a layer reads, in floats and in integers: only rounding of M and B may move a code."""
     seen: dict[str, Tensor] = {}
-    hooks = [
-        layer.register_forward_hook(
-            lambda m, x, y: seen.update({m.block_name: m.inputs.codes(x[0])})
-        )
-        for layer in tuned.chain
-    ]
+
+    def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        assert isinstance(layer, QuantLayer)
+        seen[layer.block_name] = layer.inputs.codes(inputs[0])
+
+    hooks = [layer.register_forward_hook(note) for layer in tuned.chain]
     tuned(inputs_of(digits.test))
     for hook in hooks:
         hook.remove()
