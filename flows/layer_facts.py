@@ -140,5 +140,5 @@ def plane_ones(codes: np.ndarray, precision: Precision) -> list[float]:
 
 def _potential(operands: Sequence[tuple[Precision, Sequence[float]]]) -> float:
     """Of the operands of a product, or of the one that is summed."""
-    shares = [1.0 if precision.bipolar else np.mean(ones) for precision, ones in operands]
+    shares = [1.0 if precision.bipolar else float(np.mean(ones)) for precision, ones in operands]
     return round(1 - float(np.prod(shares)), 4)

@@ -297,7 +297,8 @@ def spoil(model: onnx.ModelProto, rng: np.random.Generator) -> None:
         if value != []:
             node.attribute.append(helper.make_attribute(name, value))
     elif what == 1:
-        node.input[rng.integers(len(node.input))] = ["", "x", *names][rng.integers(len(names) + 2)]
+        place = int(rng.integers(len(node.input)))
+        node.input[place] = ["", "x", *names][rng.integers(len(names) + 2)]
     elif what == 2:
         tensor = graph.initializer[rng.integers(len(graph.initializer))]
         values = onnx.numpy_helper.to_array(tensor)
