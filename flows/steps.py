@@ -134,7 +134,7 @@ def _sorted(value: Any) -> Any:
     """The same with keys in order, as text keys. An array is its type, shape and bytes' digest: as
     text the weights of a large network would take minutes."""
     if isinstance(value, np.ndarray):
-        content = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()
+        content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
         return [str(value.dtype), list(value.shape), content]
     if isinstance(value, Mapping):
         return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
