@@ -16,10 +16,12 @@ from torch.nn import functional
 from flows.console import table
 from flows.steps import Steps
 from flows.study.cell import SOURCES, Cell
+from flows.study.hypotheses import Judged, below, held_lines, judged
 from flows.study.picture import curves
 from flows.study.runner import Findings, Row
 from flows.study.setting import Setting, StudyConfig
-from flows.study.statistics import interval, paired, verdict
+from flows.study.statistics import HELD, NOT_HELD, UNTESTED, interval
+from flows.study.wording import shown
 from ir.config import plain
 from ir.plan import LayerBits, PrecisionPlan, uniform_plan
 from quant.integerize import snap
@@ -181,20 +183,19 @@ def gather(study: ArmsStudy, rows: list[Row]) -> Findings:
     return Findings(results=results, table=flat, picture=_picture(study, arms))
 
 
-def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> dict[str, Any]:
-    """The hypothesis with effect, interval and whether it held."""
+def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> Judged:
+    """The hypothesis with its effect, or with the figures that decide it."""
     first, second = hypothesis.first, hypothesis.second
-    column = "nll" if hypothesis.kind == "below" else "accuracy"
-    values = [[row["arms"][name][column] for row in rows] for name in (first, second)]
-    found = paired(*values)
     if hypothesis.kind == "below":
-        held = verdict(found)
-    elif arms[second]["accuracy"]["low"] is None:
-        held = "not tested: a single repetition"
+        losses = [[row["arms"][name]["nll"] for row in rows] for name in (first, second)]
+        return below(f"{first}: test loss below that of {second}", *losses, "nats")
+    mine, other = arms[first]["accuracy"], arms[second]["accuracy"]
+    note = f"{shown(mine, 4)} against {shown(other, 4)}"
+    if other["low"] is None:
+        answer = UNTESTED
     else:
-        reached = arms[first]["accuracy"]["mean"] >= arms[second]["accuracy"]["low"]
-        held = "held" if reached else "not reached"
-    return {**plain(hypothesis), **found, "verdict": held}
+        answer = HELD if mine["mean"] >= other["low"] else NOT_HELD
+    return judged(f"{first}: accuracy reaches that of {second}", answer, note)
 
 
 def _picture(study: ArmsStudy, arms: Mapping[str, Any]) -> str:
@@ -218,21 +219,4 @@ def describe(result: Mapping[str, Any]) -> str:
         for name, found in result["arms"].items()
     ]
     title = f"{result['repetitions']} repetitions, means with 95 % intervals"
-    return "\n".join(
-        [table(columns, rows, title), *map(_line, result["hypotheses"]), *result["files"]]
-    )
-
-
-def _line(found: Mapping[str, Any]) -> str:
-    said = "test loss below that" if found["kind"] == "below" else "accuracy reaches that"
-    return (
-        f"{found['first']}: {said} of {found['second']}: {found['verdict']} "
-        f"(difference {shown(found, 4)})"
-    )
-
-
-def shown(found: Mapping[str, Any], digits: int) -> str:
-    """A mean with its interval."""
-    if found["low"] is None:
-        return f"{found['mean']:.{digits}f}"
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+    return "\n".join([table(columns, rows, title), *result["files"], *held_lines(result)])

@@ -13,7 +13,7 @@ from flows.loop import LEAST_SHARE
 from flows.measure import Measured, measure
 from flows.plan_price import PlanPrice, channel_widths, weight_bytes
 from flows.steps import Steps
-from flows.study.setting import Setting, StudyConfig
+from flows.study.setting import FixedOverlay, Setting, StudyConfig
 from ir.config import plain
 from ir.cost import CostModel, CostTable, build_table
 from ir.graph import IntegerGraph
@@ -31,8 +31,9 @@ MEMORY_LIMIT = 1 << 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prices:
-    """table: measured; cycles: {plan: measured}; cost: table and exact models."""
+    """overlay: where; table: measured; cycles: {plan: measured}; cost: table and exact models."""
 
+    overlay: FixedOverlay
     table: CostTable
     cycles: Mapping[PrecisionPlan, int]
     uniform: Mapping[int, int]
@@ -110,6 +111,7 @@ def measure_prices(setting: Setting, steps: Steps) -> Prices:
     }
     table = _table(list(plans[_title(setting.choices[0])].layers), rows)
     return Prices(
+        overlay=setting.overlay,
         table=table,
         cycles={plan: result["measured"][title]["cycles"] for title, plan in plans.items()},
         uniform={bits: found.cycles for bits, found in uniform.items()},

@@ -64,6 +64,7 @@ def predicted(config: StudyConfig) -> Prices:
     few = space.size <= 16
     every = [space.plan(numbers) for numbers in product(*space.widths)] if few else []
     return Prices(
+        overlay=setting.overlay,
         table=table,
         cycles={plan: model.cycles(plan) for plan in every},
         uniform=uniform,
@@ -115,8 +116,12 @@ def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.Monkey
     assert methods["cycles"]["broken"] == 0 and methods["cycles"]["plans"] == 6
     broken = [c for c in result["cells"][0]["choices"] if c["cycles"] > c["budget"]]
     assert len(broken) == methods["bit-operations"]["broken"]
-    assert result["verdict"] == ("held" if broken else "did not hold")
-    assert "bit-operations" in bops_vs_cycles.describe(result)
+    (hypothesis,) = result["hypotheses"]
+    assert hypothesis["verdict"] == ("held" if broken else "did not hold")
+    assert hypothesis["note"] == f"broken: 0 priced by cycles, {len(broken)} priced by bit-operations"
+    told = bops_vs_cycles.describe(result).splitlines()
+    assert told[-2].startswith("hypothesis: plans priced by bit-operations break budgets")
+    assert told[-1] == f"{len(broken) > 0:d} of 1 hypotheses held"
 
 
 def test_bit_operations_as_prices() -> None:
@@ -151,7 +156,7 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {c["method"] for c in chosen} == set(kernel_wise.METHODS) and len(chosen) == 6
     by_layer = [c["plan"] for c in chosen if c["method"] == "autoq by layer"]
     assert all(isinstance(bits["w_bits"], int) for plan in by_layer for bits in plan.values())
-    assert "autoq, sorted against haq at equal loss" in kernel_wise.describe(result)
+    assert "autoq, sorted takes fewer cycles than haq at equal loss" in kernel_wise.describe(result)
     with pytest.raises(ConfigError, match=r"shares must lie inside 0\.\.1"):
         replace(config, shares=(0.0, 0.5))
 
@@ -174,13 +179,12 @@ def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert methods["alps"]["evaluations"]["mean"] == 5
     assert methods["eagl"]["search_seconds_cache_off"] < methods["alps"]["search_seconds_cache_off"]
     assert prices.share > 0.6 and result["warning"] == ""
-    assert "regret of eagl below random: not tested" in compare.describe(result)
-    costs = {(c["first"], c["second"]): c for c in result["search_costs"]}
-    assert list(costs) == [("eagl", "alps")]
-    times = costs["eagl", "alps"]["times"]
-    assert times > 1 and costs["eagl", "alps"]["verdict"] == (
-        "held" if times >= 10 else "did not hold"
-    )
+    assert "hypothesis: regret of eagl below random's: not tested" in compare.describe(result)
+    *_, cost = result["hypotheses"]
+    times = methods["alps"]["search_seconds_cache_off"] / methods["eagl"]["search_seconds_cache_off"]
+    assert cost["said"] == "eagl's search is orders of magnitude cheaper than alps's"
+    assert cost["verdict"] == ("held" if times >= 10 else "did not hold")
+    assert cost["note"] == f"{times:.3g} times, cache off"
     with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
         bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
         run_small(replace(config, episodes=4), prices)
