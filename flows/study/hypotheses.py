@@ -24,7 +24,9 @@ def held_lines(result: Mapping[str, Any]) -> list[str]:
     """A line for each hypothesis, then how many held."""
     found = result["hypotheses"]
     held = sum(one["verdict"] == HELD for one in found)
-    return [*map(_line, found), f"{held} of {len(found)} hypotheses held"]
+    untested = sum(one["verdict"].startswith("not tested") for one in found)
+    total = f"{held} of {len(found)} hypotheses held"
+    return [*map(_line, found), total + (f", {untested} not tested" if untested else "")]
 
 
 def _line(found: Mapping[str, Any]) -> str:

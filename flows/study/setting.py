@@ -21,7 +21,7 @@ class FixedOverlay:
     cycles."""
 
     style: Literal["bit_serial", "bit_slice"] = "bit_serial"
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=lambda: {"dm": 2, "dk": 16, "dn": 2})
     latency: int = 20
 
     def build(self) -> OverlayConfig:
@@ -35,11 +35,14 @@ class FixedOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One experiment's ground, repeated for ``folds`` test folds and ``seeds`` seeds."""
+    """One experiment's ground, repeated for ``folds`` test folds and ``seeds`` seeds.
+
+    overlay: where plans are priced; studies of training simulate nothing and leave it.
+    """
 
     network: Network
     data: DataConfig
-    overlay: FixedOverlay
+    overlay: FixedOverlay = field(default_factory=FixedOverlay)
     choices: tuple[int, ...] = (2, 4)
     folds: int = 5
     seeds: int = 5

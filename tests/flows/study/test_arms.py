@@ -116,7 +116,9 @@ def test_hypotheses_are_judged() -> None:
     values = {FLOAT: steady, NARROW: better, WIDE: steady}
     below = Hypothesis(first=NARROW, second=FLOAT)
     assert judged(values, below) == ["held"]
-    assert judged(values, Hypothesis(first=FLOAT, second=NARROW)) == ["did not hold: the opposite did"]
+    assert judged(values, Hypothesis(first=FLOAT, second=NARROW)) == [
+        "did not hold: the opposite did"
+    ]
     reaches = [Hypothesis(first=WIDE, second=f, kind="reaches") for f in (FLOAT, NARROW)]
     assert judged(values, *reaches) == ["held", "did not hold"]
     once = {name: losses[:1] for name, losses in values.items()}

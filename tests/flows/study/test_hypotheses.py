@@ -22,7 +22,7 @@ def test_a_line_for_each_hypothesis_and_how_many_held() -> None:
         "[1.5864, 5.2469], p 0.031, d 1.96)",
         "hypothesis: one below two, once: not tested: a single repetition (difference -1.0000)",
         "hypothesis: pigs fly: did not hold (0 of 3)",
-        "1 of 4 hypotheses held",
+        "1 of 4 hypotheses held, 1 not tested",
     ]
 
 

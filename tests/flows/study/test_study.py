@@ -2,92 +2,32 @@
 
 import importlib
 import json
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from flows import cli
-from flows.plan_price import PlanPrice
-from flows.steps import Steps
 from flows.studies import bops_vs_cycles, compare, kernel_wise
 from flows.studies.compare import QUICK, Compare
 from flows.study.cell import Cell
 from flows.study.picture import curves
-from flows.study.prices import Prices, graph_of
-from flows.study.runner import run_study
-from flows.study.setting import FixedOverlay, Setting, StudyConfig
+from flows.study.setting import FixedOverlay
 from flows.study.verb import FOLDER, ONE_CELL
 from ir import plugins
 from ir.config import load_config
-from ir.cost import CostEntry, CostModel, CostTable
+from ir.cost import CostEntry, CostTable
 from ir.errors import ConfigError
-from ir.plan import PrecisionPlan, uniform_plan
-from quant.plan_space import PlanSpace
+from ir.plan import uniform_plan
+from tests.flows.study.modelled import TINY, modelled, predicted, run_small
 
 CONFIG = Path(compare.__file__).with_suffix(".yaml")
-TINY = (
-    "setting.training.float_epochs=1",
-    "setting.training.tune_epochs=1",
-    "setting.training.frozen_norm_epochs=0",
-)
 SMALL = (*ONE_CELL, *QUICK, *TINY, "episodes=3", "warmup=2")
 
 
 def config_of(*overrides: str) -> Compare:
     return load_config(Compare, CONFIG, (*SMALL, *overrides))
-
-
-def predicted(config: StudyConfig) -> Prices:
-    """Prices from the cycle model alone, which needs no simulator."""
-    setting = config.setting
-    graph = graph_of(setting)
-    model = PlanPrice(graph, setting.overlay.build(), latency=20)
-    names = [layer.name for layer in graph.layers()]
-    widths = sorted({2, 4, *setting.choices})
-    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in widths}
-    uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
-    entries = {
-        name: {
-            plans[bits][name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
-            for bits in setting.choices
-        }
-        for name in names
-    }
-    table = CostTable(entries)
-    space = PlanSpace(table, [(name,) for name in names])
-    few = space.size <= 16
-    every = [space.plan(numbers) for numbers in product(*space.widths)] if few else []
-    return Prices(
-        overlay=setting.overlay,
-        table=table,
-        cycles={plan: model.cycles(plan) for plan in every},
-        uniform=uniform,
-        cost=CostModel(table=table, plan_cycles=model.cycles, plan_bytes=model.weight_bytes),
-    )
-
-
-def modelled(
-    setting: Setting, steps: Steps, plans: Sequence[PrecisionPlan], *, sort: bool = True
-) -> dict[PrecisionPlan, int]:
-    """In place of a simulation."""
-    price = PlanPrice(graph_of(setting), setting.overlay.build(), latency=20, sort=sort)
-    return {plan: price.cycles(plan) for plan in plans}
-
-
-def run_small(config: StudyConfig, prices: Prices, study: ModuleType = compare) -> dict[str, Any]:
-    return run_study(
-        config,
-        lambda _: (config, prices),
-        study.one_cell,
-        study.gather,
-        command="bitwright study",
-    )
 
 
 @pytest.mark.parametrize("name", plugins.names(FOLDER))
@@ -109,16 +49,18 @@ def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.Monkey
     path = Path(bops_vs_cycles.__file__).with_suffix(".yaml")
     quick = (*ONE_CELL, *bops_vs_cycles.QUICK, *TINY, "budgets=6")
     config = load_config(bops_vs_cycles.BopsVsCycles, path, quick)
-    prices = predicted(config)
+    prices = predicted(config.setting)
     assert prices.uniform[3] == prices.uniform[4]  # digits of two bits
-    result = run_small(config, prices, bops_vs_cycles)
+    result = run_small(bops_vs_cycles, config, (config, prices))
     methods = result["methods"]
     assert methods["cycles"]["broken"] == 0 and methods["cycles"]["plans"] == 6
     broken = [c for c in result["cells"][0]["choices"] if c["cycles"] > c["budget"]]
     assert len(broken) == methods["bit-operations"]["broken"]
     (hypothesis,) = result["hypotheses"]
     assert hypothesis["verdict"] == ("held" if broken else "did not hold")
-    assert hypothesis["note"] == f"broken: 0 priced by cycles, {len(broken)} priced by bit-operations"
+    assert (
+        hypothesis["note"] == f"broken: 0 priced by cycles, {len(broken)} priced by bit-operations"
+    )
     told = bops_vs_cycles.describe(result).splitlines()
     assert told[-2].startswith("hypothesis: plans priced by bit-operations break budgets")
     assert told[-1] == f"{len(broken) > 0:d} of 1 hypotheses held"
@@ -145,8 +87,8 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "warmup=2",
     )
     config = load_config(kernel_wise.KernelWise, path, small)
-    prices = predicted(config)
-    result = run_small(config, prices, kernel_wise)
+    prices = predicted(config.setting)
+    result = run_small(kernel_wise, config, (config, prices))
     methods = result["methods"]
     assert all(m["violations"] == 0 for m in methods.values())
     chosen = result["cells"][0]["choices"]
@@ -165,8 +107,8 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = config_of("allocators=[exhaustive, eagl, alps, random, uniform]")
-    prices = predicted(config)
-    result = run_small(config, prices)
+    prices = predicted(config.setting)
+    result = run_small(compare, config, (config, prices))
     folder = tmp_path / "build/study/compare/latest"
     assert json.loads((folder / "results.json").read_text())["methods"] == result["methods"]
     rows = (folder / "results.csv").read_text().splitlines()
@@ -181,15 +123,17 @@ def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert prices.share > 0.6 and result["warning"] == ""
     assert "hypothesis: regret of eagl below random's: not tested" in compare.describe(result)
     *_, cost = result["hypotheses"]
-    times = methods["alps"]["search_seconds_cache_off"] / methods["eagl"]["search_seconds_cache_off"]
+    times = (
+        methods["alps"]["search_seconds_cache_off"] / methods["eagl"]["search_seconds_cache_off"]
+    )
     assert cost["said"] == "eagl's search is orders of magnitude cheaper than alps's"
     assert cost["verdict"] == ("held" if times >= 10 else "did not hold")
     assert cost["note"] == f"{times:.3g} times, cache off"
     with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
         bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
-        run_small(replace(config, episodes=4), prices)
+        run_small(compare, replace(config, episodes=4), (replace(config, episodes=4), prices))
     monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
-    again = run_small(config, prices)
+    again = run_small(compare, config, (config, prices))
     kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
     for name, found in methods.items():
         assert {k: found[k] for k in kept} == {k: again["methods"][name][k] for k in kept}
@@ -221,7 +165,7 @@ def test_configs_that_cannot_be() -> None:
 
 def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
     config = config_of()
-    prices = predicted(config)
+    prices = predicted(config.setting)
     dull = replace(prices, uniform={2: 900, 4: 1000})
     assert dull.share == pytest.approx(100 / 750)
     assert "bit_dependent_share is 0.13, below 0.6" in dull.warning
@@ -229,7 +173,7 @@ def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
 
 def test_budgets_lie_evenly_inside_the_range() -> None:
     config = config_of("budgets=4")
-    prices = replace(predicted(config), uniform={2: 1000, 4: 2000})
+    prices = replace(predicted(config.setting), uniform={2: 1000, 4: 2000})
     assert config.cycle_budgets(prices) == [1125, 1375, 1625, 1875]
 
 
