@@ -28,10 +28,9 @@ from flows.study.picture import curves
 from flows.study.prices import Prices, prepared, simulate_plans
 from flows.study.runner import Findings, Row
 from flows.study.search import Took, searched
-from flows.study.setting import StudyConfig
+from flows.study.setting import StudyConfig, check_shares
 from flows.study.statistics import equal_loss_ratio, interval, verdict
 from flows.study.wording import head, share_lines
-from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
 
 __all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
@@ -60,8 +59,7 @@ class KernelWise(StudyConfig):
     warmup: int = 60
 
     def __post_init__(self) -> None:
-        if not self.shares or not all(0 < share < 1 for share in self.shares):
-            raise ConfigError(f"shares must lie inside 0..1, not {list(self.shares)}")
+        check_shares(self.shares)
 
 
 CONFIG = KernelWise

@@ -48,8 +48,8 @@ __all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
 @dataclass(frozen=True, kw_only=True)
 class Specialization(StudyConfig):
     """overlays: by name, three in the paper; setting.overlay is not used. shares: budgets, of the
-    way from an overlay's narrowest (0) to its widest (1) uniform plan, both among them: a front that
-    ends early would be judged by where it ends."""
+    way from an overlay's narrowest (0) to its widest (1) uniform plan, both among them: a front
+    that ends early would be judged by where it ends."""
 
     overlays: dict[str, FixedOverlay]
     shares: tuple[float, ...]

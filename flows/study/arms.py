@@ -187,14 +187,14 @@ def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]
     """The hypothesis with its effect, or with the figures that decide it."""
     first, second = hypothesis.first, hypothesis.second
     if hypothesis.kind == "below":
-        losses = [[row["arms"][name]["nll"] for row in rows] for name in (first, second)]
-        return below(f"{first}: test loss below that of {second}", *losses, "nats")
-    mine, other = arms[first]["accuracy"], arms[second]["accuracy"]
-    note = f"{shown(mine, 4)} against {shown(other, 4)}"
-    if other["low"] is None:
+        mine, other = ([row["arms"][name]["nll"] for row in rows] for name in (first, second))
+        return below(f"{first}: test loss below that of {second}", mine, other, "nats")
+    reached, goal = arms[first]["accuracy"], arms[second]["accuracy"]
+    note = f"{shown(reached, 4)} against {shown(goal, 4)}"
+    if goal["low"] is None:
         answer = UNTESTED
     else:
-        answer = HELD if mine["mean"] >= other["low"] else NOT_HELD
+        answer = HELD if reached["mean"] >= goal["low"] else NOT_HELD
     return judged(f"{first}: accuracy reaches that of {second}", answer, note)
 
 

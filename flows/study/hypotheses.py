@@ -15,6 +15,12 @@ def below(said: str, first: Sequence[float], second: Sequence[float], unit: str 
     return {"said": said, "verdict": verdict(effect), "effect": effect, "unit": unit}
 
 
+def above(said: str, first: Sequence[float], second: Sequence[float], unit: str = "") -> Judged:
+    """Whether ``first`` is above ``second``; the effect is first - second, as in `below`."""
+    found = below(said, first, second, unit)
+    return found | {"verdict": verdict(paired(second, first))}
+
+
 def judged(said: str, answer: str, note: str = "") -> Judged:
     """A hypothesis that something other than paired differences decides. note: the figures."""
     return {"said": said, "verdict": answer, "note": note}

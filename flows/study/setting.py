@@ -1,6 +1,7 @@
 """What a study is made on: network, data, a fixed overlay, folds and seeds, one recipe for all."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -86,3 +87,9 @@ class StudyConfig:
     def hash(self) -> str:
         """Eight hexadecimal digits that name the folder of this study's run."""
         return hashlib.sha256(to_json(plain(self)).encode()).hexdigest()[:8]
+
+
+def check_shares(shares: Sequence[float]) -> None:
+    """ConfigError unless all lie between the narrowest (0) and the widest (1) uniform plan."""
+    if not shares or not all(0 < share < 1 for share in shares):
+        raise ConfigError(f"shares must lie inside 0..1, not {list(shares)}")

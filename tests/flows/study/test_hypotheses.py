@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.study.hypotheses import below, held_lines, judged
+from flows.study.hypotheses import above, below, held_lines, judged
 from flows.study.search import cost_hypotheses
 from flows.study.wording import percent, rough, shown
 
@@ -50,3 +50,10 @@ def test_a_mean_with_its_interval(found: dict[str, float | None], text: str) -> 
 def test_shares_and_what_is_not_there() -> None:
     assert percent({"mean": 0.1234}) == "12.3 %" and percent(None) == rough(None) == "-"
     assert rough(12345.6) == "1.23e+04"
+
+
+def test_above_is_below_the_other_way_round() -> None:
+    high, low = [3.0, 3.2, 3.1], [1.0, 1.1, 0.9]
+    found = above("high above low", high, low)
+    assert found["verdict"] == "held" and found["effect"]["mean"] == pytest.approx(2.1)
+    assert above("low above high", low, high)["verdict"] == "did not hold: the opposite did"
