@@ -58,6 +58,7 @@ class Cell:
         self.seed = seed
         self.data: Dataset = load_data(setting.of_fold(fold))
         place = RunFolder(path=folder / "cells" / f"{fold}-{seed}")
+        place.path.mkdir(parents=True, exist_ok=True)
         self.steps = Steps(place, Progress(0, stream=io.StringIO()))
 
     @cached_property

@@ -89,6 +89,11 @@ class StudyConfig:
         return hashlib.sha256(to_json(plain(self)).encode()).hexdigest()[:8]
 
 
+def wider(setting: Setting, width: int) -> Setting:
+    """The setting with a network of another width."""
+    return replace(setting, network=replace(setting.network, width=width))
+
+
 def check_shares(shares: Sequence[float]) -> None:
     """ConfigError unless all lie between the narrowest (0) and the widest (1) uniform plan."""
     if not shares or not all(0 < share < 1 for share in shares):

@@ -21,17 +21,21 @@ TINY = (
 )
 
 
-def predicted(setting: Setting) -> Prices:
+def predicted(setting: Setting, a_bits: int | None = None) -> Prices:
     """Prices from the cycle model alone, which needs no simulator."""
     graph = graph_of(setting)
     model = PlanPrice(graph, setting.overlay.build(), latency=20)
     names = [layer.name for layer in graph.layers()]
     widths = sorted({2, 4, *setting.choices})
-    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in widths}
+    plans = {b: uniform_plan(names, b, first_a_bits=5, a_bits=a_bits) for b in widths}
     uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
     entries = {
         name: {
-            plans[bits][name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
+            plans[bits][name].pair: CostEntry(
+                cycles=uniform[bits] // len(names),
+                provenance="predicted",
+                weight_bytes=model.weight_bytes(plans[bits]) // len(names),
+            )
             for bits in setting.choices
         }
         for name in names

@@ -1,7 +1,6 @@
 """Studies of training: their arms, how hypotheses are judged, and one small study as a whole."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,7 +161,6 @@ def test_a_small_study_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_wider_arm_starts_from_a_network_of_its_own(tmp_path: Path) -> None:
     config = faq_config()
     cell = Cell(config.setting, 0, 1, tmp_path)
-    arm = config.arms[0]
-    assert cell_of(config.setting, arm, cell, tmp_path) is cell
-    wide = cell_of(config.setting, replace(arm, width=9), cell, tmp_path)
+    assert cell_of(cell, None, tmp_path) is cell_of(cell, 4, tmp_path) is cell
+    wide = cell_of(cell, 9, tmp_path)
     assert wide.setting.network.width == 9 and (wide.fold, wide.seed) == (0, 1)
