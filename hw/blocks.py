@@ -34,14 +34,15 @@ class BlockLoop(wiring.Component):
     chip are i * j tiles to run. A block of all column tiles needs each row tile's weights once, so
     weights that do not fit stream through.
 
-    All outputs describe the tile under way; `step` ends it. They come from registers, compared
-    while the tile before is under way.
+    All outputs describe the tile under way; `step` with `ends` ends it. They come from registers,
+    compared while the tile before is under way. `step` may come late: what goes on with it is
+    decided before it is looked at.
 
     Members
     -------
     loops : In(loops_layout)
     begin : In(1)                they are new, in a cycle before the first step
-    step : In(1)
+    step, ends : In(1)           both: on to the next tile
     first_row : Out(1)           the first row tile
     first_column : Out(1)        the block's first column tile
     first_block : Out(1)         the layer's first block
@@ -55,6 +56,7 @@ class BlockLoop(wiring.Component):
     loops: data.View
     begin: Signal
     step: Signal
+    ends: Signal
     first_row: Signal
     first_column: Signal
     first_block: Signal
@@ -72,6 +74,7 @@ class BlockLoop(wiring.Component):
                 "loops": In(loops),
                 "begin": In(1),
                 "step": In(1),
+                "ends": In(1),
                 "first_row": Out(1, init=1),  # type: ignore[call-arg]
                 "first_column": Out(1, init=1),  # type: ignore[call-arg]
                 "first_block": Out(1, init=1),  # type: ignore[call-arg]
@@ -91,18 +94,18 @@ class BlockLoop(wiring.Component):
             m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
         )
         m.d.comb += [
-            row_step.eq(self.step & self.row_change),
+            row_step.eq(self.step & (self.ends & self.row_change)),
             self.row_last.eq(row_last),
             self.row_change.eq(place_last | self.column_last),
             self.block_end.eq(self.row_change & row_last),
             self.rewinds.eq(self.row_change & ~row_last),
             self.layer_end.eq(self.block_end & self.column_last),
         ]
-        with m.If(self.step):
+        with m.If(self.step & self.ends):
             m.d.sync += self.first_column.eq(self.row_change)
         with m.If(row_step):
             m.d.sync += self.first_row.eq(row_last)
-        with m.If(row_step & row_last):
+        with m.If(self.step & (self.ends & self.block_end)):
             m.d.sync += self.first_block.eq(self.layer_end)
         self._places(m, place_last)
         self._columns(m)
@@ -119,24 +122,35 @@ class BlockLoop(wiring.Component):
             starts_first.eq(Mux(self.block_end & ~self.begin, self.layer_end, self.first_block)),
             alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
         ]
-        with m.If(self.step | self.begin):
+        with m.If((self.step & self.ends) | self.begin):
             m.d.sync += last.eq(Mux(self.row_change | self.begin, alone, following == size))
-        with m.If(self.step):
+        with m.If(self.step & self.ends):
             m.d.sync += place.eq(Mux(self.row_change, 1, following))
 
     def _columns(self, m: Module) -> None:
-        """Number of the column tile in the layer; the next row tile begins with the block's."""
-        count = self.loops.col_tiles
+        """Number of the column tile in the layer; the next row tile begins with the block's.
+
+        Whether it is the last goes with either number.
+        """
+        count, alone, begin_last = self.loops.col_tiles, Signal(), Signal()
+        following_last = Signal()
         column, begin = Signal.like(count, init=1), Signal.like(count, init=1)
-        following = Signal.like(count)
-        m.d.comb += following.eq(column + 1)
+        following, plus_one = Signal.like(count), Signal.like(count)
+        m.d.comb += [
+            alone.eq(count == 1),
+            plus_one.eq(column + 1),
+            following.eq(plus_one),
+            following_last.eq(plus_one == count),
+        ]
         with m.If(self.rewinds):
-            m.d.comb += following.eq(begin)
-        with m.If(self.layer_end):
-            m.d.comb += following.eq(1)
-        with m.If(self.step | self.begin):
-            m.d.sync += self.column_last.eq(Mux(self.begin, count == 1, following == count))
-        with m.If(self.step):
+            m.d.comb += [following.eq(begin), following_last.eq(begin_last)]
+        with m.If(self.layer_end | self.begin):
+            m.d.comb += [following.eq(1), following_last.eq(alone)]
+        with m.If((self.step & self.ends) | self.begin):
+            m.d.sync += self.column_last.eq(following_last)
+        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
+            m.d.sync += begin_last.eq(following_last)
+        with m.If(self.step & self.ends):
             m.d.sync += column.eq(following)
-            with m.If(self.block_end):
-                m.d.sync += begin.eq(following)
+        with m.If(self.step & (self.ends & self.block_end)):
+            m.d.sync += begin.eq(following)

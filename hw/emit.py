@@ -103,6 +103,7 @@ class Emitter(wiring.Component):
         connect_loops(m, loop, self.now, self.begin)
         m.d.comb += [
             loop.step.eq(column_end & last_column),
+            loop.ends.eq(1),
             self.merged.eq(loop.step & loop.row_last),
         ]
         with m.If(loop.step & loop.layer_end):
@@ -184,28 +185,36 @@ class Emitter(wiring.Component):
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
         """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""
-        valid = Signal()
-        x, block_x, next_x = (
-            Signal.like(self.now.pitch, name=name) for name in ("x", "block_x", "next_x")
-        )
-        pixels, block_pixels, next_pixels = (
-            Signal.like(self.now.pixels, name=name)
-            for name in ("pixels", "block_pixels", "next_pixels")
+        now = self.now
+        place, block, following = (
+            Signal(
+                data.StructLayout(
+                    {"x": now.pitch.shape(), "row_end": 1, "pixels": now.pixels.shape(), "valid": 1}
+                ),
+                name=name,
+            )
+            for name in ("place", "block_place", "next_place")
         )
         m.d.comb += [
-            valid.eq((x < self.now.out_width) & (pixels < self.now.pixels)),
-            next_x.eq(Mux(x + 1 == self.now.pitch, 0, x + 1)),
-            next_pixels.eq(pixels + valid),
+            following.x.eq(Mux(place.row_end, 0, place.x + 1)),
+            following.row_end.eq(Mux(place.row_end, now.pitch == 1, place.x + 2 == now.pitch)),
+            following.pixels.eq(place.pixels + place.valid),
+            following.valid.eq((following.x < now.out_width) & (following.pixels < now.pixels)),
         ]
         with m.If(column_end):
-            m.d.sync += [x.eq(next_x), pixels.eq(next_pixels)]
+            m.d.sync += place.eq(following)
         with m.If(loop.step & loop.rewinds):
-            m.d.sync += [x.eq(block_x), pixels.eq(block_pixels)]
+            m.d.sync += place.eq(block)
         with m.If(loop.step & loop.block_end):
-            m.d.sync += [block_x.eq(next_x), block_pixels.eq(next_pixels)]
-        with m.If(self.restart):
-            m.d.sync += [s.eq(0) for s in (x, pixels, block_x, block_pixels)]
-        return valid
+            m.d.sync += block.eq(following)
+        with m.If(self.begin):
+            for walk in (place, block):
+                m.d.sync += [
+                    walk.eq(0),
+                    walk.row_end.eq(now.pitch == 1),
+                    walk.valid.eq((now.out_width != 0) & (now.pixels != 0)),
+                ]
+        return place.valid
 
     def _place(
         self, m: Module, writing: Signal, column_end: Signal, loop: BlockLoop, valid: Signal

@@ -161,7 +161,7 @@ class Execute(wiring.Component):
         with m.If(walk | gate.issue):
             m.d.sync += offered.eq(walk)
 
-        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walk)
+        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walking, walk)
         with m.If(walk):
             m.d.sync += [word.eq(laid), walking.eq(~laid.needs.layer_end)]
         self._setup(m, now, begin, fill, walking)
@@ -204,6 +204,7 @@ class Execute(wiring.Component):
         begin: Signal,
         stands: Value,
         fill: Signal,
+        walking: Signal,
         walk: Signal,
     ) -> tuple[data.View, Value]:
         """The word that comes next; and its kernel position's place in the tap table.
@@ -224,8 +225,8 @@ class Execute(wiring.Component):
             rows.step.eq(walk & row_end),
             pairs.now.eq(now),
             pairs.begin.eq(stands),
-            pairs.settle.eq(fill),
-            pairs.digits.eq(Mux(fill | row_end, rows.coming.digits, rows.entry.digits)),
+            pairs.settle.eq(~walking),
+            pairs.digits.eq(Mux(~walking | row_end, rows.coming.digits, rows.entry.digits)),
             pairs.issue.eq(walk),
             tiles.now.eq(now),
             tiles.begin.eq(stands),

@@ -75,7 +75,7 @@ class PairWalk(wiring.Component):
     -------
     now : In                       the execute instruction
     begin : In(1)                  it is new
-    settle : In(1)                 high in the cycle before the first word, while no word is taken
+    settle : In(1)                 no word is taken; high in the cycle before the first one
     digits : In                    weight planes of the row tile that the next word is of
     issue : In(1)                  the word is taken
     tap : Out                      number of the kernel position, from 1 on

@@ -157,6 +157,7 @@ class Result(wiring.Component):
             self.advance.eq(advance),
             tile_end.eq(advance & column_last),
             loop.step.eq(tile_end & turn_last),
+            loop.ends.eq(1),
         ]
         with m.If(active):
             m.d.sync += group.eq(group + 1)

@@ -72,7 +72,8 @@ class TileWalk(wiring.Component):
         connect_loops(m, loop, self.now, self.begin)
         stream = self.now.lhs_stream
         m.d.comb += [
-            loop.step.eq(self.walk & self.tile_end),
+            loop.step.eq(self.walk),
+            loop.ends.eq(self.tile_end),
             self.takes.eq(loop.first_column & (stream | loop.first_block)),
             self.frees.eq(
                 Mux(
@@ -94,7 +95,7 @@ class TileWalk(wiring.Component):
             m.d.comb += following.eq(begin)
         with m.If(loop.layer_end):
             m.d.comb += following.eq(0)
-        with m.If(loop.step):
+        with m.If(self.walk & self.tile_end):
             m.d.sync += self.rhs.eq(following)
             with m.If(loop.block_end):
                 m.d.sync += begin.eq(following)
@@ -105,7 +106,7 @@ class TileWalk(wiring.Component):
         m.d.comb += after.eq(self.lhs + self.word + 1)
         with m.If(self.walk & self.turn_end & self.split):
             m.d.sync += self.lhs.eq(after)
-        with m.If(loop.step & loop.row_change):
+        with m.If(self.walk & (self.tile_end & loop.row_change)):
             m.d.sync += self.lhs.eq(after)
             with m.If(loop.layer_end):
                 m.d.sync += layer.eq(after)

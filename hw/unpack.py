@@ -132,12 +132,17 @@ class Unpacker(wiring.Component):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
 
         # what ends with a piece is known when the piece begins: `emit` comes late
-        chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
+        chunk, last, coming_last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
         chunk_end, group_end = Signal(), Signal()
-        group, group_last = _counted(m, chunk_end, now.groups, begin, coming.groups)
-        _, unit_last = _counted(m, group_end, now.units, begin, coming.units)
+        group, group_last, _ = _counted(m, chunk_end, now.groups, begin, coming.groups)
+        _, unit_last, _ = _counted(m, group_end, now.units, begin, coming.units)
         is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
-        length = Mux(last, now.tail_bits, now.piece_bits)
+        length = Signal.like(now.piece_bits)
+        with m.If(box.emit):
+            m.d.sync += length.eq(Mux(coming_last, now.tail_bits, now.piece_bits))
+        with m.If(begin):
+            alone = coming.chunks == 1
+            m.d.sync += length.eq(Mux(alone, coming.tail_bits, coming.piece_bits))
         m.d.comb += [
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
@@ -263,8 +268,8 @@ class Unpacker(wiring.Component):
 
 def _counted(
     m: Module, step: Value, count: Value, begin: Value, coming: Value
-) -> tuple[Signal, Signal]:
-    """(a place from 0 on, whether it is the last of `count`, known with it).
+) -> tuple[Signal, Signal, Signal]:
+    """(a place from 0 on; whether it is the last of `count`, known with it; whether the next is).
 
     After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
     cycle on.
@@ -275,4 +280,4 @@ def _counted(
         m.d.sync += [place.eq(Mux(last, 0, place + 1)), last.eq(following)]
     with m.If(begin):
         m.d.sync += last.eq(coming == 1)
-    return place, last
+    return place, last, following

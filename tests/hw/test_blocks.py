@@ -38,6 +38,7 @@ def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
                 )
                 seen.append({name: ctx.get(getattr(dut, name)) for name in names.split()})
                 ctx.set(dut.step, 1)
+                ctx.set(dut.ends, 1)
                 await ctx.tick()
                 ctx.set(dut.step, 0)
 
