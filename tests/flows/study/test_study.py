@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -161,6 +162,15 @@ def test_configs_that_cannot_be() -> None:
         config_of("budgets=0")
     with pytest.raises(ConfigError, match=r"overlay\.sizes: .*unexpected keyword argument 'dx'"):
         FixedOverlay(sizes={"dm": 2, "dk": 16, "dn": 2, "dx": 1}).build()
+
+
+def test_what_cells_share_reaches_another_process() -> None:
+    prices = predicted(config_of().setting)
+    there = pickle.loads(pickle.dumps(prices))
+    assert there.cycles == prices.cycles and there.uniform == prices.uniform
+    plan = next(iter(prices.cycles))
+    assert there.cost.plan_cycles(plan) == prices.cycles[plan]
+    assert there.cost.plan_bytes(plan) == prices.cost.plan_bytes(plan)
 
 
 def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
