@@ -22,7 +22,7 @@ from ir.files import write_json
 from ir.golden import execute
 from ir.graph import IntegerGraph
 from quant.data import Split
-from quant.integerize import SnappedNet
+from quant.snapped import SnappedNet
 from quant.train import inputs_of
 
 FOLDER = "verification"
