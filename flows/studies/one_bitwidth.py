@@ -89,6 +89,7 @@ QUICK = (
 class Sized(ArmsStudy):
     """sizes: {arm: {channels, weight_bytes, cycles}}, cycles measured."""
 
+    config: OneBitwidth
     sizes: Mapping[str, Mapping[str, int]]
     mixtures: tuple[Mixture, ...]
 
