@@ -34,7 +34,7 @@ from quant.fit import fit_budget
 from quant.macs import layer_macs
 from quant.plan_space import PlanSpace
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS = ("cycles", "bit-operations")
 SAID = "plans priced by bit-operations break budgets that plans priced by cycles keep"
@@ -61,6 +61,7 @@ QUICK = (
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 
 def bops_model(table: CostTable, macs: Mapping[str, int]) -> CostModel:

@@ -45,7 +45,7 @@ from quant.allocator import FOLDER as ALLOCATORS
 from quant.evaluations import Store
 from quant.search_settings import SearchSettings
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 ORACLE = "exhaustive"
 HYPOTHESES = [(a, b) for a in ("eagl", "alps") for b in ("random", "uniform")]
@@ -88,6 +88,7 @@ QUICK = (
     "episodes=12",
     "warmup=6",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 
 def one_cell(shared: tuple[Compare, Prices], fold: int, seed: int, folder: Path) -> Row:

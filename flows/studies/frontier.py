@@ -42,7 +42,7 @@ from quant.allocator import FOLDER as ALLOCATORS
 from quant.evaluations import Store
 from quant.search_settings import SearchSettings
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 HYPOTHESES = [(a, b) for a in ("eagl", "alps") for b in ("random", "uniform")]
 
@@ -83,6 +83,7 @@ QUICK = (
     "episodes=8",
     "warmup=5",
 )
+NIGHTLY = ("setting.seeds=1", "shares=[0.05, 0.12, 0.25, 0.7]", "episodes=40", "warmup=15")
 
 
 def one_cell(shared: tuple[Frontier, Prices], fold: int, seed: int, folder: Path) -> Row:

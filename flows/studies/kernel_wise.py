@@ -33,7 +33,7 @@ from flows.study.statistics import equal_loss_ratio, interval, verdict
 from flows.study.wording import head, share_lines
 from ir.plan import PrecisionPlan
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS: dict[str, tuple[str, Literal["kernel", "layer"]]] = {
     "haq": ("haq", "layer"),
@@ -73,6 +73,7 @@ QUICK = (
     "episodes=8",
     "warmup=5",
 )
+NIGHTLY = ("setting.folds=2", "shares=[0.05, 0.1, 0.2]", "episodes=30", "warmup=10")
 
 
 def one_cell(shared: tuple[KernelWise, Prices], fold: int, seed: int, folder: Path) -> Row:

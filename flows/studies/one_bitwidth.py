@@ -38,7 +38,7 @@ from ir.errors import ConfigError
 from ir.plan import check_width
 from quant.budget import Budget
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 MEASURE_BITS = 8
 MIXED_BETWEEN = (4, 2)  # bits of the networks between whose channels the mixed one's lie
@@ -83,6 +83,7 @@ QUICK = (
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ from quant.macs import layer_macs
 from quant.penalty import PenaltyName, build_penalty, input_bytes
 from quant.train import evaluate
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 PENALTIES: tuple[PenaltyName, ...] = get_args(PenaltyName)
 
@@ -81,6 +81,7 @@ QUICK = (
     "learning_epochs=20",
     "after_epochs=1",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 Metric = Callable[[PrecisionPlan], float]
 

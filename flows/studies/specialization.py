@@ -42,7 +42,7 @@ from ir import plugins
 from ir.errors import ConfigError
 from quant.allocator import FOLDER as ALLOCATORS
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,7 @@ QUICK = (
     "setting.training.frozen_norm_epochs=1",
     "shares=[0, 0.1, 0.3, 1]",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 Shared = tuple[Specialization, dict[str, Prices]]
 

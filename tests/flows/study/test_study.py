@@ -33,14 +33,17 @@ def config_of(*overrides: str) -> Compare:
 
 @pytest.mark.parametrize("name", plugins.names(FOLDER))
 def test_what_a_study_has(name: str) -> None:
-    """All that the verb asks of a file; its YAML, and its quick changes, are a config."""
+    """All that the verb asks of a file; its YAML, and its shorter forms, are a config."""
     module = importlib.import_module(f"flows.studies.{name}")
     for part in ("prepared", "one_cell", "gather", "describe"):
         assert callable(getattr(module, part))
     path = Path(str(module.__file__)).with_suffix(".yaml")
     whole = load_config(module.CONFIG, path)
     quick = load_config(module.CONFIG, path, [*ONE_CELL, *module.QUICK])
-    assert whole.name == name and len(whole.setting.cells) > len(quick.setting.cells) == 1
+    nightly = load_config(module.CONFIG, path, module.NIGHTLY)
+    assert whole.name == name and len(quick.setting.cells) == 1
+    # Intervals need two repetitions at the least.
+    assert 2 <= len(nightly.setting.cells) < len(whole.setting.cells)
 
 
 @pytest.mark.slow
@@ -199,6 +202,7 @@ def test_curves_are_a_picture_of_their_own() -> None:
     ("words", "message"),
     [
         (["study", "comparr"], "unknown study 'comparr' (did you mean 'compare'?)"),
+        (["study", "compare", "--quick", "--nightly"], "not allowed with argument --quick"),
         (["study", "compare", "--jobs", "0"], "--jobs must be at least 1, not 0"),
         (["study", "compare", "--folds", "9"], "folds must be 1 to 5, not 9"),
         (["study", "compare", "--set", "budgetz=3"], "unknown key 'budgetz'"),
