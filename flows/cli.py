@@ -76,7 +76,7 @@ MODEL = {
 }
 BISECT = {
     "action": "store_true",
-    "help": "an ONNX model's first difference: layer, element, digit-plane, cycles, waveforms",
+    "help": "where there is a difference, the first: layer, element, digit-plane, cycles, waves",
 }
 INPUTS = {"type": int, "default": 16, "metavar": "N", "help": "inputs (default 16)"}
 INPUTS_FILE = {
