@@ -14,6 +14,7 @@ from codegen.read_timing import MemoryTiming, ReadPath
 from codegen.write_timing import WritePath
 from hw.config import OverlayConfig
 from hw.execute import TABLE_TO_ISSUE, taken_to_issue
+from hw.gate import TOKEN_TO_ISSUE
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, ROW, Kind, Stage, unpack
 
@@ -136,12 +137,14 @@ class Device:
             for turn in range(execute["turns"]):
                 place = start = max(free, self.last_issue + 1)
                 if (split or turn == 0) and first and not (keeps and column):
-                    start = max(start, self.reads.lhs_token(self._lhs_used) + 1)
+                    arrived = self.reads.lhs_token(self._lhs_used)
+                    start = max(start, arrived + TOKEN_TO_ISSUE)
                     self._lhs_used += 1
                 stalls["EXEC_WAIT_LHS"] += start - place
                 if turn == 0 and row == 0:
                     need = execute["rhs_first"] + execute["rhs_step"] * column
-                    arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"])) + 1
+                    arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"]))
+                    arrived += TOKEN_TO_ISSUE
                     stalls["EXEC_WAIT_RHS"] += max(arrived - start, 0)
                     start = max(start, arrived)
                 begins = start if begins is None else begins

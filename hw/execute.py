@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +10,7 @@ from hw.columns import Columns
 from hw.config import OverlayConfig
 from hw.counted import counted
 from hw.dpu import step_layout
-from hw.gate import NEEDS, Gate
+from hw.gate import NEEDS, Gate, tokens_layout
 from hw.kept import kept_layout
 from hw.operands import read_layout
 from hw.pairs import PairWalk
@@ -40,15 +38,17 @@ def taken_to_issue(config: OverlayConfig) -> int:
 def word_layout(config: OverlayConfig) -> data.StructLayout:
     """A word on its way from the walk to the array.
 
-    needs                     what it waits for
+    needs, awaits             what it waits for
     step, bipolar             what the accumulators do with it
     lhs, rhs                  its place in the banks; the kernel position's is added to rhs
     advance, rewind, save     where the columns go after it
     freed                     words of weights that nobody needs behind it
+    tap                       its kernel position's place in the tap table
     """
     return data.StructLayout(
         {
             "needs": NEEDS,
+            "awaits": tokens_layout(config),
             "step": step_layout(config.p, config.q),
             "bipolar": 1,
             "lhs": range(config.lhs_depth),
@@ -57,25 +57,17 @@ def word_layout(config: OverlayConfig) -> data.StructLayout:
             "rewind": 1,
             "save": 1,
             "freed": range(config.lhs_depth + 1),
+            "tap": range(config.table_depth),
         }
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Turns:
-    """first, last: of a tile's turns. tap: the kernel position before the turn's first."""
-
-    first: Signal
-    last: Signal
-    tap: Signal
 
 
 class Execute(wiring.Component):
     """Issues the words of all tiles of a layer: BlockLoop's order of tiles, PairWalk's within one.
 
-    A walk lays out one word a cycle and stays one word ahead of the Gate, which holds the word
-    while its operands, the drain chain or the ring are not there. So nothing but the walk's clock
-    enable depends on what is awaited.
+    A walk lays out one word a cycle and stays one or two words ahead of the Gate, which holds the
+    word while its operands, the drain chain or the ring are not there. Two, so that a register
+    holds the walk: nothing in it depends on what is awaited in the same cycle.
 
     A tile may take several turns, each with the kernel positions behind those of the turn before;
     they share its weights and its place, and the result stage keeps the largest code. Where K is
@@ -143,31 +135,47 @@ class Execute(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(kept_layout(self.config, Stage.EXECUTE))
-        busy, begin, fill, fresh = Signal(), Signal(), Signal(), Signal(2)
-        walking, walk, offered = Signal(), Signal(), Signal()
-        word = Signal(word_layout(self.config))
+        busy, begin, fill, stands = Signal(), Signal(), Signal(), Signal()
+        walking, walk = Signal(), Signal()
         gate = self.gate
         m.d.comb += [
             self.instructions.ready.eq(~busy),
             begin.eq(self.instructions.valid & self.instructions.ready),
-            walk.eq(walking & (gate.issue | ~offered)),
             self.ring_words.eq(now.ring_words),
         ]
-        m.d.sync += fresh.eq(Cat(begin, fresh[0]))
+        m.d.sync += stands.eq(begin)
+        laid = self._walk(m, now, begin, stands, fill, walking, walk)
+        offered, coming, word = self._words(m, walking, walk, laid)
         with m.If(begin):
             m.d.sync += [now.eq(self.instructions.payload), busy.eq(1)]
         with m.Elif(gate.issue & word.needs.layer_end):
             m.d.sync += busy.eq(0)
-        with m.If(walk | gate.issue):
-            m.d.sync += offered.eq(walk)
-
-        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walking, walk)
         with m.If(walk):
-            m.d.sync += [word.eq(laid), walking.eq(~laid.needs.layer_end)]
+            m.d.sync += walking.eq(~laid.needs.layer_end)
         self._setup(m, now, begin, fill, walking)
-        self._pass(m, now, fresh, offered, word)
-        self._read(m, now, begin, walk, word, tap_address)
+        self._pass(m, now, offered, coming, word)
+        self._read(m, now, begin, coming, word)
         return m
+
+    def _words(
+        self, m: Module, walking: Signal, walk: Signal, laid: data.View
+    ) -> tuple[Signal, data.View, data.View]:
+        """(whether a word is offered, the one that comes next, the offered one).
+
+        A second word waits behind the offered one where the walk was not held in time.
+        """
+        full, offered = Signal(), Signal()
+        behind, coming, word = (
+            Signal(word_layout(self.config), name=name) for name in ("behind", "coming", "word")
+        )
+        m.d.comb += [walk.eq(walking & ~full), coming.eq(Mux(full, behind, laid))]
+        with m.If(walk):
+            m.d.sync += behind.eq(laid)
+        with m.If(self.gate.load):
+            m.d.sync += [word.eq(coming), offered.eq(full | walk), full.eq(0)]
+        with m.Elif(walk):
+            m.d.sync += full.eq(1)
+        return offered, coming, word
 
     def _setup(
         self,
@@ -206,16 +214,13 @@ class Execute(wiring.Component):
         fill: Signal,
         walking: Signal,
         walk: Signal,
-    ) -> tuple[data.View, Value]:
-        """The word that comes next; and its kernel position's place in the tap table.
-
-        stands: the instruction has come to stand.
-        """
+    ) -> data.View:
+        """The word that is laid out. stands: the instruction has come to stand."""
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
         loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
-        turns = self._turns(m, now, stands, walk & pairs.tile_end)
+        last_turn, tap = self._turns(m, now, stands, walk & pairs.tile_end)
         row_end = tile_end & loop.row_change
         m.d.comb += [
             rows.now.eq(now),
@@ -234,9 +239,9 @@ class Execute(wiring.Component):
             tiles.turn_end.eq(pairs.tile_end),
             tiles.tile_end.eq(tile_end),
             tiles.word.eq(pairs.lhs),
-            tile_end.eq(pairs.tile_end & turns.last),
-            word.needs.lhs.eq(pairs.clear & tiles.takes & (turns.first | tiles.split)),
-            word.needs.rhs.eq(pairs.clear & turns.first & loop.first_row),
+            tile_end.eq(pairs.tile_end & last_turn),
+            word.awaits.eq(tiles.awaits),
+            word.needs.lhs.eq(tiles.takes),
             word.needs.drain.eq(pairs.tile_end),
             word.needs.ring.eq(tile_end & loop.first_row),
             word.needs.layer_end.eq(tile_end & loop.layer_end),
@@ -252,28 +257,29 @@ class Execute(wiring.Component):
             word.rewind.eq(tile_end & loop.rewinds),
             word.save.eq(tile_end & loop.block_end),
             word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
+            word.tap.eq(tap + pairs.tap),
         ]
-        return word, now.tap_base + turns.tap + pairs.tap
+        return word
 
-    def _turns(self, m: Module, now: data.View, stands: Value, turn_end: Value) -> _Turns:
-        """Which turn of its tile is under way, and the kernel position before its first."""
-        before = self.config.table_depth - 1  # of position 0
-        first = Signal(init=1, name="turn_first")
-        tap = Signal(range(self.config.table_depth), init=before)
+    def _turns(
+        self, m: Module, now: data.View, stands: Value, turn_end: Value
+    ) -> tuple[Signal, Signal]:
+        """(the tile's last turn is under way, the entry before that of its first position)."""
+        tap = Signal(range(self.config.table_depth))
         _, last = counted(m, count=now.turns, steps=turn_end, begin=stands, name="turn")
-        with m.If(turn_end):
-            m.d.sync += [first.eq(last), tap.eq(Mux(last, before, tap + now.taps))]
-        return _Turns(first=first, last=last, tap=tap)
+        with m.If(stands | turn_end):
+            m.d.sync += tap.eq(Mux(stands | last, now.tap_base - 1, tap + now.taps))
+        return last, tap
 
     def _pass(
-        self, m: Module, now: data.View, fresh: Signal, offered: Signal, word: data.View
+        self, m: Module, now: data.View, offered: Signal, coming: data.View, word: data.View
     ) -> None:
         """The gate, and what the others hear of a word that goes."""
         m.submodules.gate = gate = self.gate
         m.d.comb += [
             gate.now.eq(now),
-            gate.fresh.eq(fresh),
             gate.offered.eq(offered),
+            gate.awaits.eq(coming.awaits),
             gate.needs.eq(word.needs),
             gate.lhs_token.eq(self.lhs_token),
             gate.rhs_token.eq(self.rhs_token),
@@ -297,13 +303,12 @@ class Execute(wiring.Component):
         m: Module,
         now: data.View,
         begin: Signal,
-        walk: Signal,
+        coming: data.View,
         word: data.View,
-        tap_address: Value,
     ) -> None:
         """One cycle after the issue: where the columns stand, and which words to read.
 
-        The tap table is asked as the word is laid out; it shows the tap while the word is offered.
+        The tap table is asked as the word comes to be offered, and shows the tap while it is.
         """
         m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.columns = columns = Columns(config=self.config)
@@ -313,8 +318,8 @@ class Execute(wiring.Component):
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.taps),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(tap_address),
-            table.read_enable.eq(walk),
+            table.read_address.eq(coming.tap),
+            table.read_enable.eq(self.gate.load),
             columns.now.eq(now),
             columns.restart.eq(begin),
             columns.tap.eq(tap),
