@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from codegen.read_timing import MemoryTiming, ReadPath
 from codegen.write_timing import WritePath
+from hw.columns import taken_to_columns
 from hw.config import OverlayConfig
 from hw.execute import TABLE_TO_ISSUE, taken_to_issue
 from hw.gate import TOKEN_TO_ISSUE
@@ -54,7 +55,7 @@ class Device:
         self.stage_cycles: list[tuple[Stage, int, int, int]] = []
         self.layer_answers: list[int] = []
         self.stalls: list[Counter[str]] = []
-        self.last_issue, self.drain_free = -1, 0
+        self.last_issue, self.drain_free, self.columns_free = -1, 0, 0
         self._freed_words: list[tuple[int, int]] = [(0, 0)]
         self._freed_seen = 0
         self._lhs_used = 0
@@ -102,6 +103,7 @@ class Device:
             before = self.done_cycles[-1] + 1 if self.done_cycles else 0
             result_popped = max(before, self.reads.valid(written_result, result_popped))
             execute_popped = max(self.last_issue + 1, self.reads.valid(written, execute_popped))
+            self.columns_free = execute_popped + taken_to_columns(self.config)
             ready = (self._first_issue(execute, execute_popped), result_popped + 1)
             yield from self._layer(layer, execute, result, ready)
             yield  # the layer is done; the next one may not even be fetched yet
@@ -134,6 +136,9 @@ class Device:
         keeps, split = not execute["lhs_stream"], execute["split"]
         words = self._tile_words(execute)
         for column, row, first, last in tile_order(execute):
+            rows_left = execute["row_tiles"] - row - 1
+            stays = first and last and rows_left  # the column tile is alone in its block
+            moves = not stays and (rows_left or column + 1 != execute["col_tiles"])
             for turn in range(execute["turns"]):
                 place = start = max(free, self.last_issue + 1)
                 if (split or turn == 0) and first and not (keeps and column):
@@ -151,6 +156,8 @@ class Device:
                 end = start + words[row] * execute["a_digits"] - 1
                 stalls["EXEC_RUN"] += words[row] * execute["a_digits"]
                 issued = max(end, self.drain_free)
+                if moves and turn + 1 == execute["turns"]:
+                    issued = max(issued, self.columns_free)
                 if row == 0 and turn + 1 == execute["turns"]:
                     issued = ring.room(max(issued, ring_free))
                 stalls["EXEC_WAIT_RESULT"] += issued - end

@@ -41,7 +41,7 @@ def word_layout(config: OverlayConfig) -> data.StructLayout:
     needs, awaits             what it waits for
     step, bipolar             what the accumulators do with it
     lhs, rhs                  its place in the banks; the kernel position's is added to rhs
-    advance, rewind, save     where the columns go after it
+    back, save                which columns are laid out while its tile is computed (Columns)
     freed                     words of weights that nobody needs behind it
     tap                       its kernel position's place in the tap table
     """
@@ -53,8 +53,7 @@ def word_layout(config: OverlayConfig) -> data.StructLayout:
             "bipolar": 1,
             "lhs": range(config.lhs_depth),
             "rhs": range(config.rhs_depth),
-            "advance": 1,
-            "rewind": 1,
+            "back": 1,
             "save": 1,
             "freed": range(config.lhs_depth + 1),
             "tap": range(config.table_depth),
@@ -154,7 +153,7 @@ class Execute(wiring.Component):
             m.d.sync += walking.eq(~laid.needs.layer_end)
         self._setup(m, now, begin, fill, walking)
         self._pass(m, now, offered, coming, word)
-        self._read(m, now, begin, coming, word)
+        self._read(m, now, stands, coming, word)
         return m
 
     def _words(
@@ -222,6 +221,7 @@ class Execute(wiring.Component):
         loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
         last_turn, tap = self._turns(m, now, stands, walk & pairs.tile_end)
         row_end = tile_end & loop.row_change
+        alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
         m.d.comb += [
             rows.now.eq(now),
             rows.begin.eq(begin),
@@ -244,6 +244,7 @@ class Execute(wiring.Component):
             word.needs.lhs.eq(tiles.takes),
             word.needs.drain.eq(pairs.tile_end),
             word.needs.ring.eq(tile_end & loop.first_row),
+            word.needs.columns.eq(tile_end & ~loop.layer_end & ~alone),
             word.needs.layer_end.eq(tile_end & loop.layer_end),
             word.step.clear.eq(pairs.clear),
             word.step.shift.eq(pairs.shift),
@@ -253,9 +254,8 @@ class Execute(wiring.Component):
             word.bipolar.eq(rows.entry.bipolar),
             word.lhs.eq(tiles.lhs + pairs.lhs),
             word.rhs.eq(tiles.rhs + pairs.rhs + rows.entry.offset),
-            word.advance.eq(tile_end & ~loop.rewinds),
-            word.rewind.eq(tile_end & loop.rewinds),
-            word.save.eq(tile_end & loop.block_end),
+            word.back.eq(loop.rewinds & ~alone),
+            word.save.eq(loop.block_end | alone),
             word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
             word.tap.eq(tap + pairs.tap),
         ]
@@ -302,7 +302,7 @@ class Execute(wiring.Component):
         self,
         m: Module,
         now: data.View,
-        begin: Signal,
+        stands: Signal,
         coming: data.View,
         word: data.View,
     ) -> None:
@@ -321,7 +321,11 @@ class Execute(wiring.Component):
             table.read_address.eq(coming.tap),
             table.read_enable.eq(self.gate.load),
             columns.now.eq(now),
-            columns.restart.eq(begin),
+            columns.restart.eq(stands),
+            columns.move.eq(self.gate.issue & word.needs.columns),
+            columns.back.eq(coming.back),
+            columns.save.eq(coming.save),
+            self.gate.laying.eq(columns.laying),
             columns.tap.eq(tap),
             self.read.rhs.eq(near + tap.offset),
             self.read.far.eq(far + tap.offset),
@@ -334,8 +338,4 @@ class Execute(wiring.Component):
             near.eq(word.rhs),
             far.eq(word.rhs + now.tile_stride),
             self.read.lhs.eq(word.lhs),
-            *(
-                getattr(columns, move).eq(self.gate.issue & word[move])
-                for move in ("advance", "rewind", "save")
-            ),
         ]

@@ -10,12 +10,13 @@ from hw.config import OverlayConfig
 from hw.kept import kept_bits, kept_layout
 from ir.isa import Stage
 
-NEEDS = data.StructLayout({"lhs": 1, "drain": 1, "ring": 1, "layer_end": 1})
+NEEDS = data.StructLayout({"lhs": 1, "drain": 1, "ring": 1, "columns": 1, "layer_end": 1})
 """Of a word.
 
 lhs         its tile's weights were not used before
 drain       the last of a tile
 ring        the last of a column tile's first row tile: its results take room in the ring
+columns     the last before another column tile, whose columns must be laid out
 layer_end   the last of the layer
 """
 
@@ -42,10 +43,10 @@ class Gate(wiring.Component):
 
     - its weights and activations have arrived (tokens of the fetch stage);
     - the last word of a tile waits for the drain chain (it would arrive before the tile ahead has
-      left) and, in the first row tile, for room in the result ring. Past that point nothing can
-      hold a tile, so nothing need stop the array.
+      left), in the first row tile for room in the result ring, and for the next tile's columns.
+      Past that point nothing can hold a tile, so nothing need stop the array.
 
-    Each of the four is one register's bit, mostly a sign: what arrived beyond the need is counted,
+    Each of these is one register's bit, mostly a sign: what arrived beyond the need is counted,
     and is negative while something is missing.
 
     Members
@@ -56,6 +57,7 @@ class Gate(wiring.Component):
     awaits : In(tokens_layout)        what that one waits for
     lhs_token, rhs_token : In(1)      operands have arrived
     ring_room : In(1)                 the result ring has room
+    laying : In(1)                    the next tile's columns are not laid out yet
     issue : Out(1)                    the word goes
     waits_lhs, waits_rhs, waits_result : Out(1)    it does not; why
     """
@@ -68,6 +70,7 @@ class Gate(wiring.Component):
     lhs_token: Signal
     rhs_token: Signal
     ring_room: Signal
+    laying: Signal
     issue: Signal
     waits_lhs: Signal
     waits_rhs: Signal
@@ -85,6 +88,7 @@ class Gate(wiring.Component):
                 "lhs_token": In(1),
                 "rhs_token": In(1),
                 "ring_room": In(1),
+                "laying": In(1),
                 "issue": Out(1),
                 "waits_lhs": Out(1),
                 "waits_rhs": Out(1),
@@ -103,7 +107,11 @@ class Gate(wiring.Component):
         m.d.comb += [
             lhs.eq(needs.lhs & lhs_missing),
             rhs.eq(rhs_missing),
-            result.eq((needs.drain & self._draining(m)) | (needs.ring & ~self.ring_room)),
+            result.eq(
+                (needs.drain & self._draining(m))
+                | (needs.ring & ~self.ring_room)
+                | (needs.columns & self.laying)
+            ),
             self.issue.eq(self.offered & ~(lhs | rhs | result)),
             self.load.eq(self.issue | ~self.offered),
             self.waits_lhs.eq(self.offered & lhs),
