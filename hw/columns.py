@@ -67,18 +67,16 @@ class Columns(wiring.Component):
         first, moves, arrives, active = Signal(), Signal(), Signal(), Signal()
         lay = Signal(self.columns)  # one-hot: which column the walker stands at
         m.d.comb += moves.eq(self.move | (first & lay[-1]))
-        m.d.sync += [lay.eq(Cat(moves, lay)), arrives.eq(moves)]
-        with m.If(moves):
-            m.d.sync += [active.eq(1), first.eq(0)]
-        with m.Elif(lay[-1]):
-            m.d.sync += active.eq(0)
+        m.d.sync += [
+            lay.eq(Cat(moves, lay)),
+            active.eq(moves | (active & ~lay[-1])),
+            first.eq(first & ~lay[-1]),
+            arrives.eq(moves),
+        ]
+        if self.columns > 1:  # else a tile is laid out in the cycle behind `move`
+            m.d.sync += self.laying.eq(moves | (self.laying & ~lay[-2]))
         with m.If(self.restart):
             m.d.sync += [lay.eq(1), active.eq(1), first.eq(1), arrives.eq(0)]
-        if self.columns > 1:  # else a tile is laid out in the cycle behind `move`
-            with m.If(moves):
-                m.d.sync += self.laying.eq(1)
-            with m.Elif(lay[-2]):
-                m.d.sync += self.laying.eq(0)
         x, y = self._walker(m, moves, active)
         for n in range(self.columns):
             self._column(m, n, lay[n], arrives, x, y)

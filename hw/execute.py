@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.columns import Columns
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.dpu import step_layout
 from hw.gate import NEEDS, Gate, tokens_layout
 from hw.kept import kept_layout
@@ -25,14 +25,14 @@ TAP_LAYOUT = layout(TAP)
 ISSUE_TO_READ = 1
 """Cycles from issuing a word to `read` asking the buffers for it."""
 
-TABLE_TO_ISSUE = 2 + ROW_TABLE_LATENCY
+TABLE_TO_ISSUE = 3 + ROW_TABLE_LATENCY
 """Cycles from `table_token` to the first word, if nothing else is awaited: the token is counted,
-and the word is laid out before it is offered."""
+then compared, and the word is laid out before it is offered."""
 
 
 def taken_to_issue(config: OverlayConfig) -> int:
     """Cycles from taking an instruction to its first word, if nothing is awaited."""
-    return config.dn + 1 + ROW_TABLE_LATENCY
+    return max(config.dn, 2) + 1 + ROW_TABLE_LATENCY
 
 
 def word_layout(config: OverlayConfig) -> data.StructLayout:
@@ -134,8 +134,8 @@ class Execute(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(kept_layout(self.config, Stage.EXECUTE))
-        busy, begin, fill, stands = Signal(), Signal(), Signal(), Signal()
-        walking, walk = Signal(), Signal()
+        busy, begin, stands = Signal(), Signal(), Signal()
+        fill, walking, walk = Signal(), Signal(), Signal()
         gate = self.gate
         m.d.comb += [
             self.instructions.ready.eq(~busy),
@@ -143,37 +143,42 @@ class Execute(wiring.Component):
             self.ring_words.eq(now.ring_words),
         ]
         m.d.sync += stands.eq(begin)
-        laid = self._walk(m, now, begin, stands, fill, walking, walk)
-        offered, coming, word = self._words(m, walking, walk, laid)
+        laid = self._walk(m, now, stands, fill, walking, walk)
+        starts = self._setup(m, now, begin, fill)
+        offered, coming, word = self._words(m, starts, walking, walk, laid)
         with m.If(begin):
             m.d.sync += [now.eq(self.instructions.payload), busy.eq(1)]
         with m.Elif(gate.issue & word.needs.layer_end):
             m.d.sync += busy.eq(0)
-        with m.If(walk):
-            m.d.sync += walking.eq(~laid.needs.layer_end)
-        self._setup(m, now, begin, fill, walking)
         self._pass(m, now, offered, coming, word)
         self._read(m, now, stands, coming, word)
         return m
 
     def _words(
-        self, m: Module, walking: Signal, walk: Signal, laid: data.View
+        self, m: Module, starts: Value, walking: Signal, walk: Signal, laid: data.View
     ) -> tuple[Signal, data.View, data.View]:
         """(whether a word is offered, the one that comes next, the offered one).
 
         A second word waits behind the offered one where the walk was not held in time.
         """
-        full, offered = Signal(), Signal()
+        full, offered, goes_on, load = Signal(), Signal(), Signal(), self.gate.load
         behind, coming, word = (
             Signal(word_layout(self.config), name=name) for name in ("behind", "coming", "word")
         )
-        m.d.comb += [walk.eq(walking & ~full), coming.eq(Mux(full, behind, laid))]
+        m.d.comb += [
+            coming.eq(Mux(full, behind, laid)),
+            goes_on.eq(starts | (walking & ~(walk & laid.needs.layer_end))),
+        ]
+        m.d.sync += [
+            walking.eq(goes_on),
+            walk.eq(goes_on & (load | ~(full | walk))),
+            full.eq(~load & (full | walk)),
+            offered.eq(~load | full | walk),
+        ]
         with m.If(walk):
             m.d.sync += behind.eq(laid)
-        with m.If(self.gate.load):
-            m.d.sync += [word.eq(coming), offered.eq(full | walk), full.eq(0)]
-        with m.Elif(walk):
-            m.d.sync += full.eq(1)
+        with m.If(load):
+            m.d.sync += word.eq(coming)
         return offered, coming, word
 
     def _setup(
@@ -182,33 +187,32 @@ class Execute(wiring.Component):
         now: data.View,
         begin: Signal,
         fill: Signal,
-        walking: Signal,
-    ) -> None:
-        """From taking an instruction to its walk: the last cycles fill the row table's queue.
+    ) -> Value:
+        """From taking an instruction to its walk, whose first cycle is the one after that returned.
 
-        They wait for the layer's tables, so that no word of a table is read before it is written.
+        The last cycles fill the row table's queue. They wait for the layer's tables, so that no
+        word of a table is read before it is written.
         """
-        setup = Signal(range(self.config.dn + ROW_TABLE_LATENCY))
-        tables, wanted, waits = Signal(4), Signal(2), Signal()
-        fills = setup == ROW_TABLE_LATENCY
+        before = max(self.config.dn - 1, 1) + ROW_TABLE_LATENCY
+        setup = Signal(range(before + 1))
+        tables, wanted, waits, fills = Signal(4), Signal(2), Signal(), Signal()
         m.d.comb += [
             wanted.eq(now.tap_table + now.row_table),
-            waits.eq(fills & (tables < wanted)),
-            fill.eq((setup != 0) & (setup <= ROW_TABLE_LATENCY) & ~waits),
+            waits.eq(tables < wanted),
+            fills.eq((setup == ROW_TABLE_LATENCY + 1) & ~waits),
         ]
-        m.d.sync += tables.eq(tables + self.table_token - Mux(fills & ~waits, wanted, 0))
+        m.d.sync += tables.eq(tables + self.table_token - Mux(fills, wanted, 0))
         with m.If(begin):
-            m.d.sync += setup.eq(self.config.dn - 1 + ROW_TABLE_LATENCY)
-        with m.Elif((setup != 0) & ~waits):
+            m.d.sync += setup.eq(before)
+        with m.Elif(fills | fill | (setup > ROW_TABLE_LATENCY + 1)):
             m.d.sync += setup.eq(setup - 1)
-        with m.If(setup == 1):
-            m.d.sync += walking.eq(1)
+        m.d.sync += fill.eq(fills | (fill & (setup != 1)))
+        return setup == 1
 
     def _walk(
         self,
         m: Module,
         now: data.View,
-        begin: Signal,
         stands: Value,
         fill: Signal,
         walking: Signal,
@@ -219,19 +223,25 @@ class Execute(wiring.Component):
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
         loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
-        last_turn, tap = self._turns(m, now, stands, walk & pairs.tile_end)
-        row_end = tile_end & loop.row_change
+        last_turn, tap = self._turns(m, now, stands, walk, pairs)
         alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
         m.d.comb += [
             rows.now.eq(now),
-            rows.begin.eq(begin),
+            rows.begin.eq(stands),
             rows.fill.eq(fill),
             rows.write.eq(self.write),
-            rows.step.eq(walk & row_end),
+            rows.step.eq(walk & (tile_end & loop.row_change)),
             pairs.now.eq(now),
             pairs.begin.eq(stands),
             pairs.settle.eq(~walking),
-            pairs.digits.eq(Mux(~walking | row_end, rows.coming.digits, rows.entry.digits)),
+            pairs.digits.eq(rows.entry.digits),
+            pairs.following.eq(
+                Mux(
+                    ~walking | (last_turn & loop.row_change),
+                    rows.coming.digits,
+                    rows.entry.digits,
+                )
+            ),
             pairs.issue.eq(walk),
             tiles.now.eq(now),
             tiles.begin.eq(stands),
@@ -241,7 +251,6 @@ class Execute(wiring.Component):
             tiles.word.eq(pairs.lhs),
             tile_end.eq(pairs.tile_end & last_turn),
             word.awaits.eq(tiles.awaits),
-            word.needs.lhs.eq(tiles.takes),
             word.needs.drain.eq(pairs.tile_end),
             word.needs.ring.eq(tile_end & loop.first_row),
             word.needs.columns.eq(tile_end & ~loop.layer_end & ~alone),
@@ -257,18 +266,26 @@ class Execute(wiring.Component):
             word.back.eq(loop.rewinds & ~alone),
             word.save.eq(loop.block_end | alone),
             word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
-            word.tap.eq(tap + pairs.tap),
+            word.tap.eq(tap),
         ]
         return word
 
     def _turns(
-        self, m: Module, now: data.View, stands: Value, turn_end: Value
+        self, m: Module, now: data.View, stands: Value, walk: Value, pairs: PairWalk
     ) -> tuple[Signal, Signal]:
-        """(the tile's last turn is under way, the entry before that of its first position)."""
-        tap = Signal(range(self.config.table_depth))
-        _, last = counted(m, count=now.turns, steps=turn_end, begin=stands, name="turn")
-        with m.If(stands | turn_end):
-            m.d.sync += tap.eq(Mux(stands | last, now.tap_base - 1, tap + now.taps))
+        """(the tile's last turn is under way, the word's kernel position in the tap table)."""
+        tap, begin, following = (Signal(range(self.config.table_depth)) for _ in range(3))
+        turn_end = pairs.tile_end
+        last = last_of(m, count=now.turns, steps=walk & turn_end, begin=stands, name="turn")
+        m.d.comb += following.eq(Mux(stands | last, now.tap_base, begin + now.taps))
+        with m.If(stands | (walk & turn_end)):
+            m.d.sync += begin.eq(following)
+        with m.If(stands | (walk & pairs.chunk_end)):
+            m.d.sync += tap.eq(tap + 1)
+            with m.If(pairs.pair_end):
+                m.d.sync += tap.eq(begin)
+            with m.If(stands | turn_end):
+                m.d.sync += tap.eq(following)
         return last, tap
 
     def _pass(

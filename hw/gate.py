@@ -10,10 +10,9 @@ from hw.config import OverlayConfig
 from hw.kept import kept_bits, kept_layout
 from ir.isa import Stage
 
-NEEDS = data.StructLayout({"lhs": 1, "drain": 1, "ring": 1, "columns": 1, "layer_end": 1})
+NEEDS = data.StructLayout({"drain": 1, "ring": 1, "columns": 1, "layer_end": 1})
 """Of a word.
 
-lhs         its tile's weights were not used before
 drain       the last of a tile
 ring        the last of a column tile's first row tile: its results take room in the ring
 columns     the last before another column tile, whose columns must be laid out
@@ -27,7 +26,7 @@ TOKEN_TO_ISSUE = 2
 def tokens_layout(config: OverlayConfig) -> data.StructLayout:
     """What must have arrived before a word may go.
 
-    lhs     row tiles of weights before its own, over all layers (modulo)
+    lhs     row tiles of weights before the last one that was taken, over all layers (modulo)
     rhs     tokens of the layer's activations
     """
     return data.StructLayout(
@@ -105,7 +104,7 @@ class Gate(wiring.Component):
         lhs_missing = self._missing(m, self.lhs_token, awaits.lhs, name="lhs", least=0)
         rhs_missing = self._missing(m, self.rhs_token, awaits.rhs, name="rhs", least=1, clear=ends)
         m.d.comb += [
-            lhs.eq(needs.lhs & lhs_missing),
+            lhs.eq(lhs_missing),
             rhs.eq(rhs_missing),
             result.eq(
                 (needs.drain & self._draining(m))
@@ -156,8 +155,5 @@ class Gate(wiring.Component):
         cycles = Signal(signed(len(self.now.tile_cycles) + 1), name="cycles")
         left = Signal.like(cycles, init=-1, name="drain_left")
         m.d.sync += cycles.eq(self.now.tile_cycles - 2)
-        with m.If(self.issue & self.needs.drain):
-            m.d.sync += left.eq(cycles)
-        with m.Elif(~left[-1]):
-            m.d.sync += left.eq(left - 1)
+        m.d.sync += left.eq(Mux(self.issue & self.needs.drain, cycles, left - ~left[-1]))
         return ~left[-1]

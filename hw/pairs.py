@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.kept import kept_layout
 from ir.isa import Stage
 from ir.precision import MAX_OPERAND_BITS
@@ -76,9 +76,10 @@ class PairWalk(wiring.Component):
     now : In                       the execute instruction
     begin : In(1)                  it is new
     settle : In(1)                 no word is taken; high in the cycle before the first one
-    digits : In                    weight planes of the row tile that the next word is of
+    digits, following : In         weight planes of the row tile that the word is of, and of that
+                                   which comes next behind the tile (or turn)
     issue : In(1)                  the word is taken
-    tap : Out                      number of the kernel position, from 1 on
+    chunk_end, pair_end : Out(1)   last word of a kernel position, of a digit pair
     lhs, rhs : Out                 place of the word among the tile's weights, and among the pixel's
                                    activations: kernel positions lie side by side in
                                    the first
@@ -91,8 +92,10 @@ class PairWalk(wiring.Component):
     begin: Signal
     settle: Signal
     digits: Signal
+    following: Signal
     issue: Signal
-    tap: Signal
+    chunk_end: Signal
+    pair_end: Signal
     lhs: Signal
     rhs: Signal
     clear: Signal
@@ -111,8 +114,10 @@ class PairWalk(wiring.Component):
                 "begin": In(1),
                 "settle": In(1),
                 "digits": In(now["w_digits"].shape),
+                "following": In(now["w_digits"].shape),
                 "issue": In(1),
-                "tap": Out(now["taps"].shape),
+                "chunk_end": Out(1),
+                "pair_end": Out(1),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
                 "clear": Out(1, init=1),  # type: ignore[call-arg]
@@ -125,21 +130,19 @@ class PairWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now = self.now
-        pair_end, last_pair = Signal(), Signal()
-        _, chunk_end = counted(
-            m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk"
-        )
-        tap, tap_end = counted(
+        now, pair_end, last_pair = self.now, self.pair_end, Signal()
+        chunk_end = last_of(m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk")
+        tap_end = last_of(
             m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
         )
+        digits = Mux(last_pair | self.settle, self.following, self.digits)
         m.d.comb += [
-            self.tap.eq(tap),
+            self.chunk_end.eq(chunk_end),
             pair_end.eq(chunk_end & tap_end),
             self.tile_end.eq(pair_end & last_pair),
         ]
         p, q = self.config.p, self.config.q
-        lhs = _Operand.of(self.lhs, self.lhs_top, self.digits, now.k_words, digit=p, name="lhs")
+        lhs = _Operand.of(self.lhs, self.lhs_top, digits, now.k_words, digit=p, name="lhs")
         rhs = _Operand.of(
             self.rhs, self.rhs_top, now.a_digits, now.plane_words, digit=q, name="rhs"
         )

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.counted import last_of
 from hw.kept import keep, kept_bits, kept_layout
 from hw.ram import SharedRam
 from hw.unpack import write_layout
@@ -39,7 +40,8 @@ class RowTable(wiring.Component):
     write : In(write_layout)   the table's entries
     step : In(1)               the row tile ends
     entry : Out(row_layout)    its entry, a register
-    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one
+    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one;
+                               a register too
     """
 
     now: data.View
@@ -68,32 +70,28 @@ class RowTable(wiring.Component):
         m = Module()
         now = self.now
         m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
-        asked, following, moves = Signal.like(now.row_tiles), Signal.like(now.row_tiles), Signal()
-        ahead = Signal.like(self.entry)
+        found = Signal.like(self.entry)
+        place, moves = Signal(range(self.config.table_depth)), Signal()
+        last = last_of(m, count=now.row_tiles, steps=moves, begin=self.begin, name="row")
         m.d.comb += [
             moves.eq(self.fill | self.step),
-            following.eq(asked + 1),
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.rows),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(now.row_base + asked),
+            table.read_address.eq(place),
             table.read_enable.eq(moves),
+            *keep(found, data.View(ROW_LAYOUT, table.read_data)),
         ]
-        m.d.comb += self.coming.eq(ahead)
         with m.If(~now.row_table):
             m.d.comb += [
-                self.coming.digits.eq(now.w_digits),
-                self.coming.bipolar.eq(now.w_bipolar),
-                self.coming.offset.eq(0),
+                found.digits.eq(now.w_digits),
+                found.bipolar.eq(now.w_bipolar),
+                found.offset.eq(0),
             ]
         if self.config.p > 1:  # a digit of several bits has a sign
-            m.d.comb += self.coming.bipolar.eq(0)
+            m.d.comb += found.bipolar.eq(0)
         with m.If(moves):
-            m.d.sync += [
-                asked.eq(Mux(following == now.row_tiles, 0, following)),
-                *keep(ahead, data.View(ROW_LAYOUT, table.read_data)),
-                self.entry.eq(self.coming),
-            ]
-        with m.If(self.begin):
-            m.d.sync += asked.eq(0)
+            m.d.sync += [self.coming.eq(found), self.entry.eq(self.coming)]
+        with m.If(moves | self.begin):
+            m.d.sync += place.eq(Mux(last | self.begin, now.row_base, place + 1))
         return m

@@ -28,7 +28,6 @@ class TileWalk(wiring.Component):
     tile_end : In(1)             and of the tile
     word : In                    its place among the tile's weights
     lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
-    takes : Out(1)               it takes a row tile of weights that arrived
     frees : Out(1)               its weights are not needed any more behind the word
     awaits : Out(tokens_layout)  what must have arrived for its words; no more than what the tiles
                                  before waited for, if it uses the same
@@ -44,7 +43,6 @@ class TileWalk(wiring.Component):
     word: Signal
     lhs: Signal
     rhs: Signal
-    takes: Signal
     frees: Signal
     awaits: data.View
 
@@ -60,7 +58,6 @@ class TileWalk(wiring.Component):
                 "word": In(range(config.lhs_depth)),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
-                "takes": Out(1),
                 "frees": Out(1),
                 "awaits": Out(tokens_layout(config)),
             }
@@ -79,7 +76,6 @@ class TileWalk(wiring.Component):
         m.d.comb += [
             loop.step.eq(self.walk),
             loop.ends.eq(self.tile_end),
-            self.takes.eq(loop.first_column & (stream | loop.first_block)),
             self.frees.eq(
                 Mux(
                     self.split,
@@ -126,9 +122,11 @@ class TileWalk(wiring.Component):
         same: the need grows with each column tile of the first.
         """
         now, awaits, following = self.now, self.awaits, Signal.like(self.awaits.rhs)
-        taken = self.takes & Mux(self.split, self.turn_end, self.tile_end)
-        with m.If(self.walk & taken):
-            m.d.sync += awaits.lhs.eq(awaits.lhs + 1)
+        taken, before = Signal.like(awaits.lhs), Signal.like(awaits.lhs, init=-1)
+        takes = loop.first_column & (now.lhs_stream | loop.first_block)
+        m.d.comb += awaits.lhs.eq(Mux(takes, taken, before))
+        with m.If(self.walk & (takes & Mux(self.split, self.turn_end, self.tile_end))):
+            m.d.sync += [taken.eq(taken + 1), before.eq(taken)]
         grows = loop.ends & Mux(loop.row_change, loop.row_last, loop.first_row)
         m.d.comb += following.eq(Mux(self.begin, now.rhs_first, awaits.rhs + now.rhs_step))
         with m.If(self.begin | (self.walk & grows)):
