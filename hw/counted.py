@@ -22,3 +22,18 @@ def counted(
     with m.If(steps):
         m.d.sync += number.eq(Mux(last, 1, following))
     return number, last
+
+
+def last_of(m: Module, *, count: Value, steps: Value, begin: Value, name: str) -> Signal:
+    """The same `last` where nobody asks for the number: what is left is counted down.
+
+    So the comparison is with a constant, of a register.
+    """
+    left, last = Signal.like(count, name=f"{name}_left"), Signal(name=f"{name}_last")
+    restarts = last | begin
+    with m.If(steps | begin):
+        m.d.sync += [
+            left.eq(Mux(restarts, count, left - 1)),
+            last.eq(Mux(restarts, count == 1, left == 2)),
+        ]
+    return last
