@@ -174,7 +174,8 @@ class Device:
         assert begins is not None
         self.stalls.append(stalls)
         self.layer_answers.append(self.writes.answered())
-        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1]) + 1)
+        # the last column tile is known to be merged a cycle later
+        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1] + 1) + 1)
         self.stage_cycles.append((Stage.EXECUTE, layer, begins, self.last_issue + 1))
         first_drain = begins + words[0] * execute["a_digits"] + self.latencies.issue_to_drain
         self.stage_cycles.append((Stage.RESULT, layer, first_drain, self.done_cycles[-1]))

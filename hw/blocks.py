@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.kept import kept_bits
 from ir.isa import Stage
 
@@ -90,7 +90,7 @@ class BlockLoop(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         row_step, place_last = Signal(), Signal()
-        _, row_last = counted(
+        row_last = last_of(
             m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
         )
         m.d.comb += [
@@ -112,45 +112,42 @@ class BlockLoop(wiring.Component):
         return m
 
     def _places(self, m: Module, last: Signal) -> None:
-        """Number of the tile in its row, 1 to `block_first` or, from the second block, `block`."""
+        """Tiles left in the row, of `block_first` or, from the second block, `block`."""
         loops = self.loops
-        place, following = Signal.like(loops.block, init=1), Signal.like(loops.block)
-        size, starts_first, alone = Signal.like(loops.block), Signal(), Signal()
+        left, size = Signal.like(loops.block), Signal.like(loops.block)
+        starts_first, restarts, alone = Signal(), Signal(), Signal()
         m.d.comb += [
-            following.eq(place + 1),
-            size.eq(Mux(self.first_block, loops.block_first, loops.block)),
-            starts_first.eq(Mux(self.block_end & ~self.begin, self.layer_end, self.first_block)),
+            starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block) | self.begin),
+            size.eq(Mux(starts_first, loops.block_first, loops.block)),
             alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
+            restarts.eq(self.row_change | self.begin),
         ]
         with m.If((self.step & self.ends) | self.begin):
-            m.d.sync += last.eq(Mux(self.row_change | self.begin, alone, following == size))
-        with m.If(self.step & self.ends):
-            m.d.sync += place.eq(Mux(self.row_change, 1, following))
+            m.d.sync += [
+                left.eq(Mux(restarts, size, left - 1)),
+                last.eq(Mux(restarts, alone, left == 2)),
+            ]
 
     def _columns(self, m: Module) -> None:
-        """Number of the column tile in the layer; the next row tile begins with the block's.
+        """Column tiles left in the layer; the next row tile begins with the block's.
 
         Whether it is the last goes with either number.
         """
-        count, alone, begin_last = self.loops.col_tiles, Signal(), Signal()
-        following_last = Signal()
-        column, begin = Signal.like(count, init=1), Signal.like(count, init=1)
-        following, plus_one = Signal.like(count), Signal.like(count)
+        count = self.loops.col_tiles
+        place = data.StructLayout({"left": count.shape(), "last": 1})
+        column, begin, following = (
+            Signal(place, name=name) for name in ("column", "block_begin", "next_column")
+        )
         m.d.comb += [
-            alone.eq(count == 1),
-            plus_one.eq(column + 1),
-            following.eq(plus_one),
-            following_last.eq(plus_one == count),
+            following.left.eq(column.left - 1),
+            following.last.eq(column.left == 2),
+            self.column_last.eq(column.last),
         ]
         with m.If(self.rewinds):
-            m.d.comb += [following.eq(begin), following_last.eq(begin_last)]
+            m.d.comb += following.eq(begin)
         with m.If(self.layer_end | self.begin):
-            m.d.comb += [following.eq(1), following_last.eq(alone)]
+            m.d.comb += [following.left.eq(count), following.last.eq(count == 1)]
         with m.If((self.step & self.ends) | self.begin):
-            m.d.sync += self.column_last.eq(following_last)
-        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
-            m.d.sync += begin_last.eq(following_last)
-        with m.If(self.step & self.ends):
             m.d.sync += column.eq(following)
-        with m.If(self.step & (self.ends & self.block_end)):
+        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
             m.d.sync += begin.eq(following)

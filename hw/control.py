@@ -168,20 +168,24 @@ class Control(wiring.Component):
         return over
 
     def _count(self, m: Module) -> Counters:
-        """The event counters. START's own edge is the first of the cycles between the two edges."""
+        """The event counters. START's own edge is the first of the cycles between the two edges.
+
+        Events are late in their cycle: they are counted in the next one.
+        """
         m.submodules.counters = counters = self.counters
         events = Cat(
             self.busy & (name == "CYCLES" or event)
             for name, event in zip(COUNTERS, self.events, strict=True)
         )
-        m.d.comb += [counters.clear.eq(self.start), counters.events.eq(events)]
+        m.d.comb += counters.clear.eq(self.start)
+        m.d.sync += counters.events.eq(events)
         return counters
 
     def _read(self, m: Module, job: Job) -> None:
         """The read channel.
 
-        A counter's low half is answered in the fourth or fifth cycle, once its high half is kept;
-        other registers in the next one.
+        A counter's low half is answered within seven cycles, once its high half is kept; other
+        registers in the next one.
         """
         counters = self._count(m)
         high, waits, has_low = Signal(32), Signal(), Signal()

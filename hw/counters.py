@@ -21,7 +21,7 @@ class Counters(wiring.Component):
     time, a round takes less than 2^LOW_BITS cycles, so that one bit for the carry is enough.
 
     In one cycle `value` is the low half of a counter, in the next one its high half, both without
-    the events of these two cycles.
+    the events of these two cycles and the one before.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ class Counters(wiring.Component):
     -------
     clear : In(1)        all start again; events of this cycle are lost
     events : In(count)   one bit a counter
-    wanted : In(1), asked : In   the counter that is to come next; not wanted twice in a row
+    wanted : In(1), asked : In   the counter that is to come next; until its low half is seen
     index : Out          the counter whose half `value` is
     high : Out(1)        which half
-    value : Out(32)
+    value : Out(32)      all three registered
 
     Counters with an adder each would take 64 LUTs a counter.
     """
@@ -68,30 +68,37 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         total, between, turn = Signal(HALF_BITS + 1), Signal(), Signal(range(self.count))
-        m.d.sync += self.high.eq(~self.high)
-        with m.If(self.high & self.wanted):
-            m.d.sync += self.index.eq(self.asked)
-        with m.Elif(self.high):
-            m.d.sync += [self.index.eq(turn), turn.eq(turn + 1)]
-        lows, carries = self._low_bits(m)
-        kept = self._kept(m, total)
+        at, high = Signal(range(self.count)), Signal(name="at_high")
+        m.d.sync += high.eq(~high)
+        with m.If(high & self.wanted & (at != self.asked)):
+            m.d.sync += at.eq(self.asked)
+        with m.Elif(high):
+            m.d.sync += [at.eq(turn), turn.eq(turn + 1)]
+        lows, carries = self._low_bits(m, at, high)
+        kept = self._kept(m, at, high, total)
         # ones below a low half's bits, so that its carry ripples into them
-        below = (~self.high).replicate(LOW_BITS)
-        carry = Mux(self.high, between, Array(carries)[self.index])
+        below = (~high).replicate(LOW_BITS)
+        carry = Mux(high, between, Array(carries)[at])
+        low = Cat(Array(lows)[at], total[LOW_BITS:HALF_BITS])
         m.d.comb += total.eq((kept | below) + carry)
-        m.d.sync += between.eq(total[HALF_BITS] & ~self.clear)
-        low = Cat(Array(lows)[self.index], total[LOW_BITS:HALF_BITS])
-        m.d.comb += self.value.eq(Mux(self.high, total, low))
+        m.d.sync += [
+            between.eq(total[HALF_BITS] & ~self.clear),
+            self.index.eq(at),
+            self.high.eq(high),
+            self.value.eq(Mux(high, total, low)),
+        ]
         return m
 
-    def _low_bits(self, m: Module) -> tuple[list[Signal], list[Signal]]:
+    def _low_bits(
+        self, m: Module, at: Signal, high: Signal
+    ) -> tuple[list[Signal], list[Signal]]:
         """Every counter's lowest bits, and whether a carry out of them waits."""
         lows, carries = [], []
         for number in range(self.count):
             low = Signal(LOW_BITS, name=f"low_{number}")
             waits = Signal(name=f"carry_{number}")
             after = low + self.events[number]
-            taken = (self.index == number) & ~self.high
+            taken = (at == number) & ~high
             with m.If(self.clear):
                 m.d.sync += [low.eq(self.first.get(number, 0)), waits.eq(0)]
             with m.Else():
@@ -100,7 +107,7 @@ class Counters(wiring.Component):
             carries.append(waits)
         return lows, carries
 
-    def _kept(self, m: Module, total: Value) -> Value:
+    def _kept(self, m: Module, at: Signal, high: Signal, total: Value) -> Value:
         """The word under way, which `total` replaces.
 
         fresh: of a counter whose words are of before the start, and count as 0 once more.
@@ -108,8 +115,8 @@ class Counters(wiring.Component):
         m.submodules.words = self.words
         read, write = self.words.read_port(domain="comb"), self.words.write_port()
         fresh, low_done = Signal(self.count, init=(1 << self.count) - 1), Signal()
-        is_fresh = fresh.bit_select(self.index, 1)
-        place = Cat(self.high, self.index)
+        is_fresh = fresh.bit_select(at, 1)
+        place = Cat(high, at)
         m.d.comb += [
             read.addr.eq(place),
             write.addr.eq(place),
@@ -118,8 +125,8 @@ class Counters(wiring.Component):
         ]
         with m.If(self.clear):
             m.d.sync += [fresh.eq(-1), low_done.eq(0)]
-        with m.Elif(~self.high):
+        with m.Elif(~high):
             m.d.sync += low_done.eq(is_fresh)
         with m.Elif(low_done):
-            m.d.sync += fresh.bit_select(self.index, 1).eq(0)
+            m.d.sync += fresh.bit_select(at, 1).eq(0)
         return Mux(is_fresh, 0, read.data)

@@ -32,6 +32,10 @@ class Gearbox(wiring.Component):
     and pieces are cut at an offset that grows. When a piece leaves, all words but the last are used
     up, so the last word alone is kept, in the first place.
 
+    Whether a piece is there, or lacks a single word, is two registers, computed from its length
+    while the piece ahead of it is under way. With `end` the place of a piece's last bit in its
+    word, the next one of n bits takes (end + n) >> log2(F) words more, and ends at the rest.
+
     Parameters
     ----------
     memory_bits : F, a power of two
@@ -41,18 +45,23 @@ class Gearbox(wiring.Component):
     Members
     -------
     word : In(F), word_valid : In(1), word_ready : Out(1)     the bus
+    load, first : In          nothing is held from the next cycle on; bits of the first piece then
     enable : In(1)            a piece is wanted
-    length : In               its bits; they do not change while words for it arrive
+    skip : In(1)              it is none: it leaves at once and takes nothing, the next stays next
+    coming : In               bits of the piece behind the one that leaves
     flush : In(1)             with the piece: drop what is left of the word
-    piece : Out(piece_bits)   low bits are the piece, the rest zeros
+    piece : Out(piece_bits)   low bits are the piece, the rest zeros; not defined for none
     emit : Out(1)             a piece leaves in this cycle
     """
 
     word: Signal
     word_valid: Signal
     word_ready: Signal
+    load: Signal
+    first: Signal
     enable: Signal
-    length: Signal
+    skip: Signal
+    coming: Signal
     flush: Signal
     piece: Signal
     emit: Signal
@@ -64,8 +73,11 @@ class Gearbox(wiring.Component):
                 "word": In(memory_bits),
                 "word_valid": In(1),
                 "word_ready": Out(1),
+                "load": In(1),
+                "first": In(range(piece_bits + 1)),
                 "enable": In(1),
-                "length": In(range(piece_bits + 1)),
+                "skip": In(1),
+                "coming": In(range(piece_bits + 1)),
                 "flush": In(1),
                 "piece": Out(piece_bits),
                 "emit": Out(1),
@@ -74,43 +86,69 @@ class Gearbox(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        log_bits = self.memory_bits.bit_length() - 1
         words = [
-            Signal(self.memory_bits, name=f"word_{index}")
+            Signal(self.memory_bits, name=f"word_{index}", reset_less=True)
             for index in range(-(-self.piece_bits // self.memory_bits))
         ]
-        offset = Signal(log_bits)
-        end = Signal(range(self.memory_bits + self.piece_bits))
         count = Signal(range(len(words) + 2))
-        whole, take, there, next_to_come = end[log_bits:], Signal(), Signal(), Signal()
-        ends_inside = end[:log_bits].any()  # of a word, which is the last of whole + 1
+        take, leaves = Signal(), Signal()
+        wanted = Signal()
         m.d.comb += [
-            end.eq(offset + self.length),
-            # never more words are held than the piece needs
-            there.eq(Mux(ends_inside, count == whole + 1, count == whole)),
-            next_to_come.eq(Mux(ends_inside, count == whole, count + 1 == whole)),
-            self.word_ready.eq(self.enable & ~there),
+            wanted.eq(self.enable & ~self.skip),
             take.eq(self.word_ready & self.word_valid),
-            self.emit.eq(self.enable & (there | (next_to_come & self.word_valid))),
+            self.emit.eq((self.enable & self.skip) | leaves),
         ]
-        with m.If(self.emit):
-            m.d.sync += [offset.eq(end), count.eq(ends_inside)]
-            with m.If(self.flush):
-                m.d.sync += [offset.eq(0), count.eq(0)]
+        offset, length, held = self._ends(m, wanted, leaves, take)
+        with m.If(leaves):
+            m.d.sync += count.eq(held)
         with m.Elif(take):
             m.d.sync += count.eq(count + 1)
-        for index, held in enumerate(words):
-            enters = take & ((count == index) | self.emit if index == 0 else count == index)
+        with m.If(self.load):
+            m.d.sync += count.eq(0)
+        for index, place in enumerate(words):
+            enters = take & ((count == index) | leaves if index == 0 else count == index)
             with m.If(enters):
-                m.d.sync += held.eq(self.word)
+                m.d.sync += place.eq(self.word)
         # the places above `count` hold old words: the piece ends below them
         string = Signal(self.memory_bits * (len(words) + 1))
-        places = [Mux(count == index, self.word, held) for index, held in enumerate(words)]
+        places = [Mux(count == index, self.word, place) for index, place in enumerate(words)]
         m.d.comb += string.eq(Cat(*places, self.word))
-        self._cut(m, string, offset)
+        self._cut(m, string, offset, length)
         return m
 
-    def _cut(self, m: Module, string: Signal, offset: Signal) -> None:
+    def _ends(
+        self, m: Module, wanted: Signal, leaves: Signal, take: Signal
+    ) -> tuple[Signal, Signal, Signal]:
+        """(offset and length of the piece that is next; its last word is needed behind it).
+
+        missing: words that the piece lacks, which are none (there), one, or more.
+        """
+        log_bits = self.memory_bits.bit_length() - 1
+        offset, end = (Signal(log_bits, name=name) for name in ("offset", "end"))
+        length = Signal.like(self.coming, name="length")
+        places = range(self.memory_bits + self.piece_bits)
+        after, anew = (Signal(places, name=name) for name in ("after", "anew"))
+        missing = Signal(len(after) - log_bits)
+        there, one, held = (Signal(name=name) for name in ("there", "one", "held"))
+        m.d.comb += [
+            held.eq(~(self.flush | end.all())),
+            after.eq((end | self.flush.replicate(log_bits)) + self.coming),
+            anew.eq(self.memory_bits - 1 + self.first),
+            self.word_ready.eq(wanted & ~there),
+            leaves.eq(wanted & (there | (one & self.word_valid))),
+        ]
+        with m.If(take):
+            m.d.sync += [missing.eq(missing - 1), one.eq(missing == 2)]
+        for when, behind, bits in ((leaves, after, self.coming), (self.load, anew, self.first)):
+            with m.If(when):
+                more = behind[log_bits:]
+                m.d.sync += [end.eq(behind), length.eq(bits), missing.eq(more)]
+                m.d.sync += [there.eq(more == 0), one.eq(more == 1), offset.eq(0)]
+        with m.If(leaves & ~self.load & held):
+            m.d.sync += offset.eq(end + 1)
+        return offset, length, held
+
+    def _cut(self, m: Module, string: Signal, offset: Signal, length: Signal) -> None:
         """The piece at `offset`; what follows it in the string is cut off.
 
         With grain 8 the offset is whole bytes, or inside a byte that holds the whole piece.
@@ -124,4 +162,4 @@ class Gearbox(wiring.Component):
             bits = Cat(short, whole[8:])
         for index in range(width):
             begin = index if index < 8 or self.grain == 1 else index - index % self.grain
-            m.d.comb += self.piece[index].eq(bits[index] & (self.length > begin))
+            m.d.comb += self.piece[index].eq(bits[index] & (length > begin))

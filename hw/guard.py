@@ -44,6 +44,7 @@ def _address_members(name: str) -> dict[str, wiring.Member]:
     """An address channel on both sides; the payload is the core's."""
     return {
         f"{name}addr": In(32),
+        f"{name}next": In(32),
         f"{name}len": In(8),
         f"core_{name}valid": In(1),
         f"core_{name}ready": Out(1),
@@ -57,6 +58,8 @@ class _Half(wiring.Component):
 
     Members
     -------
+    addr, len, valid, ready            the channel, `name` before each, and which side's
+    next : In(32)                      in the cycle before VALID: the address
     base, limit : In(32)               the window, [base, limit)
     active, stopping : In(1)           a job runs; it is being stopped
     fault : Out(FAULT)                 a burst beyond the window, or an answer with an error
@@ -82,21 +85,23 @@ class _Half(wiring.Component):
         self.shift = config.bus_bytes.bit_length() - 1
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
-    def _inside(self, m: Module, address: Signal, length: Signal) -> Value:
+    def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
         """Whether all words of the burst lie in the window; one that leaves its page does not.
 
-        The core's address stands for a cycle before its VALID, and is compared there.
+        address: what the burst's will be in the next cycle; it is compared while VALID is low.
         """
         page, limit_page = address[PAGE_SHIFT:], self.limit[PAGE_SHIFT:]
         first = address[self.shift : PAGE_SHIFT]
-        begins, room = Signal(), Signal(signed(len(first) + 2))  # words to the window's end
+        begins = Signal(name="begins")
+        room = Signal(signed(len(first) + 2), name="room")  # words to the window's end
         whole = page < limit_page
         end = Mux(whole, 1 << len(first), self.limit[self.shift : PAGE_SHIFT])
         reaches = whole | (page == limit_page)
-        m.d.sync += [
-            begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
-            room.eq(end - first),
-        ]
+        with m.If(~valid):
+            m.d.sync += [
+                begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
+                room.eq(end - first),
+            ]
         return begins & (length < room)
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
@@ -106,7 +111,7 @@ class _Half(wiring.Component):
         valid = getattr(self, f"port_{self.name}valid")
         ready = getattr(self, f"port_{self.name}ready")
         m.submodules.ledger = ledger = Ledger(word_bits=32 - self.shift)
-        inside = self._inside(m, address, length)
+        inside = self._inside(m, getattr(self, f"{self.name}next"), length, core_valid)
         held, may, refused = Signal(), Signal(), Signal()
         m.d.comb += [
             may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),

@@ -101,8 +101,8 @@ class Overlay(wiring.Component):
             {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result},
         )
         connect(m, issuer.job, unpacker.job)
+        m.d.sync += issuer.start.eq(control.start)  # which comes straight from the host's channel
         m.d.comb += [
-            issuer.start.eq(control.start),
             issuer.prog_address.eq(control.values["PROG_ADDR"]),
             issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
@@ -229,6 +229,7 @@ class Overlay(wiring.Component):
             port.base.eq(control.values["MEM_BASE"]),
             port.limit.eq(control.values["MEM_LIMIT"]),
             port.timeout.eq(control.values["TIMEOUT"]),
+            port.core_arnext.eq(issuer.arnext),
             port.active.eq(control.busy),
             port.stopping.eq(control.stopping),
             control.timed_out.eq(port.timed_out),

@@ -8,7 +8,6 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.kept import job_layout
-from ir.isa import Kind
 
 
 class Raster(wiring.Component):
@@ -35,6 +34,7 @@ class Raster(wiring.Component):
     -------
     now : In(job)                   the instruction
     load : In(1), coming : In(job)  another instruction begins in the next cycle
+    packs : In(1)                   a tensor of activations with a window is under way
     piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
                                     position, of the fetch
     first : Out(1)                  position 0 of a row
@@ -47,6 +47,7 @@ class Raster(wiring.Component):
     now: data.View
     load: Signal
     coming: data.View
+    packs: Signal
     piece: Signal
     plane: Signal
     pixel: Signal
@@ -65,6 +66,7 @@ class Raster(wiring.Component):
                 "now": In(job_layout(config)),
                 "load": In(1),
                 "coming": In(job_layout(config)),
+                "packs": In(1),
                 "piece": In(1),
                 "plane": In(1),
                 "pixel": In(1),
@@ -80,7 +82,7 @@ class Raster(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now, windowed = self.now, self.now.window != 0
+        now, windowed = self.now, self.packs
         x, px, started = Signal.like(now.pushes), Signal(4), Signal()
         px_end, row_end = Signal(), Signal()
         m.d.comb += [
@@ -90,21 +92,17 @@ class Raster(wiring.Component):
             px_end.eq(px + 1 == now.stride),
             row_end.eq(x + 1 == Mux(windowed, now.pushes, now.width)),
         ]
-        next_x, restart = Signal.like(x), Signal()
-        m.d.comb += [restart.eq(self.end & ~now.keep), next_x.eq(x)]
+        outside, restart = Signal(), Signal()  # outside: x >= width
+        m.d.comb += [restart.eq(self.end & ~now.keep), self.beyond.eq(windowed & outside)]
         with m.If(self.pixel):
-            m.d.comb += next_x.eq(Mux(row_end, 0, x + 1))
+            m.d.sync += [
+                x.eq(Mux(row_end, 0, x + 1)),
+                outside.eq(~row_end & (outside | (x + 1 == now.width))),
+            ]
             with m.If(started):
                 m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
         with m.If(restart):
-            m.d.comb += next_x.eq(0)
-            m.d.sync += px.eq(0)
-        # a piece's length depends on it, so it is known when the position begins
-        kind, window, width = (
-            Mux(self.load, self.coming[name], now[name]) for name in ("kind", "window", "width")
-        )
-        packs = (kind == Kind.RHS) & (window != 0)
-        m.d.sync += [x.eq(next_x), self.beyond.eq(packs & (next_x >= width))]
+            m.d.sync += [x.eq(0), outside.eq(0), px.eq(0)]
         steps = Mux(windowed, ~self.hold, px_end)
         place = self._grid(m, px_end, steps, row_end, restart)
         self._words(m, place)

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import counted, last_of
 from hw.delay import delayed
 from hw.emit import Emitter
 from hw.kept import kept_layout
@@ -150,7 +150,10 @@ class Result(wiring.Component):
         column, column_last = counted(
             m, count=now.columns, steps=advance, begin=fresh, name="column"
         )
-        turn, turn_last = counted(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
+        turn_last = last_of(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
+        turn_first = Signal(init=1)
+        with m.If(tile_end):
+            m.d.sync += turn_first.eq(turn_last)
         selects, select_last = active & selecting, cycle == now.selects
         group, adds = Signal(max(1, (config.row_groups - 1).bit_length())), Signal()
         m.d.comb += [
@@ -181,7 +184,7 @@ class Result(wiring.Component):
                 partial.sums.eq(sums),
                 partial.column.eq(column - 1),
                 partial.group.eq(group),
-                partial.adds.eq(now.split & (turn != 1)),
+                partial.adds.eq(now.split & ~turn_first),
                 partial.keeps.eq(now.split & selects & ~adds & ~turn_last),
             ]
             sums = partial.total

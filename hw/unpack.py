@@ -131,28 +131,28 @@ class Unpacker(wiring.Component):
         with m.If(begin):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
 
+            m.d.sync += raster.packs.eq((coming.kind == Kind.RHS) & (coming.window != 0))
+
         # what ends with a piece is known when the piece begins: `emit` comes late
-        chunk, last, coming_last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
+        chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
         chunk_end, group_end = Signal(), Signal()
-        group, group_last, _ = _counted(m, chunk_end, now.groups, begin, coming.groups)
-        _, unit_last, _ = _counted(m, group_end, now.units, begin, coming.units)
+        group, group_last = _counted(m, chunk_end, now.groups, begin, coming.groups)
+        _, unit_last = _counted(m, group_end, now.units, begin, coming.units)
+        coming_last = self._coming_last(m, box.emit, chunk, last, now, begin, coming)
         is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
-        length = Signal.like(now.piece_bits)
-        with m.If(box.emit):
-            m.d.sync += length.eq(Mux(coming_last, now.tail_bits, now.piece_bits))
-        with m.If(begin):
-            alone = coming.chunks == 1
-            m.d.sync += length.eq(Mux(alone, coming.tail_bits, coming.piece_bits))
         m.d.comb += [
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
+            box.load.eq(begin),
+            box.first.eq(Mux(coming.chunks == 1, coming.tail_bits, coming.piece_bits)),
             box.enable.eq(busy),
-            box.length.eq(Mux(raster.beyond, 0, length)),
+            box.skip.eq(raster.beyond),
+            box.coming.eq(Mux(coming_last, now.tail_bits, now.piece_bits)),
+            box.flush.eq(last & group_last & is_lhs),
             chunk_end.eq(box.emit & last),
-            group_end.eq(chunk_end & group_last),
-            unit_end.eq(group_end & unit_last),
-            box.flush.eq(unit_end | (group_end & is_lhs)),
+            group_end.eq(box.emit & (last & group_last)),
+            unit_end.eq(box.emit & (last & group_last & unit_last)),
             raster.piece.eq(box.emit & is_rhs),
             raster.plane.eq(chunk_end & is_rhs),
             raster.pixel.eq(group_end & is_rhs),
@@ -163,11 +163,29 @@ class Unpacker(wiring.Component):
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
-        self._tables(m, now, is_kind, box, chunk, group, lhs_address)
+        self._tables(m, now, is_kind, box, raster, chunk, group, lhs_address)
         self._activations(m, now, is_rhs, box, raster, group, last)
         self._program(m, is_kind[Kind.PROGRAM], box, group)
         m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
+
+    def _coming_last(
+        self,
+        m: Module,
+        step: Value,
+        place: Signal,
+        last: Signal,
+        now: data.View,
+        begin: Value,
+        coming: data.View,
+    ) -> Signal:
+        """Whether the piece behind the one under way is its group's last."""
+        coming_last = Signal()
+        with m.If(step):
+            m.d.sync += coming_last.eq(Mux(last, now.chunks <= 2, place + 3 == now.chunks))
+        with m.If(begin):
+            m.d.sync += coming_last.eq(coming.chunks <= 2)
+        return coming_last
 
     def _slots(
         self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
@@ -204,18 +222,22 @@ class Unpacker(wiring.Component):
         now: data.View,
         is_kind: Signal,
         box: Gearbox,
+        raster: Raster,
         chunk: Signal,
         group: Signal,
         lhs_address: Signal,
     ) -> None:
         """Registered write port: which buffer, and where in the weight banks and tables."""
         write = self.write
+        with m.If(raster.beyond):
+            m.d.sync += write.piece.eq(0)
+        with m.Else():
+            m.d.sync += write.piece.eq(box.piece)
         m.d.sync += [
             write.lhs.eq(box.emit & is_kind[Kind.LHS]),
             write.params.eq(box.emit & is_kind[Kind.PARAMS]),
             write.taps.eq(box.emit & is_kind[Kind.TAPS]),
             write.rows.eq(box.emit & is_kind[Kind.ROWS]),
-            write.piece.eq(box.piece),
             write.bank.eq(chunk),
             write.address.eq(now.base + group),
         ]
@@ -234,7 +256,7 @@ class Unpacker(wiring.Component):
     ) -> None:
         """The same for activations: only some positions of a packed row hold a word."""
         write = self.write
-        enters = box.emit & is_rhs & (now.window != 0)
+        enters = box.emit & raster.packs
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
             write.rhs.eq(box.emit & is_rhs & ~raster.hold),
@@ -268,16 +290,18 @@ class Unpacker(wiring.Component):
 
 def _counted(
     m: Module, step: Value, count: Value, begin: Value, coming: Value
-) -> tuple[Signal, Signal, Signal]:
-    """(a place from 0 on; whether it is the last of `count`, known with it; whether the next is).
+) -> tuple[Signal, Signal]:
+    """(a place from 0 on; whether it is the last of `count`, known with it).
 
     After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
     cycle on.
     """
-    place, last, following = Signal.like(count), Signal(), Signal()
-    m.d.comb += following.eq(Mux(last, count == 1, place + 2 == count))
+    place, last = Signal.like(count), Signal()
     with m.If(step):
-        m.d.sync += [place.eq(Mux(last, 0, place + 1)), last.eq(following)]
+        m.d.sync += [
+            place.eq(Mux(last, 0, place + 1)),
+            last.eq(Mux(last, count == 1, place + 2 == count)),
+        ]
     with m.If(begin):
         m.d.sync += last.eq(coming == 1)
-    return place, last, following
+    return place, last
