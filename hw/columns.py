@@ -13,7 +13,7 @@ from ir.isa import TAP, Stage, layout
 
 def taken_to_columns(config: OverlayConfig) -> int:
     """Cycles from taking an instruction to the first `move`: two column tiles are laid out."""
-    return 2 * config.dn + 1
+    return 2 * config.dn + 2
 
 
 class Columns(wiring.Component):
@@ -27,7 +27,8 @@ class Columns(wiring.Component):
     Members
     -------
     now : In                     the execute instruction
-    restart : In(1)              it is new and stands; tile 0 moves in by itself, Dn cycles later
+    restart : In(1)              two cycles after it was taken; tile 0 moves in by itself, Dn cycles
+                                 later, with `back` and `save` as for any
     move : In(1)                 after this cycle the tile that was laid out is under way; another
                                  one is laid out behind it:
     back : In(1)                 with `move`: the block's first; else the next one on the grid

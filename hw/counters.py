@@ -89,9 +89,7 @@ class Counters(wiring.Component):
         ]
         return m
 
-    def _low_bits(
-        self, m: Module, at: Signal, high: Signal
-    ) -> tuple[list[Signal], list[Signal]]:
+    def _low_bits(self, m: Module, at: Signal, high: Signal) -> tuple[list[Signal], list[Signal]]:
         """Every counter's lowest bits, and whether a carry out of them waits."""
         lows, carries = [], []
         for number in range(self.count):

@@ -10,7 +10,7 @@ from hw.columns import Columns
 from hw.config import OverlayConfig
 from hw.counted import last_of
 from hw.dpu import step_layout
-from hw.gate import NEEDS, Gate, tokens_layout
+from hw.gate import Gate
 from hw.kept import kept_layout
 from hw.operands import read_layout
 from hw.pairs import PairWalk
@@ -18,6 +18,7 @@ from hw.ram import SharedRam
 from hw.rows import ROW_TABLE_LATENCY, RowTable
 from hw.tiles import TileWalk
 from hw.unpack import write_layout
+from hw.words import Words, word_layout
 from ir.isa import TAP, Stage, layout
 
 TAP_LAYOUT = layout(TAP)
@@ -25,48 +26,30 @@ TAP_LAYOUT = layout(TAP)
 ISSUE_TO_READ = 1
 """Cycles from issuing a word to `read` asking the buffers for it."""
 
-TABLE_TO_ISSUE = 3 + ROW_TABLE_LATENCY
+LAID_TO_ISSUE = 2
+"""Cycles from laying a word out to letting it go."""
+
+TABLE_TO_ISSUE = 2 + ROW_TABLE_LATENCY + LAID_TO_ISSUE
 """Cycles from `table_token` to the first word, if nothing else is awaited: the token is counted,
-then compared, and the word is laid out before it is offered."""
+then compared."""
 
 
 def taken_to_issue(config: OverlayConfig) -> int:
     """Cycles from taking an instruction to its first word, if nothing is awaited."""
-    return max(config.dn, 2) + 1 + ROW_TABLE_LATENCY
+    return _setup_cycles(config) + ROW_TABLE_LATENCY + LAID_TO_ISSUE
 
 
-def word_layout(config: OverlayConfig) -> data.StructLayout:
-    """A word on its way from the walk to the array.
-
-    needs, awaits             what it waits for
-    step, bipolar             what the accumulators do with it
-    lhs, rhs                  its place in the banks; the kernel position's is added to rhs
-    back, save                which columns are laid out while its tile is computed (Columns)
-    freed                     words of weights that nobody needs behind it
-    tap                       its kernel position's place in the tap table
-    """
-    return data.StructLayout(
-        {
-            "needs": NEEDS,
-            "awaits": tokens_layout(config),
-            "step": step_layout(config.p, config.q),
-            "bipolar": 1,
-            "lhs": range(config.lhs_depth),
-            "rhs": range(config.rhs_depth),
-            "back": 1,
-            "save": 1,
-            "freed": range(config.lhs_depth + 1),
-            "tap": range(config.table_depth),
-        }
-    )
+def _setup_cycles(config: OverlayConfig) -> int:
+    """Before the row table is asked: the layer's first columns are laid out until the first word
+    needs them."""
+    return max(config.dn - 2, 2)
 
 
 class Execute(wiring.Component):
     """Issues the words of all tiles of a layer: BlockLoop's order of tiles, PairWalk's within one.
 
-    A walk lays out one word a cycle and stays one or two words ahead of the Gate, which holds the
-    word while its operands, the drain chain or the ring are not there. Two, so that a register
-    holds the walk: nothing in it depends on what is awaited in the same cycle.
+    A walk lays out one word a cycle and stays a few words ahead of the Gate, which holds the word
+    while its operands, the drain chain or the ring are not there.
 
     A tile may take several turns, each with the kernel positions behind those of the turn before;
     they share its weights and its place, and the result stage keeps the largest code. Where K is
@@ -135,51 +118,24 @@ class Execute(wiring.Component):
         m = Module()
         now = Signal(kept_layout(self.config, Stage.EXECUTE))
         busy, begin, stands = Signal(), Signal(), Signal()
-        fill, walking, walk = Signal(), Signal(), Signal()
-        gate = self.gate
+        fill, gate = Signal(), self.gate
+        m.submodules.words = words = Words(config=self.config)
         m.d.comb += [
             self.instructions.ready.eq(~busy),
             begin.eq(self.instructions.valid & self.instructions.ready),
             self.ring_words.eq(now.ring_words),
+            words.laid.eq(self._walk(m, now, stands, fill, words)),
+            words.starts.eq(self._setup(m, now, begin, fill)),
+            words.load.eq(gate.load),
         ]
         m.d.sync += stands.eq(begin)
-        laid = self._walk(m, now, stands, fill, walking, walk)
-        starts = self._setup(m, now, begin, fill)
-        offered, coming, word = self._words(m, starts, walking, walk, laid)
         with m.If(begin):
             m.d.sync += [now.eq(self.instructions.payload), busy.eq(1)]
-        with m.Elif(gate.issue & word.needs.layer_end):
+        with m.Elif(gate.issue & words.word.needs.layer_end):
             m.d.sync += busy.eq(0)
-        self._pass(m, now, offered, coming, word)
-        self._read(m, now, stands, coming, word)
+        self._pass(m, now, words)
+        self._read(m, now, stands, words)
         return m
-
-    def _words(
-        self, m: Module, starts: Value, walking: Signal, walk: Signal, laid: data.View
-    ) -> tuple[Signal, data.View, data.View]:
-        """(whether a word is offered, the one that comes next, the offered one).
-
-        A second word waits behind the offered one where the walk was not held in time.
-        """
-        full, offered, goes_on, load = Signal(), Signal(), Signal(), self.gate.load
-        behind, coming, word = (
-            Signal(word_layout(self.config), name=name) for name in ("behind", "coming", "word")
-        )
-        m.d.comb += [
-            coming.eq(Mux(full, behind, laid)),
-            goes_on.eq(starts | (walking & ~(walk & laid.needs.layer_end))),
-        ]
-        m.d.sync += [
-            walking.eq(goes_on),
-            walk.eq(goes_on & (load | ~(full | walk))),
-            full.eq(~load & (full | walk)),
-            offered.eq(~load | full | walk),
-        ]
-        with m.If(walk):
-            m.d.sync += behind.eq(laid)
-        with m.If(load):
-            m.d.sync += word.eq(coming)
-        return offered, coming, word
 
     def _setup(
         self,
@@ -193,7 +149,7 @@ class Execute(wiring.Component):
         The last cycles fill the row table's queue. They wait for the layer's tables, so that no
         word of a table is read before it is written.
         """
-        before = max(self.config.dn - 1, 1) + ROW_TABLE_LATENCY
+        before = _setup_cycles(self.config) - 1 + ROW_TABLE_LATENCY
         setup = Signal(range(before + 1))
         tables, wanted, waits, fills = Signal(4), Signal(2), Signal(), Signal()
         m.d.comb += [
@@ -215,10 +171,10 @@ class Execute(wiring.Component):
         now: data.View,
         stands: Value,
         fill: Signal,
-        walking: Signal,
-        walk: Signal,
+        words: Words,
     ) -> data.View:
         """The word that is laid out. stands: the instruction has come to stand."""
+        walk, walking = words.walk, words.walking
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
@@ -288,15 +244,14 @@ class Execute(wiring.Component):
                 m.d.sync += tap.eq(following)
         return last, tap
 
-    def _pass(
-        self, m: Module, now: data.View, offered: Signal, coming: data.View, word: data.View
-    ) -> None:
+    def _pass(self, m: Module, now: data.View, words: Words) -> None:
         """The gate, and what the others hear of a word that goes."""
+        word = words.word
         m.submodules.gate = gate = self.gate
         m.d.comb += [
             gate.now.eq(now),
-            gate.offered.eq(offered),
-            gate.awaits.eq(coming.awaits),
+            gate.offered.eq(words.offered),
+            gate.awaits.eq(words.coming.awaits),
             gate.needs.eq(word.needs),
             gate.lhs_token.eq(self.lhs_token),
             gate.rhs_token.eq(self.rhs_token),
@@ -320,13 +275,13 @@ class Execute(wiring.Component):
         m: Module,
         now: data.View,
         stands: Signal,
-        coming: data.View,
-        word: data.View,
+        words: Words,
     ) -> None:
         """One cycle after the issue: where the columns stand, and which words to read.
 
         The tap table is asked as the word comes to be offered, and shows the tap while it is.
         """
+        word, coming, stood = words.word, words.coming, Signal()
         m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.columns = columns = Columns(config=self.config)
         tap = Signal(TAP_LAYOUT)
@@ -338,7 +293,7 @@ class Execute(wiring.Component):
             table.read_address.eq(coming.tap),
             table.read_enable.eq(self.gate.load),
             columns.now.eq(now),
-            columns.restart.eq(stands),
+            columns.restart.eq(stood),
             columns.move.eq(self.gate.issue & word.needs.columns),
             columns.back.eq(coming.back),
             columns.save.eq(coming.save),
@@ -351,6 +306,7 @@ class Execute(wiring.Component):
             self.read.ones.eq(now.pad_ones),
         ]
         m.d.sync += [
+            stood.eq(stands),
             tap.eq(Mux(now.tap_table, table.read_data, 0)),
             near.eq(word.rhs),
             far.eq(word.rhs + now.tile_stride),
