@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import last_of
+from hw.counted import counted_down
 from hw.kept import kept_bits
 from ir.isa import Stage
 
@@ -89,65 +89,79 @@ class BlockLoop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row_step, place_last = Signal(), Signal()
-        row_last = last_of(
+        row_step, change, row_ends = Signal(), Signal(), Signal()
+        row_last, row_follows = counted_down(
             m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
         )
+        place_ends, column_ends = self._places(m), self._columns(m)
         m.d.comb += [
             row_step.eq(self.step & (self.ends & self.row_change)),
             self.row_last.eq(row_last),
-            self.row_change.eq(place_last | self.column_last),
-            self.block_end.eq(self.row_change & row_last),
-            self.rewinds.eq(self.row_change & ~row_last),
-            self.layer_end.eq(self.block_end & self.column_last),
+            change.eq(place_ends | column_ends),
+            row_ends.eq(Mux(self.row_change | self.begin, row_follows, row_last)),
         ]
+        with m.If((self.step & self.ends) | self.begin):
+            m.d.sync += [
+                self.row_change.eq(change),
+                self.block_end.eq(change & row_ends),
+                self.rewinds.eq(change & ~row_ends),
+                self.layer_end.eq(column_ends & row_ends),
+            ]
         with m.If(self.step & self.ends):
             m.d.sync += self.first_column.eq(self.row_change)
         with m.If(row_step):
             m.d.sync += self.first_row.eq(row_last)
         with m.If(self.step & (self.ends & self.block_end)):
             m.d.sync += self.first_block.eq(self.layer_end)
-        self._places(m, place_last)
-        self._columns(m)
         return m
 
-    def _places(self, m: Module, last: Signal) -> None:
-        """Tiles left in the row, of `block_first` or, from the second block, `block`."""
+    def _places(self, m: Module) -> Signal:
+        """Tiles left in the row, of `block_first` or, from the second block, `block`.
+
+        Returns whether the next one is the last; as `_columns` two tiles ahead.
+        """
         loops = self.loops
         left, size = Signal.like(loops.block), Signal.like(loops.block)
-        starts_first, restarts, alone = Signal(), Signal(), Signal()
+        starts_first, restarts, near, last = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block) | self.begin),
             size.eq(Mux(starts_first, loops.block_first, loops.block)),
-            alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
             restarts.eq(self.row_change | self.begin),
+            last.eq(Mux(restarts, size == 1, near)),
         ]
         with m.If((self.step & self.ends) | self.begin):
             m.d.sync += [
                 left.eq(Mux(restarts, size, left - 1)),
-                last.eq(Mux(restarts, alone, left == 2)),
+                near.eq(Mux(restarts, size == 2, left == 3)),
             ]
+        return last
 
-    def _columns(self, m: Module) -> None:
+    def _columns(self, m: Module) -> Signal:
         """Column tiles left in the layer; the next row tile begins with the block's.
 
-        Whether it is the last goes with either number.
+        Whether it is the last, or the one before, goes with either number.
         """
         count = self.loops.col_tiles
-        place = data.StructLayout({"left": count.shape(), "last": 1})
+        place = data.StructLayout({"left": count.shape(), "near": 1, "last": 1})
         column, begin, following = (
             Signal(place, name=name) for name in ("column", "block_begin", "next_column")
         )
         m.d.comb += [
             following.left.eq(column.left - 1),
-            following.last.eq(column.left == 2),
+            following.near.eq(column.left == 3),
+            following.last.eq(column.near),
             self.column_last.eq(column.last),
         ]
         with m.If(self.rewinds):
             m.d.comb += following.eq(begin)
         with m.If(self.layer_end | self.begin):
-            m.d.comb += [following.left.eq(count), following.last.eq(count == 1)]
+            m.d.comb += [
+                following.left.eq(count),
+                following.near.eq(count == 2),
+                following.last.eq(count == 1),
+            ]
         with m.If((self.step & self.ends) | self.begin):
             m.d.sync += column.eq(following)
         with m.If((self.step & (self.ends & self.block_end)) | self.begin):
             m.d.sync += begin.eq(following)
+        return following.last

@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import last_of
+from hw.counted import counted_down
 from hw.kept import kept_layout
 from ir.isa import Stage
 from ir.precision import MAX_OPERAND_BITS
@@ -131,14 +131,17 @@ class PairWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, pair_end, last_pair = self.now, self.pair_end, Signal()
-        chunk_end = last_of(m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk")
-        tap_end = last_of(
+        chunk_end, chunk_ends = counted_down(
+            m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk"
+        )
+        tap_end, tap_ends = counted_down(
             m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
         )
+        with m.If(self.issue | self.begin):
+            m.d.sync += pair_end.eq(chunk_ends & Mux(chunk_end | self.begin, tap_ends, tap_end))
         digits = Mux(last_pair | self.settle, self.following, self.digits)
         m.d.comb += [
             self.chunk_end.eq(chunk_end),
-            pair_end.eq(chunk_end & tap_end),
             self.tile_end.eq(pair_end & last_pair),
         ]
         p, q = self.config.p, self.config.q
