@@ -42,7 +42,7 @@ def taken_to_issue(config: OverlayConfig) -> int:
 def _setup_cycles(config: OverlayConfig) -> int:
     """Before the row table is asked: the layer's first columns are laid out until the first word
     needs them."""
-    return max(config.dn - 2, 2)
+    return max(config.dn - 3, 2)
 
 
 class Execute(wiring.Component):
@@ -126,7 +126,7 @@ class Execute(wiring.Component):
             self.ring_words.eq(now.ring_words),
             words.laid.eq(self._walk(m, now, stands, fill, words)),
             words.starts.eq(self._setup(m, now, begin, fill)),
-            words.load.eq(gate.load),
+            words.issue.eq(gate.issue),
         ]
         m.d.sync += stands.eq(begin)
         with m.If(begin):

@@ -7,7 +7,6 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import last_of
 from hw.kept import keep, kept_bits, kept_layout
 from hw.ram import SharedRam
 from hw.unpack import write_layout
@@ -15,7 +14,7 @@ from ir.isa import ROW, Stage, layout
 
 ROW_LAYOUT = layout(ROW)
 
-ROW_TABLE_LATENCY = 3
+ROW_TABLE_LATENCY = 4
 """Cycles from asking for the first row tile's entry to having it."""
 
 
@@ -72,7 +71,7 @@ class RowTable(wiring.Component):
         m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
         found = Signal.like(self.entry)
         place, moves = Signal(range(self.config.table_depth)), Signal()
-        last = last_of(m, count=now.row_tiles, steps=moves, begin=self.begin, name="row")
+        last = self._last(m, moves)
         m.d.comb += [
             moves.eq(self.fill | self.step),
             table.write_address.eq(self.write.address),
@@ -92,6 +91,21 @@ class RowTable(wiring.Component):
             m.d.comb += found.bipolar.eq(0)
         with m.If(moves):
             m.d.sync += [self.coming.eq(found), self.entry.eq(self.coming)]
-        with m.If(moves | self.begin):
-            m.d.sync += place.eq(Mux(last | self.begin, now.row_base, place + 1))
+            m.d.sync += place.eq(Mux(last, now.row_base, place + 1))
         return m
+
+    def _last(self, m: Module, moves: Signal) -> Signal:
+        """Whether the layer's last row tile was asked for, or none yet: row_base comes next.
+
+        As hw/counted.py, but that `begin` enables nothing: `moves` comes late.
+        """
+        count, left = self.now.row_tiles, Signal.like(self.now.row_tiles)
+        near, last = Signal(), Signal()
+        with m.If(moves):
+            m.d.sync += [
+                left.eq(Mux(last, count, left - 1)),
+                near.eq(Mux(last, count == 2, left == 3)),
+            ]
+        following = Mux(last, count == 1, near)
+        m.d.sync += last.eq(self.begin | Mux(moves, following, last))
+        return last

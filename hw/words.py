@@ -52,19 +52,19 @@ class Words(wiring.Component):
     laid : In(word_layout)     the word that it lays out
     walk : Out(1)              it is taken, a register
     walking : Out(1)           the layer's last word is not laid out yet, a register
-    load : In(1)               another word is offered in the next cycle, if there is one
-    coming : Out(word_layout)  that one
     offered : Out(1), word : Out(word_layout)
+    issue : In(1)              the offered word goes
+    coming : Out(word_layout)  the one that is offered next, if there is one
     """
 
     starts: Signal
     laid: data.View
     walk: Signal
     walking: Signal
-    load: Signal
-    coming: data.View
     offered: Signal
     word: data.View
+    issue: Signal
+    coming: data.View
 
     def __init__(self, *, config: OverlayConfig) -> None:
         layout = word_layout(config)
@@ -74,23 +74,23 @@ class Words(wiring.Component):
                 "laid": In(layout),
                 "walk": Out(1),
                 "walking": Out(1),
-                "load": In(1),
-                "coming": Out(layout),
                 "offered": Out(1),
                 "word": Out(layout),
+                "issue": In(1),
+                "coming": Out(layout),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        load, walk = self.load, self.walk
+        issue, offered, walk = self.issue, self.offered, self.walk
         fresh, behind = Signal.like(self.laid), Signal.like(self.laid)
         waits, full = Signal(), Signal()  # there is a word in `fresh`, in `behind`
         stays, fills, goes_on = Signal(), Signal(), Signal()
         m.d.comb += [
             self.coming.eq(Mux(full, behind, fresh)),
-            stays.eq(waits & full & ~load),
-            fills.eq(Mux(load, full & waits, full | waits)),
+            stays.eq(waits & full & ~issue),
+            fills.eq(Mux(issue, full & waits, full | (waits & offered))),
             goes_on.eq(self.starts | (self.walking & ~(walk & self.laid.needs.layer_end))),
         ]
         m.d.sync += [
@@ -98,12 +98,12 @@ class Words(wiring.Component):
             walk.eq(goes_on & ~((walk | stays) & fills)),
             waits.eq(walk | stays),
             full.eq(fills),
-            self.offered.eq(~load | full | waits),
+            offered.eq((offered & ~issue) | full | waits),
         ]
         with m.If(~stays):
             m.d.sync += fresh.eq(self.laid)
-        with m.If(~full | load):
+        with m.If(~full | issue):
             m.d.sync += behind.eq(fresh)
-        with m.If(load):
+        with m.If(~offered | issue):
             m.d.sync += self.word.eq(self.coming)
         return m
