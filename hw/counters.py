@@ -69,11 +69,13 @@ class Counters(wiring.Component):
         m = Module()
         total, between, turn = Signal(HALF_BITS + 1), Signal(), Signal(range(self.count))
         at, following, high = Signal(range(self.count)), Signal.like(turn), Signal(name="at_high")
-        out_of_turn = self.wanted & (at != self.asked)
-        m.d.comb += following.eq(Mux(out_of_turn, self.asked, turn))
         m.d.sync += high.eq(~high)
         with m.If(high):
-            m.d.sync += [at.eq(following), turn.eq(turn + ~out_of_turn)]
+            m.d.sync += at.eq(following)
+        with m.Elif(self.wanted & (at != self.asked)):
+            m.d.sync += following.eq(self.asked)
+        with m.Else():
+            m.d.sync += [following.eq(turn), turn.eq(turn + 1)]
         low, carry = self._low_bits(m, following, high)
         kept = self._kept(m, at, following, high, total)
         # ones below a low half's bits, so that its carry ripples into them

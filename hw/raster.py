@@ -35,8 +35,8 @@ class Raster(wiring.Component):
     -------
     now : In(job)                   the instruction
     load : In(1), coming : In(job)  another instruction may begin in the next cycle
-    piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
-                                    position, of the fetch
+    piece, plane, pixel : In(1)     a piece leaves; it is the last of its plane, of its position
+    ends : In(1)                    the position is the fetch's last
     first : Out(1)                  position 0 of a row
     packs : Out(1)                  a tensor of activations with a window
     beyond : Out(1)                 and a position right of it: zeros
@@ -52,7 +52,7 @@ class Raster(wiring.Component):
     piece: Signal
     plane: Signal
     pixel: Signal
-    end: Signal
+    ends: Signal
     first: Signal
     beyond: Signal
     hold: Signal
@@ -71,7 +71,7 @@ class Raster(wiring.Component):
                 "piece": In(1),
                 "plane": In(1),
                 "pixel": In(1),
-                "end": In(1),
+                "ends": In(1),
                 "first": Out(1),
                 "beyond": Out(1),
                 "hold": Out(1),
@@ -94,7 +94,7 @@ class Raster(wiring.Component):
             row_end.eq(x == last_x),
         ]
         restart = Signal()
-        m.d.comb += restart.eq(self.end & ~now.keep)
+        m.d.comb += restart.eq(self.pixel & (self.ends & ~now.keep))
         with m.If(self.pixel):
             m.d.sync += x.eq(Mux(row_end, 0, x + 1))
             with m.If(started):
@@ -105,7 +105,7 @@ class Raster(wiring.Component):
         steps = Mux(windowed, ~self.hold, px_end)
         place = self._grid(m, px_end, steps, row_end, restart)
         self._words(m, place)
-        self._tokens(m, restart)
+        self._tokens(m)
         return m
 
     def _row(
@@ -183,17 +183,16 @@ class Raster(wiring.Component):
             m.d.sync += [s.eq(self.coming.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
-    def _tokens(self, m: Module, restart: Signal) -> None:
+    def _tokens(self, m: Module) -> None:
         """Places of the grid since the last token."""
-        columns = self.config.dn
+        columns, now = self.config.dn, self.now
         count = Signal(range(columns))
-        full, rest = Signal(), Signal()
+        full, rest, due = Signal(), Signal(), Signal()
         m.d.comb += [
-            full.eq(self.pixel & ~self.hold & (count == columns - 1)),
-            rest.eq(restart & (~self.hold | (count != 0))),
-            self.token.eq(~self.now.silent & (full | rest)),
+            full.eq(~self.hold & (count == columns - 1)),
+            rest.eq(self.ends & ~now.keep & (~self.hold | (count != 0))),
+            due.eq(~now.silent & (full | rest)),
+            self.token.eq(self.pixel & due),
         ]
-        with m.If(self.token):
-            m.d.sync += count.eq(0)
-        with m.Elif(self.pixel & ~self.hold & ~self.now.silent):
-            m.d.sync += count.eq(count + 1)
+        with m.If(self.pixel):
+            m.d.sync += count.eq(Mux(due, 0, count + (~self.hold & ~now.silent)))

@@ -126,7 +126,7 @@ class Unpacker(wiring.Component):
         )
         m.submodules.raster = raster = Raster(config=config)
         now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        begin, coming = self._slots(m, now, busy, unit_end, raster)
+        begin, coming, first = self._slots(m, now, busy, unit_end, raster)
         is_kind = Signal(len(Kind))  # one-hot
         with m.If(begin):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
@@ -143,7 +143,7 @@ class Unpacker(wiring.Component):
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
             box.load.eq(begin),
-            box.first.eq(Mux(coming.chunks == 1, coming.tail_bits, coming.piece_bits)),
+            box.first.eq(first),
             box.enable.eq(busy),
             box.skip.eq(raster.beyond),
             box.coming.eq(Mux(coming_last, now.tail_bits, now.piece_bits)),
@@ -152,9 +152,9 @@ class Unpacker(wiring.Component):
             group_end.eq(box.emit & (last & group_last)),
             unit_end.eq(box.emit & (last & group_last & unit_last)),
             raster.piece.eq(box.emit & is_rhs),
-            raster.plane.eq(chunk_end & is_rhs),
-            raster.pixel.eq(group_end & is_rhs),
-            raster.end.eq(unit_end & is_rhs),
+            raster.plane.eq(box.emit & (last & is_rhs)),
+            raster.pixel.eq(box.emit & (last & group_last & is_rhs)),
+            raster.ends.eq(unit_last),
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(group_end & is_lhs),
         ]
@@ -187,11 +187,11 @@ class Unpacker(wiring.Component):
 
     def _slots(
         self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
-    ) -> tuple[Signal, data.View]:
+    ) -> tuple[Signal, data.View, Signal]:
         """Registers in a row: no multiplexer stands between them.
 
-        Returns whether another instruction may begin in the next cycle, and which: the last slot's,
-        whether it is full or not. `busy` says whether it does.
+        Returns whether another instruction may begin in the next cycle, which: the last slot's,
+        whether it is full or not, and the length of its first piece. `busy` says whether it does.
         """
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
@@ -209,9 +209,13 @@ class Unpacker(wiring.Component):
         for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
             with m.If(move):
                 m.d.sync += slot.eq(source)
+        first = Signal.like(now.piece_bits, name="first_bits")
+        with m.If(moves[-1]):
+            alone = slots[-2].chunks == 1
+            m.d.sync += first.eq(Mux(alone, slots[-2].tail_bits, slots[-2].piece_bits))
         with m.If(begin):
             m.d.sync += [now.eq(slots[-1]), busy.eq(full[-1])]
-        return begin, slots[-1]
+        return begin, slots[-1], first
 
     def _tables(
         self,
