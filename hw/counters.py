@@ -113,9 +113,7 @@ class Counters(wiring.Component):
             m.d.sync += [picked.eq(0), carry.eq(0)]
         return picked, carry
 
-    def _kept(
-        self, m: Module, at: Signal, following: Signal, high: Signal, total: Value
-    ) -> Value:
+    def _kept(self, m: Module, at: Signal, following: Signal, high: Signal, total: Value) -> Value:
         """The word under way, which `total` replaces.
 
         fresh: of a counter whose words are of before the start, and count as 0 once more.

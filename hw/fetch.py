@@ -81,9 +81,7 @@ class ReadIssuer(wiring.Component):
         now = Signal(fetch_layout(self.config))  # its beats of a segment are less one
         first, segment_end, fresh, cut = Signal(), Signal(), Signal(), Signal()
         begin = fresh | self.start
-        pass_end = last_of(
-            m, count=now.segments, steps=segment_end, begin=begin, name="segment"
-        )
+        pass_end = last_of(m, count=now.segments, steps=segment_end, begin=begin, name="segment")
         last_pass = last_of(
             m, count=now.repeats, steps=segment_end & pass_end, begin=begin, name="pass"
         )
@@ -133,9 +131,7 @@ class ReadIssuer(wiring.Component):
         self._gate(m, now, first, may_pass, passed, takes, ends)
         return m
 
-    def _burst(
-        self, m: Module, address: Signal, rest: Signal, cut: Signal
-    ) -> tuple[Signal, Value]:
+    def _burst(self, m: Module, address: Signal, rest: Signal, cut: Signal) -> tuple[Signal, Value]:
         """The burst that is offered: (it is the segment's last; its beats, negative)."""
         last_burst = Signal()
         length, is_last = burst_length(
@@ -191,9 +187,7 @@ class ReadIssuer(wiring.Component):
         What it waits for is counted as what is left beyond its need, so that a sign or a flag says
         it; a segment that has passed is counted a cycle later, while its first burst is offered.
         """
-        spare = Signal(
-            signed(self.config.lhs_depth.bit_length() + 1), init=self.config.lhs_depth
-        )
+        spare = Signal(signed(self.config.lhs_depth.bit_length() + 1), init=self.config.lhs_depth)
         used, waited, more = Signal(), Signal(), Signal(spare.shape())
         tokens, done = Signal(8), Signal()
         m.d.sync += [
@@ -205,9 +199,7 @@ class ReadIssuer(wiring.Component):
         ]
         m.d.comb += [
             may_pass.eq(
-                ~self.arvalid
-                & ~spare[-1]
-                & (~first | (self.job.ready & (~now.wait_done | done)))
+                ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
             ),
         ]
         with m.If(takes):  # what the segments of the instruction need; given back behind the last

@@ -108,9 +108,7 @@ class Raster(wiring.Component):
         self._tokens(m)
         return m
 
-    def _row(
-        self, m: Module, x: Signal, row_end: Signal, restart: Signal, last_x: Signal
-    ) -> None:
+    def _row(self, m: Module, x: Signal, row_end: Signal, restart: Signal, last_x: Signal) -> None:
         """What is known of a position before its first piece: whether it lies beyond the tensor."""
         coming, outside, still = self.coming, Signal(), Signal()  # outside: x >= width
         packs = (coming.kind == Kind.RHS) & (coming.window != 0)

@@ -82,9 +82,7 @@ class Writer(wiring.Component):
             waits.eq(self.limit != self.position),
             rest.eq(self.limit + ~self.position),  # words that wait, less one
         ]
-        length, _ = burst_length(
-            m, address=address, rest=rest, memory_bits=self.config.memory_bits
-        )
+        length, _ = burst_length(m, address=address, rest=rest, memory_bits=self.config.memory_bits)
         bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
         less = ~Cat(self.awlen, Const(0, 1)).as_signed()  # the burst's beats, negative
         taken, begun = self.wvalid & self.wready, self.awvalid & self.awready

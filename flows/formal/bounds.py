@@ -175,7 +175,9 @@ def gearbox_bench(grain: int) -> Bench:
     bench.assume((begun | ~box.enable) & (~box.load | ~box.enable))
     for bits in (box.first, box.coming):
         bench.assume((bits >= 1) & (bits <= box.piece_bits))
-    bench.assume(bench.first() | bench.past(box.emit | ~begun) | (box.coming == bench.past(box.coming)))
+    bench.assume(
+        bench.first() | bench.past(box.emit | ~begun) | (box.coming == bench.past(box.coming))
+    )
     length = bench.inner("length")
     if grain != 1:
         _grained(bench, box, length)
