@@ -209,12 +209,14 @@ class Judge(wiring.Component):
             starvation.waits.eq(self.waits),
             starvation.progress.eq(self.progress | self.written),
         ]
-        queues = Signal(FAULT)
-        report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
-        report(m, queues, when=self.lost, code=Code.ILLEGAL)
+        queues, overflow, lost = Signal(FAULT), Signal(), Signal()
+        place = Signal(INDEX_BITS)  # of the word that was written a cycle ago
+        m.d.sync += [overflow.eq(self.overflow.any()), lost.eq(self.lost), place.eq(self.place)]
+        report(m, queues, when=overflow, code=Code.OVERFLOW)
+        report(m, queues, when=lost, code=Code.ILLEGAL)
         faults = [self.stages[stage] for stage in Stage]
         first_fault(m, self.fault, [*faults, queues, starvation.fault])
-        m.d.comb += self.index.eq(self.place)
+        m.d.comb += self.index.eq(place)
         for stage in Stage:
             with m.If(self.blamed == stage):
                 m.d.comb += self.index.eq(self.at[stage])

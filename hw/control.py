@@ -184,11 +184,12 @@ class Control(wiring.Component):
     def _read(self, m: Module, job: Job) -> None:
         """The read channel.
 
-        A counter's low half is answered within seven cycles, once its high half is kept; other
-        registers in the next one.
+        The address is kept, then looked up: a register is answered in the second cycle, a counter's
+        low half within eight, once its high half is kept.
         """
         counters = self._count(m)
-        high, waits, has_low = Signal(32), Signal(), Signal()
+        asked, looks, high = Signal(ADDRESS_BITS), Signal(), Signal(32)
+        waits, has_low = Signal(), Signal()
         values: dict[str, Value | int] = {
             "ID": self.config.hash,
             "VERSION": VERSION,
@@ -198,11 +199,17 @@ class Control(wiring.Component):
             **{r.name: self.values[r.name] for r in KEPT},
             **{f"{name}_HI": high for name in COUNTERS},
         }
-        m.d.comb += [self.arready.eq(~self.rvalid & ~waits), counters.wanted.eq(waits & ~has_low)]
-        with m.If(self.arvalid & self.arready):
+        m.d.comb += [
+            self.arready.eq(~self.rvalid & ~looks & ~waits),
+            counters.asked.eq(asked[3:]),
+            counters.wanted.eq(waits & ~has_low),
+        ]
+        m.d.sync += looks.eq(self.arvalid & self.arready)
+        with m.If(self.arready):
+            m.d.sync += asked.eq(self.araddr)
+        with m.If(looks):
             m.d.sync += [self.rvalid.eq(1), self.rdata.eq(0), self.rresp.eq(SLVERR)]
-            m.d.sync += counters.asked.eq(self.araddr[3:])
-            with m.Switch(self.araddr):
+            with m.Switch(asked):
                 for register in REGISTERS:
                     if register.access == "wo":
                         continue

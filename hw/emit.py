@@ -236,34 +236,39 @@ class Emitter(wiring.Component):
     def _place(
         self, m: Module, writing: Signal, column_end: Signal, loop: BlockLoop, valid: Signal
     ) -> None:
-        """Bit positions in the ring: of the write, the pixel, the row tile, the block."""
-        config = self.config
+        """Bit positions in the ring.
+
+        Of the pixel, and of the block's first; of the column's first write in the row tile under
+        way, of that in the block's first column; of the next write.
+        """
+        config, now = self.config, self.now
         width = (config.ring_depth * config.memory_bits - 1).bit_length()
         unit_bits = config.write_unit.bit_length() - 1
         word_bits = config.memory_bits.bit_length() - 1
-        write, pixel, block, row_offset = (
-            Signal(width, name=n) for n in ("write_bit", "pixel_bit", "block_bit", "row_offset")
+        pixel, block, column, row, write = (
+            Signal(width, name=f"{n}_bit") for n in ("pixel", "block", "column", "row", "write")
         )
-        next_pixel = self.next_pixel
+        next_pixel, next_column, next_row = self.next_pixel, Signal(width), Signal(width)
+        further = Mux(valid, now.pixel_bits, 0)
         m.d.comb += [
-            next_pixel.eq(pixel + Mux(valid, self.now.pixel_bits, 0)),
+            next_pixel.eq(pixel + further),
+            next_column.eq(column + further),
+            next_row.eq(row + now.row_bits),
         ]
         m.d.sync += self.ring.place.eq(write[unit_bits:])
         with m.If(writing):
-            m.d.sync += write.eq(write + self.now.step_bits)
+            m.d.sync += write.eq(write + now.step_bits)
         with m.If(column_end):
-            m.d.sync += [pixel.eq(next_pixel), write.eq(next_pixel + row_offset)]
+            m.d.sync += [pixel.eq(next_pixel), *(s.eq(next_column) for s in (column, write))]
         with m.If(column_end & loop.row_last):
             m.d.sync += self.limit.eq(next_pixel[word_bits:])
         with m.If(loop.step & loop.rewinds):
-            next_row = row_offset + self.now.row_bits
-            m.d.sync += [pixel.eq(block), row_offset.eq(next_row), write.eq(block + next_row)]
+            m.d.sync += [pixel.eq(block), *(s.eq(next_row) for s in (row, column, write))]
         with m.If(loop.step & loop.block_end):
-            m.d.sync += [block.eq(next_pixel), row_offset.eq(0), write.eq(next_pixel)]
+            m.d.sync += [s.eq(next_pixel) for s in (pixel, block, row, column, write)]
         with m.If(self.restart):
             begin = Cat(Const(0, word_bits), self.limit)
-            m.d.sync += [s.eq(begin) for s in (write, pixel, block)]
-            m.d.sync += row_offset.eq(0)
+            m.d.sync += [s.eq(begin) for s in (pixel, block, row, column, write)]
 
     def _select(
         self,

@@ -36,7 +36,7 @@ class ReadIssuer(wiring.Component):
     -------
     instructions : In(stream)       from the fetch queue
     start : In(1)                   fetch a program: prog_address, prog_words (instructions), which
-                                    have stood for a cycle
+                                    have stood for a cycle; no instruction is offered then
     job : Out(stream)               to the unpacker
     done_token : In(1)              a layer is done
     lhs_freed : In                  words of each lhs bank given back in this cycle
@@ -94,7 +94,7 @@ class ReadIssuer(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [
-                    self.instructions.ready.eq(~self.start & ~self.arvalid),
+                    self.instructions.ready.eq(~self.arvalid),
                     takes.eq(self.instructions.valid & self.instructions.ready),
                     self.job.valid.eq(self.start),
                     cut.eq(self.start),
@@ -189,16 +189,15 @@ class ReadIssuer(wiring.Component):
         """
         spare = Signal(signed(self.config.lhs_depth.bit_length() + 1), init=self.config.lhs_depth)
         used, waited, more = Signal(), Signal(), Signal(spare.shape())
-        tokens, following, done = Signal(8), Signal(8), Signal()
+        tokens, done = Signal(8), Signal()
         m.d.sync += [
             used.eq(passed),
             waited.eq(passed & first & now.wait_done),
             spare.eq(spare + more + self.lhs_freed),
-            tokens.eq(following),
-            done.eq(following != 0),
+            tokens.eq(tokens + self.done_token - waited),
+            done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
         ]
         m.d.comb += [
-            following.eq(tokens + self.done_token - waited),
             may_pass.eq(
                 ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
             ),
@@ -210,4 +209,4 @@ class ReadIssuer(wiring.Component):
         with m.Elif(~used & ends):
             m.d.comb += more.eq(now.reserve)
         with m.If(self.start):  # nobody waited for the last layer of the program before
-            m.d.comb += following.eq(0)
+            m.d.sync += [tokens.eq(0), done.eq(0)]

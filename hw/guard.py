@@ -231,7 +231,8 @@ class Patience(wiring.Component):
     timeout : In(24)                  0: wait for ever
     read_waits, write_waits, moves : In(1)
     read_word, write_word : In(32)    what is waited for
-    fault : Out(FAULT)                valid in the cycle number `timeout`, stopped job or not
+    fault : Out(FAULT)                valid in the cycle behind the one number `timeout`, stopped
+                                      job or not
     """
 
     timeout: Signal
@@ -257,13 +258,21 @@ class Patience(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        waited, waits = Signal(24), self.read_waits | self.write_waits
-        over = Signal()
-        m.d.sync += waited.eq(Mux(waits & ~self.moves & ~over, waited + 1, 0))
-        m.d.comb += over.eq(waits & ~self.moves & (waited + 1 == self.timeout))
+        waited, over = Signal(24), Signal()
+        waits, write_waits, moves = Signal(), Signal(), Signal()
+        m.d.sync += [  # as they were: they come late in their cycle
+            waits.eq(self.read_waits | self.write_waits),
+            write_waits.eq(self.write_waits),
+            moves.eq(self.moves),
+        ]
+        with m.If(waits & ~moves & ~over):
+            m.d.sync += waited.eq(waited + 1)
+        with m.Else():
+            m.d.sync += waited.eq(0)
+        m.d.comb += over.eq(waits & ~moves & (waited + 1 == self.timeout))
         for when, code, stage, word in (
             (over, Code.READ_TIMEOUT, Stage.FETCH, self.read_word),
-            (over & self.write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
+            (over & write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
         ):
             report(m, self.fault, when=when, code=code, stage=stage, address=word)
         return m

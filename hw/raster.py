@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
 from hw.kept import job_layout
+from ir.isa import Kind
 
 
 class Raster(wiring.Component):
@@ -33,12 +34,12 @@ class Raster(wiring.Component):
     Members
     -------
     now : In(job)                   the instruction
-    load : In(1), coming : In(job)  another instruction begins in the next cycle
-    packs : In(1)                   a tensor of activations with a window is under way
-    piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
-                                    position, of the fetch
+    load : In(1), coming : In(job)  another instruction may begin in the next cycle
+    piece, plane, pixel : In(1)     a piece leaves; it is the last of its plane, of its position
+    ends : In(1)                    the position is the fetch's last
     first : Out(1)                  position 0 of a row
-    beyond : Out(1)                 a position right of a tensor of activations: zeros
+    packs : Out(1)                  a tensor of activations with a window
+    beyond : Out(1)                 and a position right of it: zeros
     hold : Out(1)                   the position has no word
     bank, address : Out             of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
@@ -51,7 +52,7 @@ class Raster(wiring.Component):
     piece: Signal
     plane: Signal
     pixel: Signal
-    end: Signal
+    ends: Signal
     first: Signal
     beyond: Signal
     hold: Signal
@@ -66,11 +67,11 @@ class Raster(wiring.Component):
                 "now": In(job_layout(config)),
                 "load": In(1),
                 "coming": In(job_layout(config)),
-                "packs": In(1),
+                "packs": Out(1),
                 "piece": In(1),
                 "plane": In(1),
                 "pixel": In(1),
-                "end": In(1),
+                "ends": In(1),
                 "first": Out(1),
                 "beyond": Out(1),
                 "hold": Out(1),
@@ -84,30 +85,45 @@ class Raster(wiring.Component):
         m = Module()
         now, windowed = self.now, self.packs
         x, px, started = Signal.like(now.pushes), Signal(4), Signal()
-        px_end, row_end = Signal(), Signal()
+        px_end, row_end, last_x = Signal(), Signal(), Signal.like(x)
         m.d.comb += [
             started.eq(~windowed | (x >= now.window_first)),
             self.first.eq(x == 0),
             self.hold.eq(windowed & ~(started & (px == 0))),
             px_end.eq(px + 1 == now.stride),
-            row_end.eq(x + 1 == Mux(windowed, now.pushes, now.width)),
+            row_end.eq(x == last_x),
         ]
-        outside, restart = Signal(), Signal()  # outside: x >= width
-        m.d.comb += [restart.eq(self.end & ~now.keep), self.beyond.eq(windowed & outside)]
+        restart = Signal()
+        m.d.comb += restart.eq(self.pixel & (self.ends & ~now.keep))
         with m.If(self.pixel):
-            m.d.sync += [
-                x.eq(Mux(row_end, 0, x + 1)),
-                outside.eq(~row_end & (outside | (x + 1 == now.width))),
-            ]
+            m.d.sync += x.eq(Mux(row_end, 0, x + 1))
             with m.If(started):
                 m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
         with m.If(restart):
-            m.d.sync += [x.eq(0), outside.eq(0), px.eq(0)]
+            m.d.sync += [x.eq(0), px.eq(0)]
+        self._row(m, x, row_end, restart, last_x)
         steps = Mux(windowed, ~self.hold, px_end)
         place = self._grid(m, px_end, steps, row_end, restart)
         self._words(m, place)
-        self._tokens(m, restart)
+        self._tokens(m)
         return m
+
+    def _row(self, m: Module, x: Signal, row_end: Signal, restart: Signal, last_x: Signal) -> None:
+        """What is known of a position before its first piece: whether it lies beyond the tensor."""
+        coming, outside, still = self.coming, Signal(), Signal()  # outside: x >= width
+        packs = (coming.kind == Kind.RHS) & (coming.window != 0)
+        m.d.comb += still.eq(outside)
+        with m.If(self.pixel):
+            m.d.comb += still.eq(~row_end & (outside | (x + 1 == self.now.width)))
+        with m.If(restart):
+            m.d.comb += still.eq(0)
+        m.d.sync += [outside.eq(still), self.beyond.eq(self.packs & still)]
+        with m.If(self.load):
+            m.d.sync += [
+                self.packs.eq(packs),
+                self.beyond.eq(packs & still),
+                last_x.eq(Mux(packs, coming.pushes, coming.width) - 1),
+            ]
 
     def _grid(
         self, m: Module, px_end: Signal, steps: Value, row_end: Signal, restart: Signal
@@ -165,17 +181,16 @@ class Raster(wiring.Component):
             m.d.sync += [s.eq(self.coming.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
-    def _tokens(self, m: Module, restart: Signal) -> None:
+    def _tokens(self, m: Module) -> None:
         """Places of the grid since the last token."""
-        columns = self.config.dn
+        columns, now = self.config.dn, self.now
         count = Signal(range(columns))
-        full, rest = Signal(), Signal()
+        full, rest, due = Signal(), Signal(), Signal()
         m.d.comb += [
-            full.eq(self.pixel & ~self.hold & (count == columns - 1)),
-            rest.eq(restart & (~self.hold | (count != 0))),
-            self.token.eq(~self.now.silent & (full | rest)),
+            full.eq(~self.hold & (count == columns - 1)),
+            rest.eq(self.ends & ~now.keep & (~self.hold | (count != 0))),
+            due.eq(~now.silent & (full | rest)),
+            self.token.eq(self.pixel & due),
         ]
-        with m.If(self.token):
-            m.d.sync += count.eq(0)
-        with m.Elif(self.pixel & ~self.hold & ~self.now.silent):
-            m.d.sync += count.eq(count + 1)
+        with m.If(self.pixel):
+            m.d.sync += count.eq(Mux(due, 0, count + (~self.hold & ~now.silent)))

@@ -19,7 +19,7 @@ class RhsPort(wiring.Component):
 
     Packing: a piece with a slot is joined by its plane's history, which makes the word written:
 
-        word = (0 if first else history[plane]) | piece        history[plane] = word << slot
+        word = (history[plane] if joins else 0) | piece        history[plane] = word << slot
 
     cut to the window's pixels. So the newest pixel has the lowest slot, with its left neighbours
     above it, and zeros left of the row's first.
@@ -75,15 +75,14 @@ class RhsPort(wiring.Component):
         bits, write = self.config.rhs_bits, self.write
         m.submodules.history = history = memory.Memory(shape=bits, depth=1 << PLANE_BITS, init=[])
         before, after = history.read_port(domain="comb"), history.write_port()
-        word, joins = Signal(bits), Signal()
+        word = Signal(bits)
         moved: Value = Const(0, bits)
         for index, slot in enumerate(SLOT_BITS):
             if slot < bits:
                 moved = moved | Mux(write.slot[index], Cat(Const(0, slot), word)[:bits], 0)
         m.d.comb += [
             before.addr.eq(write.plane),
-            joins.eq(write.slot.any() & ~write.first),
-            word.eq(piece | Mux(joins, before.data, 0)),
+            word.eq(piece | Mux(write.joins, before.data, 0)),
             after.addr.eq(write.plane),
             after.data.eq(moved & self._span()),
             after.en.eq(write.slot.any()),

@@ -37,7 +37,7 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
     address         of its word, or of the first of its words
     words           rhs: which of the words it holds
     slot            rhs: one-hot index into SLOT_BITS for a piece that enters a packed word, else 0
-    plane, first    rhs, slot: whose word; the row's first position
+    plane, joins    rhs, slot: whose word; it has a left neighbour in its row
     span            rhs, slot: bits of a packed word, in slots of the smallest size
     """
     depth = max(config.lhs_depth, config.rhs_depth, config.table_depth)
@@ -53,7 +53,7 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
             "words": unsigned(config.rhs_ways),
             "slot": unsigned(len(SLOT_BITS)),
             "plane": unsigned(PLANE_BITS),
-            "first": unsigned(1),
+            "joins": unsigned(1),
             "span": unsigned(SPAN_BITS),
             "piece": unsigned(piece_bits(config)),
         }
@@ -126,12 +126,10 @@ class Unpacker(wiring.Component):
         )
         m.submodules.raster = raster = Raster(config=config)
         now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        begin, coming = self._slots(m, now, busy, unit_end, raster)
+        begin, coming, first = self._slots(m, now, busy, unit_end, raster)
         is_kind = Signal(len(Kind))  # one-hot
         with m.If(begin):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
-
-            m.d.sync += raster.packs.eq((coming.kind == Kind.RHS) & (coming.window != 0))
 
         # what ends with a piece is known when the piece begins: `emit` comes late
         chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
@@ -145,7 +143,7 @@ class Unpacker(wiring.Component):
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
             box.load.eq(begin),
-            box.first.eq(Mux(coming.chunks == 1, coming.tail_bits, coming.piece_bits)),
+            box.first.eq(first),
             box.enable.eq(busy),
             box.skip.eq(raster.beyond),
             box.coming.eq(Mux(coming_last, now.tail_bits, now.piece_bits)),
@@ -154,9 +152,9 @@ class Unpacker(wiring.Component):
             group_end.eq(box.emit & (last & group_last)),
             unit_end.eq(box.emit & (last & group_last & unit_last)),
             raster.piece.eq(box.emit & is_rhs),
-            raster.plane.eq(chunk_end & is_rhs),
-            raster.pixel.eq(group_end & is_rhs),
-            raster.end.eq(unit_end & is_rhs),
+            raster.plane.eq(box.emit & (last & is_rhs)),
+            raster.pixel.eq(box.emit & (last & group_last & is_rhs)),
+            raster.ends.eq(unit_last),
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(group_end & is_lhs),
         ]
@@ -189,32 +187,35 @@ class Unpacker(wiring.Component):
 
     def _slots(
         self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
-    ) -> tuple[Signal, data.View]:
+    ) -> tuple[Signal, data.View, Signal]:
         """Registers in a row: no multiplexer stands between them.
 
-        Returns whether an instruction begins in the next cycle, and which.
+        Returns whether another instruction may begin in the next cycle, which: the last slot's,
+        whether it is full or not, and the length of its first piece. `busy` says whether it does.
         """
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
         m.d.comb += [
             self.job.ready.eq(~full[0]),
             moves[0].eq(self.job.valid & ~full[0]),
-            begin.eq(full[-1] & (~busy | done)),
+            begin.eq(~busy | done),
             raster.now.eq(now),
             raster.load.eq(begin),
             raster.coming.eq(slots[-1]),
         ]
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
-        leaves = Cat(moves[1:], begin)
+        leaves = Cat(moves[1:], full[-1] & begin)
         m.d.sync += full.eq((full & ~leaves) | moves)
         for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
             with m.If(move):
                 m.d.sync += slot.eq(source)
-        with m.If(done):
-            m.d.sync += busy.eq(0)
+        first = Signal.like(now.piece_bits, name="first_bits")
+        with m.If(moves[-1]):
+            alone = slots[-2].chunks == 1
+            m.d.sync += first.eq(Mux(alone, slots[-2].tail_bits, slots[-2].piece_bits))
         with m.If(begin):
-            m.d.sync += [now.eq(slots[-1]), busy.eq(1)]
-        return begin, slots[-1]
+            m.d.sync += [now.eq(slots[-1]), busy.eq(full[-1])]
+        return begin, slots[-1], first
 
     def _tables(
         self,
@@ -263,7 +264,7 @@ class Unpacker(wiring.Component):
             write.slot.eq(Mux(enters, slots, 0)),
             write.plane.eq(group),
             write.span.eq(now.window * now.slot_bits[SLOT_BITS[0].bit_length() - 1 :]),
-            write.first.eq(raster.first),
+            write.joins.eq(enters & ~raster.first),
             write.words.eq(
                 Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
             ),
