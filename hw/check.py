@@ -158,6 +158,7 @@ class Judge(wiring.Component):
     -------
     written : In(1)                     a word of the program enters a queue
     lost : In(1)                        it begins an instruction of no stage
+    wrong_row : In(1)                   an entry of the row table that nothing can have was written
     place : Out                         the place of its instruction in the program
     overflow : In(one bit a stage)      it finds no room
     waits, progress : In(1)             as of Starvation
@@ -169,6 +170,7 @@ class Judge(wiring.Component):
 
     written: Signal
     lost: Signal
+    wrong_row: Signal
     place: Signal
     overflow: Signal
     waits: Signal
@@ -185,6 +187,7 @@ class Judge(wiring.Component):
             {
                 "written": In(1),
                 "lost": In(1),
+                "wrong_row": In(1),
                 "place": Out(INDEX_BITS),
                 "overflow": In(len(Stage)),
                 "waits": In(1),
@@ -214,6 +217,7 @@ class Judge(wiring.Component):
         m.d.sync += [overflow.eq(self.overflow.any()), lost.eq(self.lost), place.eq(self.place)]
         report(m, queues, when=overflow, code=Code.OVERFLOW)
         report(m, queues, when=lost, code=Code.ILLEGAL)
+        report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
         faults = [self.stages[stage] for stage in Stage]
         first_fault(m, self.fault, [*faults, queues, starvation.fault])
         m.d.comb += self.index.eq(place)

@@ -68,6 +68,7 @@ class Execute(wiring.Component):
     lhs_freed : Out                  registered: words of each lhs bank that are not needed any more
     ring_room : In(1), ring_take : Out(1), ring_words : Out   the result ring
     read : Out(read_layout), step : Out, last, bipolar : Out(1)   ISSUE_TO_READ cycles after issue
+    illegal : Out(1)                 a row table entry that nothing can have was written
     issued, waits_lhs, waits_rhs, waits_result : Out(1)           for the counters
     """
 
@@ -84,6 +85,7 @@ class Execute(wiring.Component):
     step: data.View
     last: Signal
     bipolar: Signal
+    illegal: Signal
     issued: Signal
     waits_lhs: Signal
     waits_rhs: Signal
@@ -107,6 +109,7 @@ class Execute(wiring.Component):
                 "step": Out(step_layout(config.p, config.q)),
                 "last": Out(1),
                 "bipolar": Out(1),
+                "illegal": Out(1),
                 "issued": Out(1),
                 "waits_lhs": Out(1),
                 "waits_rhs": Out(1),
@@ -182,6 +185,7 @@ class Execute(wiring.Component):
         last_turn, tap = self._turns(m, now, stands, walk, pairs)
         alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
         m.d.comb += [
+            self.illegal.eq(rows.illegal),
             rows.now.eq(now),
             rows.begin.eq(stands),
             rows.fill.eq(fill),

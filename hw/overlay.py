@@ -111,6 +111,7 @@ class Overlay(wiring.Component):
             execute.lhs_token.eq(unpacker.lhs_token),
             execute.rhs_token.eq(unpacker.rhs_token),
             execute.write.eq(unpacker.write),
+            judge.wrong_row.eq(execute.illegal),
             result.write.eq(unpacker.write),
             execute.ring_room.eq(result.ring_room),
             result.ring_take.eq(execute.ring_take),

@@ -11,6 +11,7 @@ from hw.kept import keep, kept_bits, kept_layout
 from hw.ram import SharedRam
 from hw.unpack import write_layout
 from ir.isa import ROW, Stage, layout
+from ir.precision import MAX_OPERAND_BITS
 
 ROW_LAYOUT = layout(ROW)
 
@@ -39,6 +40,7 @@ class RowTable(wiring.Component):
     write : In(write_layout)   the table's entries
     step : In(1)               the row tile ends
     entry : Out(row_layout)    its entry, a register
+    illegal : Out(1)           registered: an entry was written whose number of digits nothing has
     coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one;
                                a register too
     """
@@ -48,6 +50,7 @@ class RowTable(wiring.Component):
     fill: Signal
     write: data.View
     step: Signal
+    illegal: Signal
     entry: data.View
     coming: data.View
 
@@ -60,6 +63,7 @@ class RowTable(wiring.Component):
                 "fill": In(1),
                 "write": In(write_layout(config)),
                 "step": In(1),
+                "illegal": Out(1),
                 "entry": Out(row_layout(config)),
                 "coming": Out(row_layout(config)),
             }
@@ -72,6 +76,10 @@ class RowTable(wiring.Component):
         found = Signal.like(self.entry)
         place, moves = Signal(range(self.config.table_depth)), Signal()
         last = self._last(m, moves)
+        written = data.View(ROW_LAYOUT, self.write.piece[: ROW_LAYOUT.size])
+        most = MAX_OPERAND_BITS // self.config.p
+        wrong = (written.digits == 0) | (written.digits > most)
+        m.d.sync += self.illegal.eq(self.write.rows & wrong)
         m.d.comb += [
             moves.eq(self.fill | self.step),
             table.write_address.eq(self.write.address),
