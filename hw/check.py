@@ -161,7 +161,7 @@ class Judge(wiring.Component):
     lost : In(1)                        it begins an instruction of no stage
     wrong_row : In(1)                   an entry of the row table that nothing can have was written
     place : Out                         the place of its instruction in the program
-    overflow : In(one bit a stage)      it finds no room
+    overflow : In(one bit a stage)      a cycle later: it found no room
     waits, progress : In(1)             as of Starvation
     stages : In(one FAULT a stage)      the checks' faults
     at : In(one place a stage)          the last instruction each stage has taken
@@ -213,10 +213,10 @@ class Judge(wiring.Component):
             starvation.waits.eq(self.waits),
             starvation.progress.eq(self.progress | self.written),
         ]
-        queues, overflow, lost = Signal(FAULT), Signal(), Signal()
+        queues, lost = Signal(FAULT), Signal()
         place = Signal(INDEX_BITS)  # of the word that was written a cycle ago
-        m.d.sync += [overflow.eq(self.overflow.any()), lost.eq(self.lost), place.eq(self.place)]
-        report(m, queues, when=overflow, code=Code.OVERFLOW)
+        m.d.sync += [lost.eq(self.lost), place.eq(self.place)]
+        report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
         report(m, queues, when=lost, code=Code.ILLEGAL)
         report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
         faults = [self.stages[stage] for stage in Stage]
