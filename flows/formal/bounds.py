@@ -149,12 +149,10 @@ def ring_bench(config: OverlayConfig) -> Bench:
     position = Signal(range(units))  # of the unit within the run that is written
     bench.module.d.comb += position.eq(at - ring.write.place)
     reaches = position < Mux(ring.write.element, whole, ring.write.units)
-    # a run is registered
-    with bench.module.If(bench.past(ring.write.valid & reaches)):
-        bench.module.d.sync += [
-            known.eq(1),
-            value.eq(bench.past(ring.write.bits.word_select(position[:8], width))),
-        ]
+    wrote = bench.past(ring.write.valid & reaches)  # a run is registered
+    unit = bench.past(ring.write.bits.word_select(position[:8], width))
+    with bench.module.If(wrote):
+        bench.module.d.sync += [known.eq(1), value.eq(unit)]
     asked = ring.read_enable & (ring.read_address == at // per_word)
     shown = ring.word.word_select((at % per_word)[:8], width)
     bench.claim(shown == bench.past(value), when=bench.past(asked & known))
