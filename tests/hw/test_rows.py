@@ -57,7 +57,10 @@ def test_numbers_of_digits_that_nothing_has(p: int) -> None:
 
     async def drive(ctx) -> None:
         for digits in range(16):
-            ctx.set(dut.write, {"rows": 1, "piece": pack(ROW, {"digits": digits, "bipolar": 0, "offset": 0})})
+            ctx.set(
+                dut.write,
+                {"rows": 1, "piece": pack(ROW, {"digits": digits, "bipolar": 0, "offset": 0})},
+            )
             await ctx.tick()
             assert ctx.get(dut.illegal) == (not 1 <= digits <= 8 // p), digits
         ctx.set(dut.write, {"taps": 1, "piece": 0})
