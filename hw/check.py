@@ -132,7 +132,7 @@ class Starvation(wiring.Component):
     -------
     waits : In(1)        the memory owes an answer, or no job runs
     progress : In(1)     something moved in this cycle
-    fault : Out(FAULT)   after STARVED_CYCLES without either
+    fault : Out(FAULT)   a cycle after STARVED_CYCLES without either
     """
 
     waits: Signal
@@ -144,9 +144,10 @@ class Starvation(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        still = Signal(range(STARVED_CYCLES + 1))
+        still, moved = Signal(range(STARVED_CYCLES + 1)), Signal()
         over = still == STARVED_CYCLES
-        m.d.sync += still.eq(Mux(self.waits | self.progress | over, 0, still + 1))
+        m.d.sync += moved.eq(self.waits | self.progress)  # they come late in their cycle
+        m.d.sync += still.eq(Mux(moved | over, 0, still + 1))
         report(m, self.fault, when=over, code=Code.STARVED, stage=NO_STAGE)
         return m
 

@@ -202,7 +202,7 @@ class Control(wiring.Component):
         m.d.comb += [
             self.arready.eq(~self.rvalid & ~looks & ~waits),
             counters.asked.eq(asked[3:]),
-            counters.wanted.eq(waits & ~has_low),
+            counters.wanted.eq((waits | looks) & ~has_low),
         ]
         m.d.sync += looks.eq(self.arvalid & self.arready)
         with m.If(self.arready):

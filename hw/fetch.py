@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -89,11 +89,12 @@ class ReadIssuer(wiring.Component):
         address, rest = self.arnext, Signal.like(now.segment_beats)
         last_burst, less = self._burst(m, address, rest, cut)
         m.d.comb += keep(self.job.payload, now)
-        may_pass, passed, takes, ends = (Signal(name=n) for n in ("may", "passed", "takes", "ends"))
+        may_pass, passed, takes, idle = (Signal(name=n) for n in ("may", "passed", "takes", "idle"))
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += [
+                    idle.eq(1),
                     self.instructions.ready.eq(~self.arvalid),
                     takes.eq(self.instructions.valid & self.instructions.ready),
                     self.job.valid.eq(self.start),
@@ -117,7 +118,7 @@ class ReadIssuer(wiring.Component):
                 with m.If(cut):
                     m.next = "STEP"
             with m.State("STEP"):
-                m.d.comb += [segment_end.eq(last_burst), ends.eq(last_burst & pass_end & last_pass)]
+                m.d.comb += segment_end.eq(last_burst)
                 bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
                 m.d.sync += [bus_address.eq(bus_address - less), rest.eq(rest + less)]
                 m.next = "SPLIT"
@@ -128,7 +129,7 @@ class ReadIssuer(wiring.Component):
                         m.d.sync += address.eq(now.address)
                         with m.If(last_pass):
                             m.next = "IDLE"
-        self._gate(m, now, first, may_pass, passed, takes, ends)
+        self._gate(m, now, first, may_pass, passed, idle)
         return m
 
     def _burst(self, m: Module, address: Signal, rest: Signal, cut: Signal) -> tuple[Signal, Value]:
@@ -179,34 +180,33 @@ class ReadIssuer(wiring.Component):
         first: Signal,
         may_pass: Signal,
         passed: Signal,
-        takes: Signal,
-        ends: Signal,
+        idle: Signal,
     ) -> None:
         """Whether the segment may start.
 
-        What it waits for is counted as what is left beyond its need, so that a sign or a flag says
-        it; a segment that has passed is counted a cycle later, while its first burst is offered.
+        What it waits for is counted as what is left beyond the instruction's need, so that a sign
+        or a flag says it; a segment that has passed is counted a cycle later, while its first burst
+        is offered.
         """
-        spare = Signal(signed(self.config.lhs_depth.bit_length() + 1), init=self.config.lhs_depth)
-        used, waited, more = Signal(), Signal(), Signal(spare.shape())
+        free = signed(self.config.lhs_depth.bit_length() + 1)
+        space, spare = (
+            Signal(free, init=self.config.lhs_depth, name=n) for n in ("space", "spare")
+        )
+        used, waited, needs = Signal(), Signal(), Signal.like(now.reserve)
         tokens, done = Signal(8), Signal()
         m.d.sync += [
             used.eq(passed),
             waited.eq(passed & first & now.wait_done),
-            spare.eq(spare + more + self.lhs_freed),
+            space.eq(space + self.lhs_freed - Mux(used, now.reserve, 0)),
+            spare.eq(Mux(idle, space, spare) + self.lhs_freed - needs),
             tokens.eq(tokens + self.done_token - waited),
             done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
         ]
         m.d.comb += [
+            needs.eq(Mux(idle, self.instructions.payload.reserve, Mux(used, now.reserve, 0))),
             may_pass.eq(
                 ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
             ),
         ]
-        with m.If(takes):  # what the segments of the instruction need; given back behind the last
-            m.d.comb += more.eq(-self.instructions.payload.reserve)
-        with m.Elif(used & ~ends):
-            m.d.comb += more.eq(-now.reserve)
-        with m.Elif(~used & ends):
-            m.d.comb += more.eq(now.reserve)
         with m.If(self.start):  # nobody waited for the last layer of the program before
             m.d.sync += [tokens.eq(0), done.eq(0)]

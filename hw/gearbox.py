@@ -32,6 +32,9 @@ class Gearbox(wiring.Component):
     and pieces are cut at an offset that grows. When a piece leaves, all words but the last are used
     up, so the last word alone is kept, in the first place.
 
+    Half of the way to its place a piece goes in the cycle in which it leaves, the other half in the
+    next one.
+
     Whether a piece is there, or lacks a single word, is two registers, computed from its length
     while the piece ahead of it is under way. With `end` the place of a piece's last bit in its
     word, the next one of n bits takes (end + n) >> log2(F) words more, and ends at the rest.
@@ -50,8 +53,9 @@ class Gearbox(wiring.Component):
     skip : In(1)              it is none: it leaves at once and takes nothing, the next stays next
     coming : In               bits of the piece behind the one that leaves
     flush : In(1)             with the piece: drop what is left of the word
-    piece : Out(piece_bits)   low bits are the piece, the rest zeros; not defined for none
     emit : Out(1)             a piece leaves in this cycle
+    piece : Out(piece_bits)   in the next one: low bits are the piece, the rest zeros; not defined
+                              for none
     """
 
     word: Signal
@@ -153,13 +157,19 @@ class Gearbox(wiring.Component):
 
         With grain 8 the offset is whole bytes, or inside a byte that holds the whole piece.
         """
-        width = self.piece_bits
-        if self.grain == 1:
-            bits = shifted_down(m, string, offset, width=width, name="moved")
-        else:
-            whole = shifted_down(m, string, offset[3:], width=width, name="moved", grain=8)
-            short = shifted_down(m, whole[:8], offset[:3], width=8, name="short")
-            bits = Cat(short, whole[8:])
+        width, byte = self.piece_bits, 0 if self.grain == 1 else 3
+        split = byte + (len(offset) - byte) // 2  # bits of the offset that the second half takes
+        wide = width + (1 << split) - (1 << byte)
+        moved = shifted_down(m, string, offset[split:], width=wide, name="coarse", grain=1 << split)
+        near, low, bits_left = (
+            Signal(n, name=name, reset_less=True)
+            for name, n in (("near", wide), ("low", split), ("bits_left", len(length)))
+        )
+        m.d.sync += [near.eq(moved), low.eq(offset), bits_left.eq(length)]
+        bits = shifted_down(m, near, low[byte:], width=width, name="fine", grain=1 << byte)
+        if byte:
+            short = shifted_down(m, bits[:8], low[:byte], width=8, name="short")
+            bits = Cat(short, bits[8:])
         for index in range(width):
             begin = index if index < 8 or self.grain == 1 else index - index % self.grain
-            m.d.comb += self.piece[index].eq(bits[index] & (length > begin))
+            m.d.comb += self.piece[index].eq(bits[index] & (bits_left > begin))

@@ -121,6 +121,8 @@ class _Half(wiring.Component):
             ledger.put_word.eq(address[self.shift :]),
             ledger.put_length.eq(length),
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
+            # the core's burst counts before it is known whether it may
+            self.idle.eq(ledger.empty & ~(core_valid & (held | ~self.stopping))),
         ]
         m.d.sync += [
             held.eq(valid & ~ready),
@@ -176,7 +178,6 @@ class ReadGuard(_Half):
             taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
             ledger.step.eq(taken),
             ledger.take.eq(taken & ledger.last),
-            self.idle.eq(ledger.empty & ~valid),
             # a word offered and not taken is the core's delay, not the memory's
             self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
             self.moves.eq((valid & ready) | taken),
@@ -214,7 +215,6 @@ class WriteGuard(_Half):
             ledger.take.eq(answered),
             counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
             self.wstrb.eq(counts.replicate(self.config.bus_bytes)),
-            self.idle.eq(ledger.empty & ~valid),
             self.waits.eq((valid & ~ready) | ~ledger.empty),
             self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
         ]
@@ -258,18 +258,18 @@ class Patience(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        waited, over = Signal(24), Signal()
+        left, last, over = Signal(24), Signal(), Signal()  # cycles it may still take
         waits, write_waits, moves = Signal(), Signal(), Signal()
         m.d.sync += [  # as they were: they come late in their cycle
             waits.eq(self.read_waits | self.write_waits),
             write_waits.eq(self.write_waits),
             moves.eq(self.moves),
         ]
-        with m.If(waits & ~moves & ~over):
-            m.d.sync += waited.eq(waited + 1)
+        with m.If(waits & ~moves & ~over & (self.timeout != 0)):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
         with m.Else():
-            m.d.sync += waited.eq(0)
-        m.d.comb += over.eq(waits & ~moves & (waited + 1 == self.timeout))
+            m.d.sync += [left.eq(self.timeout), last.eq(self.timeout == 1)]
+        m.d.comb += over.eq(waits & ~moves & last)
         for when, code, stage, word in (
             (over, Code.READ_TIMEOUT, Stage.FETCH, self.read_word),
             (over & write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),

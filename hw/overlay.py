@@ -159,7 +159,7 @@ class Overlay(wiring.Component):
             m.submodules[f"check_{stage.name.lower()}"] = check
             hand_over(m, queue.out, unit.instructions)
             m.d.comb += [
-                queue.word.eq(unpacker.write.piece),
+                queue.word.eq(unpacker.word),
                 queue.write.eq(unpacker.queue_write[stage]),
                 queue.place.eq(judge.place),
                 check.now.eq(queue.out.payload),

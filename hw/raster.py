@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.kept import job_layout
+from hw.kept import job_layout, keep
 from ir.isa import Kind
+
+MOVES = data.StructLayout(
+    dict.fromkeys(
+        ("piece", "plane", "pixel", "phase_end", "place", "row", "restart", "load"), unsigned(1)
+    )
+)
+"""What a piece that has left makes of the place on the chip, a cycle later.
+
+piece, plane, pixel     it left; it was the last of its plane, of its position
+phase_end               the position was the last of the row's phases
+place, row              with the position: the next one on the grid, another row of the tensor
+restart, load           the walk begins anew; so does an instruction
+"""
+
+_STEPS = (
+    "stride",
+    "phase_words",
+    "phase_row_words",
+    "tile_stride",
+    "pitch_banks",
+    "pitch_words",
+    "plane_words",
+    "inner",
+)
+
+
+def _steps_layout(config: OverlayConfig) -> data.StructLayout:
+    """What of an instruction the moves need: it has changed behind its last piece."""
+    fields = dict(job_layout(config))
+    return data.StructLayout({name: fields[name].shape for name in _STEPS})
 
 
 class Raster(wiring.Component):
@@ -41,7 +71,7 @@ class Raster(wiring.Component):
     packs : Out(1)                  a tensor of activations with a window
     beyond : Out(1)                 and a position right of it: zeros
     hold : Out(1)                   the position has no word
-    bank, address : Out             of the piece's first word
+    bank, address : Out             in the next cycle: of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
     """
 
@@ -102,10 +132,20 @@ class Raster(wiring.Component):
         with m.If(restart):
             m.d.sync += [x.eq(0), px.eq(0)]
         self._row(m, x, row_end, restart, last_x)
-        steps = Mux(windowed, ~self.hold, px_end)
-        place = self._grid(m, px_end, steps, row_end, restart)
-        self._words(m, place)
         self._tokens(m)
+        moves, was = Signal(MOVES), Signal(_steps_layout(self.config))
+        m.d.sync += [
+            moves.piece.eq(self.piece),
+            moves.plane.eq(self.plane),
+            moves.pixel.eq(self.pixel),
+            moves.phase_end.eq(px_end),
+            moves.place.eq(self.pixel & Mux(windowed, ~self.hold, px_end)),
+            moves.row.eq(self.pixel & row_end),
+            moves.restart.eq(restart),
+            moves.load.eq(self.load),
+            *keep(was, now),
+        ]
+        self._words(m, moves, was, self._grid(m, moves, was))
         return m
 
     def _row(self, m: Module, x: Signal, row_end: Signal, restart: Signal, last_x: Signal) -> None:
@@ -125,60 +165,57 @@ class Raster(wiring.Component):
                 last_x.eq(Mux(packs, coming.pushes, coming.width) - 1),
             ]
 
-    def _grid(
-        self, m: Module, px_end: Signal, steps: Value, row_end: Signal, restart: Signal
-    ) -> Signal:
+    def _grid(self, m: Module, moves: data.View, was: data.View) -> Signal:
         """Drives `bank`; returns the address of the position's words in it."""
-        now, columns, depth = self.now, self.config.dn, range(self.config.rhs_depth)
+        columns, depth = self.config.dn, range(self.config.rhs_depth)
         words, row_bank, row_words = Signal(depth), Signal.like(self.bank), Signal(depth)
         phase, phase_row, py = Signal(depth), Signal(depth), Signal(4)
         bank = Signal.like(self.bank)
         m.d.comb += self.bank.eq(bank)
-        with m.If(self.pixel):
-            m.d.sync += phase.eq(Mux(px_end, phase_row, phase + now.phase_words))
-            with m.If(steps):
-                m.d.sync += bank.eq(bank + 1)
-                with m.If(bank == columns - 1):
-                    m.d.sync += [bank.eq(0), words.eq(words + now.tile_stride)]
+        with m.If(moves.pixel):
+            m.d.sync += phase.eq(Mux(moves.phase_end, phase_row, phase + was.phase_words))
+        with m.If(moves.place):
+            m.d.sync += bank.eq(bank + 1)
+            with m.If(bank == columns - 1):
+                m.d.sync += [bank.eq(0), words.eq(words + was.tile_stride)]
         next_bank, next_words, next_phase = (Signal.like(s) for s in (bank, words, phase))
         py_end, wraps = Signal(), Signal()
         total = Signal(range(2 * columns + 256))
         m.d.comb += [
-            py_end.eq(py + 1 == now.stride),
-            total.eq(row_bank + now.pitch_banks),
+            py_end.eq(py + 1 == was.stride),
+            total.eq(row_bank + was.pitch_banks),
             wraps.eq(total >= columns),
             next_bank.eq(row_bank),
             next_words.eq(row_words),
-            next_phase.eq(Mux(py_end, 0, phase_row + now.phase_row_words)),
+            next_phase.eq(Mux(py_end, 0, phase_row + was.phase_row_words)),
         ]
         with m.If(py_end):  # a step of the virtual width
             m.d.comb += [
                 next_bank.eq(Mux(wraps, total - columns, total)),
-                next_words.eq(row_words + now.pitch_words + Mux(wraps, now.tile_stride, 0)),
+                next_words.eq(row_words + was.pitch_words + Mux(wraps, was.tile_stride, 0)),
             ]
-        with m.If(self.pixel & row_end):
+        with m.If(moves.row):
             m.d.sync += py.eq(Mux(py_end, 0, py + 1))
             m.d.sync += [s.eq(next_bank) for s in (bank, row_bank)]
             m.d.sync += [s.eq(next_words) for s in (words, row_words)]
             m.d.sync += [s.eq(next_phase) for s in (phase, phase_row)]
-        with m.If(restart):
+        with m.If(moves.restart):
             m.d.sync += [s.eq(0) for s in (bank, words, row_bank, row_words, phase, phase_row, py)]
         place = Signal(depth)
         m.d.comb += place.eq(phase + words)
         return place
 
-    def _words(self, m: Module, place: Signal) -> None:
+    def _words(self, m: Module, moves: data.View, was: data.View, place: Signal) -> None:
         """Words within a position: pieces of a plane, planes."""
-        now = self.now
         plane, word = Signal.like(place), Signal.like(place)
-        with m.If(self.piece):
+        with m.If(moves.piece):
             m.d.sync += word.eq(word + self.config.rhs_ways)
-        with m.If(self.plane):
-            m.d.sync += [s.eq(plane + now.plane_words) for s in (plane, word)]
-        with m.If(self.pixel):
-            m.d.sync += [s.eq(now.inner) for s in (plane, word)]
-        with m.If(self.load):
-            m.d.sync += [s.eq(self.coming.inner) for s in (plane, word)]
+        with m.If(moves.plane):
+            m.d.sync += [s.eq(plane + was.plane_words) for s in (plane, word)]
+        with m.If(moves.pixel):
+            m.d.sync += [s.eq(was.inner) for s in (plane, word)]
+        with m.If(moves.load):
+            m.d.sync += [s.eq(self.now.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
     def _tokens(self, m: Module) -> None:

@@ -30,7 +30,7 @@ def piece_grain(config: OverlayConfig) -> int:
 
 
 def write_layout(config: OverlayConfig) -> data.StructLayout:
-    """A piece on its way to a buffer, one cycle after it left the gearbox.
+    """A piece on its way to a buffer, two cycles after it left the gearbox.
 
     lhs ... rows    which buffer it is for
     bank            number of the piece in its group (lhs, params), or the activation bank
@@ -82,7 +82,7 @@ class Unpacker(wiring.Component):
     job : In(stream)                  the instruction, from the issuer
     rdata, rvalid, rready             the read data channel
     write : Out(write_layout)         registered, to the operand buffers and tables
-    queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
+    queue_write, word : Out           registered: a bus word for the queue of a stage, one bit each
     lost : Out(1)                     registered: it begins an instruction of no stage
     lhs_token, rhs_token : Out(1)     a row tile, or Dn places (see Raster), left the gearbox
     table_token : Out(1)              registered: `write` is the last of a tap or row table
@@ -94,6 +94,7 @@ class Unpacker(wiring.Component):
     rready: Signal
     write: data.View
     queue_write: Signal
+    word: Signal
     lost: Signal
     lhs_token: Signal
     rhs_token: Signal
@@ -109,6 +110,7 @@ class Unpacker(wiring.Component):
                 "rready": Out(1),
                 "write": Out(write_layout(config)),
                 "queue_write": Out(len(Stage)),
+                "word": Out(config.memory_bits),
                 "lost": Out(1),
                 "lhs_token": Out(1),
                 "rhs_token": Out(1),
@@ -161,8 +163,10 @@ class Unpacker(wiring.Component):
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
-        self._tables(m, now, is_kind, box, raster, chunk, group, lhs_address)
-        self._activations(m, now, is_rhs, box, raster, group, last)
+        early = Signal(write_layout(config))  # `write` a cycle ahead, all but its piece
+        self._tables(m, early, now, is_kind, box, chunk, group, lhs_address)
+        self._activations(m, early, now, is_rhs, box, raster, group, last)
+        self._place(m, early, box, raster)
         self._program(m, is_kind[Kind.PROGRAM], box, group)
         m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
@@ -220,20 +224,15 @@ class Unpacker(wiring.Component):
     def _tables(
         self,
         m: Module,
+        write: data.View,
         now: data.View,
         is_kind: Signal,
         box: Gearbox,
-        raster: Raster,
         chunk: Signal,
         group: Signal,
         lhs_address: Signal,
     ) -> None:
-        """Registered write port: which buffer, and where in the weight banks and tables."""
-        write = self.write
-        with m.If(raster.beyond):
-            m.d.sync += write.piece.eq(0)
-        with m.Else():
-            m.d.sync += write.piece.eq(box.piece)
+        """Which buffer, and where in the weight banks and tables."""
         m.d.sync += [
             write.lhs.eq(box.emit & is_kind[Kind.LHS]),
             write.params.eq(box.emit & is_kind[Kind.PARAMS]),
@@ -248,6 +247,7 @@ class Unpacker(wiring.Component):
     def _activations(
         self,
         m: Module,
+        write: data.View,
         now: data.View,
         is_rhs: Value,
         box: Gearbox,
@@ -256,7 +256,6 @@ class Unpacker(wiring.Component):
         last: Signal,
     ) -> None:
         """The same for activations: only some positions of a packed row hold a word."""
-        write = self.write
         enters = box.emit & raster.packs
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
@@ -269,8 +268,19 @@ class Unpacker(wiring.Component):
                 Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
             ),
         ]
-        with m.If(is_rhs):
-            m.d.sync += [write.bank.eq(raster.bank), write.address.eq(raster.address)]
+
+    def _place(self, m: Module, early: data.View, box: Gearbox, raster: Raster) -> None:
+        """The write port, a cycle later: the piece has come, and the place of activations."""
+        empty = Signal()
+        m.d.sync += [
+            empty.eq(raster.beyond),
+            self.write.eq(early),
+            self.write.piece.eq(box.piece),
+        ]
+        with m.If(empty):
+            m.d.sync += self.write.piece.eq(0)
+        with m.If(early.rhs):
+            m.d.sync += [self.write.bank.eq(raster.bank), self.write.address.eq(raster.address)]
 
     def _program(self, m: Module, is_program: Value, box: Gearbox, group: Signal) -> None:
         """Bus words of instructions: the first of each says which queue they are for."""
@@ -283,6 +293,7 @@ class Unpacker(wiring.Component):
         with m.If(box.emit):
             m.d.sync += held.eq(destination)
         to_queue = box.emit & is_program
+        m.d.sync += self.word.eq(self.rdata)
         m.d.sync += [
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]

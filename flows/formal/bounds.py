@@ -198,7 +198,7 @@ def gearbox_bench(grain: int) -> Bench:
     bench.claim(~bench.since(1) | (held == bench.past(left)) & (have == bench.past(left_count)))
     bench.claim(box.emit == (box.enable & (box.skip | (count >= length))))
     mask = (1 << length) - 1
-    bench.claim(box.piece == (content & mask), when=cuts)
+    bench.claim(box.piece == bench.past(content & mask), when=bench.past(cuts))
     return bench
 
 
