@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -188,8 +191,7 @@ class Control(wiring.Component):
         low half within eight, once its high half is kept.
         """
         counters = self._count(m)
-        asked, looks, high = Signal(ADDRESS_BITS), Signal(), Signal(32)
-        waits, has_low = Signal(), Signal()
+        looks, waits, has_low, high = Signal(), Signal(), Signal(), Signal(32)
         values: dict[str, Value | int] = {
             "ID": self.config.hash,
             "VERSION": VERSION,
@@ -199,26 +201,31 @@ class Control(wiring.Component):
             **{r.name: self.values[r.name] for r in KEPT},
             **{f"{name}_HI": high for name in COUNTERS},
         }
+        readable = [register for register in REGISTERS if register.access != "wo"]
+        asked, counter = Signal(len(readable)), Signal()  # one-hot; it is a counter
         m.d.comb += [
             self.arready.eq(~self.rvalid & ~looks & ~waits),
-            counters.asked.eq(asked[3:]),
-            counters.wanted.eq((waits | looks) & ~has_low),
+            counter.eq(
+                Cat(a for a, r in zip(asked, readable, strict=True) if r.name in COUNTERS).any()
+            ),
+            counters.wanted.eq((waits | (looks & counter)) & ~has_low),
         ]
         m.d.sync += looks.eq(self.arvalid & self.arready)
         with m.If(self.arready):
-            m.d.sync += asked.eq(self.araddr)
+            m.d.sync += counters.asked.eq(self.araddr[3:])
+            m.d.sync += asked.eq(Cat(self.araddr == register.offset for register in readable))
+        shown = [
+            Mux(a, values[register.name], 0)
+            for a, register in zip(asked, readable, strict=True)
+            if register.name not in COUNTERS
+        ]
         with m.If(looks):
-            m.d.sync += [self.rvalid.eq(1), self.rdata.eq(0), self.rresp.eq(SLVERR)]
-            with m.Switch(asked):
-                for register in REGISTERS:
-                    if register.access == "wo":
-                        continue
-                    with m.Case(register.offset):
-                        m.d.sync += self.rresp.eq(OKAY)
-                        if register.name in COUNTERS:
-                            m.d.sync += [self.rvalid.eq(0), waits.eq(1)]
-                        else:
-                            m.d.sync += self.rdata.eq(values[register.name])
+            m.d.sync += [
+                self.rvalid.eq(~counter),
+                waits.eq(counter),
+                self.rresp.eq(Mux(asked.any(), OKAY, SLVERR)),
+                self.rdata.eq(reduce(or_, shown)),
+            ]
         with m.Elif(self.rvalid):
             m.d.sync += self.rvalid.eq(~self.rready)
         with m.Elif(waits & (counters.index == counters.asked)):

@@ -200,28 +200,30 @@ class Emitter(wiring.Component):
                         "inside": 1,  # it is left of the output's edge
                         "pixels": now.pixels.shape(),  # of the output that are left, with this one
                         "some": 1,  # there are
+                        "valid": 1,  # it is one of them
                     }
                 ),
                 name=name,
             )
             for name in ("place", "block_place", "next_place", "first_place")
         )
-        edge, valid = Signal.like(now.pitch), Signal()  # columns left at the last one inside
+        edge = Signal.like(now.pitch)  # columns left at the last one inside
         m.d.sync += edge.eq(now.pitch - now.out_width + 1)
         m.d.comb += [
-            valid.eq(place.inside & place.some),
             top.left.eq(now.pitch),
             top.row_end.eq(now.pitch == 1),
             top.inside.eq(now.out_width != 0),
             top.pixels.eq(now.pixels),
             top.some.eq(now.pixels != 0),
+            top.valid.eq(top.inside & top.some),
             following.left.eq(Mux(place.row_end, top.left, place.left - 1)),
             following.row_end.eq(Mux(place.row_end, top.row_end, place.left == 2)),
             following.inside.eq(
                 Mux(place.row_end, top.inside, place.inside & (place.left != edge))
             ),
-            following.pixels.eq(place.pixels - valid),
+            following.pixels.eq(place.pixels - place.valid),
             following.some.eq(place.some & ~(place.inside & (place.pixels == 1))),
+            following.valid.eq(following.inside & following.some),
         ]
         with m.If(column_end):
             m.d.sync += place.eq(following)
@@ -231,7 +233,7 @@ class Emitter(wiring.Component):
             m.d.sync += block.eq(following)
         with m.If(self.begin):
             m.d.sync += [place.eq(top), block.eq(top)]
-        return valid
+        return place.valid
 
     def _place(
         self, m: Module, writing: Signal, column_end: Signal, loop: BlockLoop, valid: Signal

@@ -48,8 +48,9 @@ class Gearbox(wiring.Component):
     Members
     -------
     word : In(F), word_valid : In(1), word_ready : Out(1)     the bus
-    load, first : In          nothing is held from the next cycle on; bits of the first piece then
-    enable : In(1)            a piece is wanted
+    enable : In(1)            a piece is wanted; while none is, nothing is held
+    ends, first : In          the piece is a string's last: nothing is held behind it; bits of the
+                              first piece of the next one
     skip : In(1)              it is none: it leaves at once and takes nothing, the next stays next
     coming : In               bits of the piece behind the one that leaves
     flush : In(1)             with the piece: drop what is left of the word
@@ -61,9 +62,9 @@ class Gearbox(wiring.Component):
     word: Signal
     word_valid: Signal
     word_ready: Signal
-    load: Signal
-    first: Signal
     enable: Signal
+    ends: Signal
+    first: Signal
     skip: Signal
     coming: Signal
     flush: Signal
@@ -77,9 +78,9 @@ class Gearbox(wiring.Component):
                 "word": In(memory_bits),
                 "word_valid": In(1),
                 "word_ready": Out(1),
-                "load": In(1),
-                "first": In(range(piece_bits + 1)),
                 "enable": In(1),
+                "ends": In(1),
+                "first": In(range(piece_bits + 1)),
                 "skip": In(1),
                 "coming": In(range(piece_bits + 1)),
                 "flush": In(1),
@@ -95,22 +96,15 @@ class Gearbox(wiring.Component):
             for index in range(-(-self.piece_bits // self.memory_bits))
         ]
         count = Signal(range(len(words) + 2))
-        take, leaves = Signal(), Signal()
-        wanted = Signal()
-        m.d.comb += [
-            wanted.eq(self.enable & ~self.skip),
-            take.eq(self.word_ready & self.word_valid),
-            self.emit.eq((self.enable & self.skip) | leaves),
-        ]
-        offset, length, held = self._ends(m, wanted, leaves, take)
-        with m.If(leaves):
+        take, moves = Signal(), Signal()
+        m.d.comb += take.eq(self.word_ready & self.word_valid)
+        offset, length, held = self._ends(m, moves, take)
+        with m.If(moves):
             m.d.sync += count.eq(held)
         with m.Elif(take):
             m.d.sync += count.eq(count + 1)
-        with m.If(self.load):
-            m.d.sync += count.eq(0)
         for index, place in enumerate(words):
-            enters = take & ((count == index) | leaves if index == 0 else count == index)
+            enters = take & ((count == index) | moves if index == 0 else count == index)
             with m.If(enters):
                 m.d.sync += place.eq(self.word)
         # the places above `count` hold old words: the piece ends below them
@@ -120,36 +114,38 @@ class Gearbox(wiring.Component):
         self._cut(m, string, offset, length)
         return m
 
-    def _ends(
-        self, m: Module, wanted: Signal, leaves: Signal, take: Signal
-    ) -> tuple[Signal, Signal, Signal]:
+    def _ends(self, m: Module, moves: Signal, take: Signal) -> tuple[Signal, Signal, Signal]:
         """(offset and length of the piece that is next; its last word is needed behind it).
 
-        missing: words that the piece lacks, which are none (there), one, or more.
+        moves: another piece is next. missing: words that it lacks, which are none (there), one, or
+        more.
         """
         log_bits = self.memory_bits.bit_length() - 1
         offset, end = (Signal(log_bits, name=name) for name in ("offset", "end"))
         length = Signal.like(self.coming, name="length")
-        places = range(self.memory_bits + self.piece_bits)
-        after, anew = (Signal(places, name=name) for name in ("after", "anew"))
+        after = Signal(range(self.memory_bits + self.piece_bits), name="after")
         missing = Signal(len(after) - log_bits)
-        there, one, held = (Signal(name=name) for name in ("there", "one", "held"))
+        there, one, held, anew = (Signal(name=name) for name in ("there", "one", "held", "anew"))
+        wanted, empty, coming = Signal(), Signal(), Signal.like(self.coming)
+        more = after[log_bits:]
         m.d.comb += [
-            held.eq(~(self.flush | end.all())),
-            after.eq((end | self.flush.replicate(log_bits)) + self.coming),
-            anew.eq(self.memory_bits - 1 + self.first),
+            wanted.eq(self.enable & ~self.skip),
             self.word_ready.eq(wanted & ~there),
-            leaves.eq(wanted & (there | (one & self.word_valid))),
+            self.emit.eq(self.enable & (self.skip | there | (one & self.word_valid))),
+            # all but `emit` is known early
+            anew.eq(self.ends | ~self.enable),
+            moves.eq(~self.enable | (self.emit & (~self.skip | self.ends))),
+            empty.eq(self.flush | anew),
+            held.eq(~(empty | end.all())),
+            coming.eq(Mux(anew, self.first, self.coming)),
+            after.eq((end | empty.replicate(log_bits)) + coming),
         ]
-        with m.If(take):
+        with m.If(moves):
+            m.d.sync += [end.eq(after), length.eq(coming), missing.eq(more)]
+            m.d.sync += [there.eq(more == 0), one.eq(more == 1)]
+            m.d.sync += offset.eq(Mux(empty, 0, end + 1))
+        with m.Elif(take):
             m.d.sync += [missing.eq(missing - 1), one.eq(missing == 2)]
-        for when, behind, bits in ((leaves, after, self.coming), (self.load, anew, self.first)):
-            with m.If(when):
-                more = behind[log_bits:]
-                m.d.sync += [end.eq(behind), length.eq(bits), missing.eq(more)]
-                m.d.sync += [there.eq(more == 0), one.eq(more == 1), offset.eq(0)]
-        with m.If(leaves & ~self.load & held):
-            m.d.sync += offset.eq(end + 1)
         return offset, length, held
 
     def _cut(self, m: Module, string: Signal, offset: Signal, length: Signal) -> None:

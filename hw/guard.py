@@ -62,7 +62,8 @@ class _Half(wiring.Component):
     next : In(32)                      in the cycle before VALID: the address
     base, limit : In(32)               the window, [base, limit)
     active, stopping : In(1)           a job runs; it is being stopped
-    fault : Out(FAULT)                 a burst beyond the window, or an answer with an error
+    fault : Out(FAULT)                 registered: a burst beyond the window, or an answer with an
+                                       error
     idle : Out(1)                      nothing offered, nothing under way
     waits, moves : Out(1)              the memory owes an answer; it gave one in this cycle
     word : Out(32)                     address of the bus word it owes
@@ -83,6 +84,7 @@ class _Half(wiring.Component):
     def __init__(self, *, config: OverlayConfig, others: dict[str, wiring.Member]) -> None:
         self.config = config
         self.shift = config.bus_bytes.bit_length() - 1
+        self.answered, self.response = Signal(), Signal(RESPONSE_BITS)  # of the direction
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
     def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
@@ -128,10 +130,13 @@ class _Half(wiring.Component):
             held.eq(valid & ~ready),
             refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
         ]
-        report(m, self.fault, when=refused, code=code, stage=self.stage, address=address)
+        fault = Signal(FAULT)
+        m.d.sync += self.fault.eq(fault)
+        report(m, fault, when=refused, code=code, stage=self.stage, address=address)
+        self._answer(m, fault, ledger)
         return ledger, valid, ready
 
-    def _answer(self, m: Module, ledger: Ledger, *, taken: Value, response: Signal) -> None:
+    def _answer(self, m: Module, fault: data.View, ledger: Ledger) -> None:
         """An answer with an error; SLVERR is 2 and DECERR 3 on both directions' wires."""
         slave, decode = (
             (Code.READ_SLVERR, Code.READ_DECERR)
@@ -140,9 +145,9 @@ class _Half(wiring.Component):
         )
         report(
             m,
-            self.fault,
-            when=taken & response[1] & self.active & ~self.stopping,
-            code=Mux(response[0], decode, slave),
+            fault,
+            when=self.answered & self.response[1] & self.active & ~self.stopping,
+            code=Mux(self.response[0], decode, slave),
             stage=self.stage,
             address=ledger.word << self.shift,
         )
@@ -182,7 +187,7 @@ class ReadGuard(_Half):
             self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
             self.moves.eq((valid & ready) | taken),
         ]
-        self._answer(m, ledger, taken=taken, response=self.rresp)
+        m.d.comb += [self.answered.eq(taken), self.response.eq(self.rresp)]
         return m
 
 
@@ -219,7 +224,7 @@ class WriteGuard(_Half):
             self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
         ]
         m.d.sync += [held.eq(self.wvalid & ~self.wready), counted.eq(counts)]
-        self._answer(m, ledger, taken=answered, response=self.bresp)
+        m.d.comb += [self.answered.eq(answered), self.response.eq(self.bresp)]
         return m
 
 
@@ -231,8 +236,8 @@ class Patience(wiring.Component):
     timeout : In(24)                  0: wait for ever
     read_waits, write_waits, moves : In(1)
     read_word, write_word : In(32)    what is waited for
-    fault : Out(FAULT)                valid in the cycle behind the one number `timeout`, stopped
-                                      job or not
+    fault : Out(FAULT)                valid two cycles behind the one number `timeout`, stopped job
+                                      or not
     """
 
     timeout: Signal
@@ -270,9 +275,11 @@ class Patience(wiring.Component):
         with m.Else():
             m.d.sync += [left.eq(self.timeout), last.eq(self.timeout == 1)]
         m.d.comb += over.eq(waits & ~moves & last)
+        fault = Signal(FAULT)
+        m.d.sync += self.fault.eq(fault)
         for when, code, stage, word in (
             (over, Code.READ_TIMEOUT, Stage.FETCH, self.read_word),
             (over & write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
         ):
-            report(m, self.fault, when=when, code=code, stage=stage, address=word)
+            report(m, fault, when=when, code=code, stage=stage, address=word)
         return m

@@ -36,8 +36,7 @@ class Port(wiring.Component):
     core_arnext : In(32)             in the cycle before ARVALID: its address
     base, limit, timeout : In        the registers MEM_BASE, MEM_LIMIT, TIMEOUT
     active, stopping : In(1)         a job runs; it is being stopped
-    fault : Out(FAULT), timed_out : Out(1)    see hw.guard; registered
-    idle, waits, moves : Out(1)      see hw.guard
+    fault : Out(FAULT), timed_out : Out(1), idle, waits, moves : Out(1)    see hw.guard
     """
 
     base: Signal
@@ -102,9 +101,8 @@ class Port(wiring.Component):
             patience.write_word.eq(writes.word),
             self.idle.eq(reads.idle & writes.idle),
         ]
-        fault = Signal(FAULT)
-        first_fault(m, fault, [patience.fault, writes.fault, reads.fault])
-        m.d.sync += [self.fault.eq(fault), self.timed_out.eq(patience.fault.valid)]
+        first_fault(m, self.fault, [patience.fault, writes.fault, reads.fault])
+        m.d.comb += self.timed_out.eq(patience.fault.valid)
         return m
 
     def _addresses(self, m: Module, guard: ReadGuard | WriteGuard) -> None:

@@ -121,20 +121,20 @@ class Result(wiring.Component):
         What is merged or sent is seen two cycles later, what is taken in the next one.
         """
         words, given = self.ring_words, emitter.now.ring_words
-        reserved, waiting, used = (
+        reserved, more, waiting = (
             Signal(range(2 * self.config.ring_depth), name=name)
-            for name in ("reserved", "waiting", "used")
+            for name in ("reserved", "more", "waiting")
         )
         depth, merged = self.config.ring_depth, Mux(emitter.merged, given, 0)
         runs = (running | self.writer_load) & ~self.done
-        fits = Mux(self.ring_take, used + (words << 1) < depth, used + words < depth)
         m.d.comb += [
             waiting.eq((self.limit - self.position)[: len(self.limit)]),
-            used.eq(reserved + waiting),
+            more.eq(reserved + words),  # once these words are taken
         ]
+        fits = Mux(self.ring_take, waiting + (more + words) < depth, waiting + more < depth)
         m.d.sync += [
             self.ring_room.eq(runs & fits),
-            reserved.eq(Mux(self.ring_take, reserved + words - merged, reserved - merged)),
+            reserved.eq(Mux(self.ring_take, more - merged, reserved - merged)),
         ]
 
     def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:

@@ -134,17 +134,16 @@ class Unpacker(wiring.Component):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
 
         # what ends with a piece is known when the piece begins: `emit` comes late
-        chunk, last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
+        chunk, last, coming_last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
         chunk_end, group_end = Signal(), Signal()
-        group, group_last = _counted(m, chunk_end, now.groups, begin, coming.groups)
-        _, unit_last = _counted(m, group_end, now.units, begin, coming.units)
-        coming_last = self._coming_last(m, box.emit, chunk, last, now, begin, coming)
+        group, group_last, _ = _counted(m, chunk_end, now.groups, begin, coming.groups)
+        _, unit_last, _ = _counted(m, group_end, now.units, begin, coming.units)
         is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
         m.d.comb += [
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
-            box.load.eq(begin),
+            box.ends.eq(last & group_last & unit_last),
             box.first.eq(first),
             box.enable.eq(busy),
             box.skip.eq(raster.beyond),
@@ -170,24 +169,6 @@ class Unpacker(wiring.Component):
         self._program(m, is_kind[Kind.PROGRAM], box, group)
         m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
-
-    def _coming_last(
-        self,
-        m: Module,
-        step: Value,
-        place: Signal,
-        last: Signal,
-        now: data.View,
-        begin: Value,
-        coming: data.View,
-    ) -> Signal:
-        """Whether the piece behind the one under way is its group's last."""
-        coming_last = Signal()
-        with m.If(step):
-            m.d.sync += coming_last.eq(Mux(last, now.chunks <= 2, place + 3 == now.chunks))
-        with m.If(begin):
-            m.d.sync += coming_last.eq(coming.chunks <= 2)
-        return coming_last
 
     def _slots(
         self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
@@ -302,18 +283,21 @@ class Unpacker(wiring.Component):
 
 def _counted(
     m: Module, step: Value, count: Value, begin: Value, coming: Value
-) -> tuple[Signal, Signal]:
-    """(a place from 0 on; whether it is the last of `count`, known with it).
+) -> tuple[Signal, Signal, Signal]:
+    """(a place from 0 on; whether it is the last of `count`, known with it; whether the next is).
 
     After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
-    cycle on.
+    cycle on. The places left are counted down, so that all comparisons are with constants.
     """
-    place, last = Signal.like(count), Signal()
+    place, left = Signal.like(count), Signal.like(count)
+    last, next_last = Signal(), Signal()
     with m.If(step):
         m.d.sync += [
             place.eq(Mux(last, 0, place + 1)),
-            last.eq(Mux(last, count == 1, place + 2 == count)),
+            left.eq(Mux(last, count, left - 1)),
+            last.eq(next_last),
+            next_last.eq(Mux(last, count <= 2, left == 3)),
         ]
     with m.If(begin):
-        m.d.sync += last.eq(coming == 1)
-    return place, last
+        m.d.sync += [left.eq(coming), last.eq(coming == 1), next_last.eq(coming <= 2)]
+    return place, last, next_last

@@ -170,14 +170,12 @@ def gearbox_bench(grain: int) -> Bench:
     bench = Bench()
     box = Gearbox(memory_bits=16, piece_bits=24, grain=grain)
     bench.add(box)
-    begun = bench.state(1, "begun")  # the first piece is known
-    bench.module.d.sync += begun.eq(begun | box.load)
-    bench.assume((begun | ~box.enable) & (~box.load | ~box.enable))
+    begun = bench.since(1)  # the first piece is known
+    bench.assume(begun | ~box.enable)
     for bits in (box.first, box.coming):
         bench.assume((bits >= 1) & (bits <= box.piece_bits))
-    bench.assume(
-        bench.first() | bench.past(box.emit | ~begun) | (box.coming == bench.past(box.coming))
-    )
+    waits = bench.past(box.enable & ~box.emit)
+    bench.assume(~waits | (box.coming == bench.past(box.coming)))
     length = bench.inner("length")
     if grain != 1:
         _grained(bench, box, length)
@@ -193,8 +191,9 @@ def gearbox_bench(grain: int) -> Bench:
     content = held | Mux(take, box.word << have.as_unsigned()[:6], 0)
     count = have + Mux(take, box.memory_bits, 0)
     cuts = box.emit & ~box.skip
-    left = Mux(box.load, 0, Mux(cuts, Mux(box.flush, 0, content >> length), content))
-    left_count = Mux(box.load, 0, Mux(cuts, Mux(box.flush, 0, count - length), count))
+    drops = ~box.enable | (box.emit & box.ends)
+    left = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, content >> length), content))
+    left_count = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, count - length), count))
     bench.claim(~bench.since(1) | (held == bench.past(left)) & (have == bench.past(left_count)))
     bench.claim(box.emit == (box.enable & (box.skip | (count >= length))))
     mask = (1 << length) - 1
@@ -202,7 +201,7 @@ def gearbox_bench(grain: int) -> Bench:
     return bench
 
 
-def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Signal) -> None:
+def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Value) -> None:
     """What the gearbox keeps of the next piece, from its length and place."""
     offset, words_held = bench.inner("offset"), bench.inner("count")
     end, missing, there, one = (bench.inner(n) for n in ("end", "missing", "there", "one"))
@@ -217,7 +216,8 @@ def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Signal) -> No
 def _grained(bench: Bench, box: Gearbox, length: Signal) -> None:
     """Pieces are whole bytes, or all of one length 1, 2 or 4 from the first on."""
     unit = bench.free(4, "unit")
-    kept = bench.first() | bench.past(box.load) | (unit == bench.past(unit))
+    anew = bench.past(~box.enable | (box.emit & box.ends))
+    kept = bench.first() | anew | (unit == bench.past(unit))
     bench.assume(kept & ((unit == 1) | (unit == 2) | (unit == 4) | (unit == 8)))
     for bits in (bench.past(box.first), box.coming):
         bench.assume(Mux(unit == 8, bits[:3] == 0, bits == unit))

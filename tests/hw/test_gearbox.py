@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from hw.gearbox import Gearbox, shifted_down
-from tests.hw.streams import Handshake, gap, idle, pulse, put, simulate, when
+from tests.hw.streams import Handshake, put, simulate, when
 
 SIZES = [(32, 40, 8), (64, 64, 8), (64, 256, 8), (32, 45, 1), (64, 71, 1)]
 
@@ -54,17 +54,20 @@ def test_random_pieces(rng, memory_bits: int, piece_bits: int, grain: int, stall
     async def consume(ctx) -> None:
         later = [length for length in lengths if length]
         ctx.set(dut.first, later.pop(0))
-        await pulse(ctx, dut.load)
+        await ctx.tick()
+        ctx.set(dut.enable, 1)
         for length, flush, expected in zip(lengths, flushes, pieces, strict=True):
-            await idle(ctx, gap(stall))
+            ends = flush and rng.randrange(2)  # of a string: the next piece begins another
             ctx.set(dut.skip, length == 0)
             if length:
-                ctx.set(dut.coming, later.pop(0) if later else 0)
-            ctx.set(dut.flush, flush)
-            ctx.set(dut.enable, 1)
+                following = later.pop(0) if later else 0
+                ctx.set(dut.coming, rng.randrange(piece_bits) if ends else following)
+                ctx.set(dut.first, following if ends else rng.randrange(piece_bits))
+            ctx.set(dut.ends, ends)
+            ctx.set(dut.flush, flush and not ends)
             await ctx.tick().until(dut.emit)
             assert ctx.get(dut.piece) == expected or not length
-            ctx.set(dut.enable, 0)
+        ctx.set(dut.enable, 0)
 
     trace = {"emit": dut.emit, "take": dut.word_valid & dut.word_ready}
     cycles = simulate(dut, feed, consume, trace=trace)
