@@ -127,12 +127,20 @@ class BlockLoop(wiring.Component):
             starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block) | self.begin),
             size.eq(Mux(starts_first, loops.block_first, loops.block)),
             restarts.eq(self.row_change | self.begin),
-            last.eq(Mux(restarts, size == 1, near)),
+            last.eq(
+                Mux(restarts, Mux(starts_first, loops.block_first == 1, loops.block == 1), near)
+            ),
         ]
         with m.If((self.step & self.ends) | self.begin):
             m.d.sync += [
                 left.eq(Mux(restarts, size, left - 1)),
-                near.eq(Mux(restarts, size == 2, left == 3)),
+                near.eq(
+                    Mux(
+                        restarts,
+                        Mux(starts_first, loops.block_first == 2, loops.block == 2),
+                        left == 3,
+                    )
+                ),
             ]
         return last
 

@@ -22,7 +22,7 @@ class Columns(wiring.Component):
     A layer's output is walked on a grid of the virtual width, Dn places at a time. One walker lays
     the next column tile out, a column a cycle, while the tile under way is computed: that takes no
     longer than the tile ahead takes to drain, Dn columns of a cycle at least. Only the layer's
-    second tile may have to wait for it (`laying`).
+    second tile may have to wait for it (`lays`).
 
     Members
     -------
@@ -33,7 +33,7 @@ class Columns(wiring.Component):
                                  one is laid out behind it:
     back : In(1)                 with `move`: the block's first; else the next one on the grid
     save : In(1)                 with `move`: a new block begins with it
-    laying : Out(1)              `move` has to wait, a register
+    lays : Out(1)                `move` has to wait in the next cycle
     tap : In(TAP)                the kernel position
     valid : Out(Dn)              columns that lie inside the image at it, combinational
     """
@@ -43,7 +43,7 @@ class Columns(wiring.Component):
     move: Signal
     back: Signal
     save: Signal
-    laying: Signal
+    lays: Signal
     tap: data.View
     valid: Signal
 
@@ -57,7 +57,7 @@ class Columns(wiring.Component):
                 "move": In(1),
                 "back": In(1),
                 "save": In(1),
-                "laying": Out(1),
+                "lays": Out(1),
                 "tap": In(layout(TAP)),
                 "valid": Out(config.dn),
             }
@@ -75,7 +75,9 @@ class Columns(wiring.Component):
             arrives.eq(moves),
         ]
         if self.columns > 1:  # else a tile is laid out in the cycle behind `move`
-            m.d.sync += self.laying.eq(moves | (self.laying & ~lay[-2]))
+            laying = Signal()
+            m.d.comb += self.lays.eq(moves | (laying & ~lay[-2]))
+            m.d.sync += laying.eq(self.lays)
         with m.If(self.restart):
             m.d.sync += [lay.eq(1), active.eq(1), first.eq(1), arrives.eq(0)]
         x, y = self._walker(m, moves, active)
@@ -90,13 +92,13 @@ class Columns(wiring.Component):
         m.d.sync += last_x.eq(now.wrap_x - now.stride)
         m.d.sync += saves.eq(moves & self.save)
         m.d.comb += wraps.eq(x == last_x)
-        with m.If(active):
-            m.d.sync += x.eq(Mux(wraps, 0, x + now.stride))
-            with m.If(wraps):
-                m.d.sync += y.eq(y + now.stride)
+        down = active & wraps
+        m.d.sync += x.eq(Mux(down, 0, x + Mux(active, now.stride, 0)))
+        with m.If(down):
+            m.d.sync += y.eq(y + now.stride)
         with m.If(saves):
             m.d.sync += [begin_x.eq(x), begin_y.eq(y)]
-        with m.If(moves & self.back):
+        with m.If(self.move & self.back):  # the layer's first move is no way back
             m.d.sync += [x.eq(begin_x), y.eq(begin_y)]
             if self.columns == 1:  # a block may have begun in this very cycle
                 m.d.sync += [x.eq(Mux(saves, x, begin_x)), y.eq(Mux(saves, y, begin_y))]

@@ -255,6 +255,7 @@ class Execute(wiring.Component):
         m.d.comb += [
             gate.now.eq(now),
             gate.offered.eq(words.offered),
+            gate.coming.eq(words.coming.needs),
             gate.awaits.eq(words.coming.awaits),
             gate.needs.eq(word.needs),
             gate.lhs_token.eq(self.lhs_token),
@@ -301,7 +302,7 @@ class Execute(wiring.Component):
             columns.move.eq(self.gate.issue & word.needs.columns),
             columns.back.eq(coming.back),
             columns.save.eq(coming.save),
-            self.gate.laying.eq(columns.laying),
+            self.gate.lays.eq(columns.lays),
             columns.tap.eq(tap),
             self.read.rhs.eq(near + tap.offset),
             self.read.far.eq(far + tap.offset),

@@ -45,18 +45,18 @@ class Gate(wiring.Component):
       left), in the first row tile for room in the result ring, and for the next tile's columns.
       Past that point nothing can hold a tile, so nothing need stop the array.
 
-    Each of these is one register's bit, mostly a sign: what arrived beyond the need is counted,
-    and is negative while something is missing.
+    Each of these is one register's bit: what arrived beyond the need is counted, and is negative
+    while something is missing; whether the chain or the columns hold a word is known as it comes.
 
     Members
     -------
     now : In                          the execute instruction
     offered : In(1), needs : In(NEEDS)
     load : Out(1)                     another word is offered in the next cycle, if there is one
-    awaits : In(tokens_layout)        what that one waits for
+    coming : In(NEEDS), awaits : In(tokens_layout)    what that one waits for
     lhs_token, rhs_token : In(1)      operands have arrived
     ring_room : In(1)                 the result ring has room
-    laying : In(1)                    the next tile's columns are not laid out yet
+    lays : In(1)                      the next tile's columns will not be laid out in the next cycle
     issue : Out(1)                    the word goes
     waits_lhs, waits_rhs, waits_result : Out(1)    it does not; why
     """
@@ -65,11 +65,12 @@ class Gate(wiring.Component):
     offered: Signal
     needs: data.View
     load: Signal
+    coming: data.View
     awaits: data.View
     lhs_token: Signal
     rhs_token: Signal
     ring_room: Signal
-    laying: Signal
+    lays: Signal
     issue: Signal
     waits_lhs: Signal
     waits_rhs: Signal
@@ -83,11 +84,12 @@ class Gate(wiring.Component):
                 "offered": In(1),
                 "needs": In(NEEDS),
                 "load": Out(1),
+                "coming": In(NEEDS),
                 "awaits": In(tokens_layout(config)),
                 "lhs_token": In(1),
                 "rhs_token": In(1),
                 "ring_room": In(1),
-                "laying": In(1),
+                "lays": In(1),
                 "issue": Out(1),
                 "waits_lhs": Out(1),
                 "waits_rhs": Out(1),
@@ -106,11 +108,7 @@ class Gate(wiring.Component):
         m.d.comb += [
             lhs.eq(lhs_missing),
             rhs.eq(rhs_missing),
-            result.eq(
-                (needs.drain & self._draining(m))
-                | (needs.ring & ~self.ring_room)
-                | (needs.columns & self.laying)
-            ),
+            result.eq(self._held(m) | (needs.ring & ~self.ring_room)),
             self.issue.eq(self.offered & ~(lhs | rhs | result)),
             self.load.eq(self.issue | ~self.offered),
             self.waits_lhs.eq(self.offered & lhs),
@@ -148,12 +146,24 @@ class Gate(wiring.Component):
         m.d.sync += spare.eq(Mux(self.load, beyond[1:], spare + heard))
         return spare[-1]
 
-    def _draining(self, m: Module) -> Value:
-        """The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that
+    def _held(self, m: Module) -> Value:
+        """The offered word waits for the drain chain, or for the next tile's columns.
+
+        The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that
         after the last.
         """
         cycles = Signal(signed(len(self.now.tile_cycles) + 1), name="cycles")
         left = Signal.like(cycles, init=-1, name="drain_left")
-        m.d.sync += cycles.eq(self.now.tile_cycles - 2)
-        m.d.sync += left.eq(Mux(self.issue & self.needs.drain, cycles, left - ~left[-1]))
-        return ~left[-1]
+        held, drains, drain, columns = Signal(), Signal(), Signal(), Signal()
+        last = self.issue & self.needs.drain
+        m.d.sync += [
+            cycles.eq(self.now.tile_cycles - 2),
+            left.eq(Mux(last, cycles, left - ~left[-1])),
+            held.eq((drain & drains) | (columns & self.lays)),
+        ]
+        m.d.comb += [
+            drains.eq(Mux(last, ~cycles[-1], (left > 0))),
+            drain.eq(Mux(self.load, self.coming.drain, self.needs.drain)),
+            columns.eq(Mux(self.load, self.coming.columns, self.needs.columns)),
+        ]
+        return held

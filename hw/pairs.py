@@ -137,12 +137,16 @@ class PairWalk(wiring.Component):
         tap_end, tap_ends = counted_down(
             m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
         )
+        pair_ends, next_last = Signal(), Signal()
+        m.d.comb += pair_ends.eq(chunk_ends & Mux(chunk_end | self.begin, tap_ends, tap_end))
         with m.If(self.issue | self.begin):
-            m.d.sync += pair_end.eq(chunk_ends & Mux(chunk_end | self.begin, tap_ends, tap_end))
+            m.d.sync += pair_end.eq(pair_ends)
+        with m.If(self.issue | self.settle):
+            ends = Mux(self.settle, pair_end, pair_ends)
+            m.d.sync += self.tile_end.eq(ends & Mux(pair_end | self.settle, next_last, last_pair))
         digits = Mux(last_pair | self.settle, self.following, self.digits)
         m.d.comb += [
             self.chunk_end.eq(chunk_end),
-            self.tile_end.eq(pair_end & last_pair),
         ]
         p, q = self.config.p, self.config.q
         lhs = _Operand.of(self.lhs, self.lhs_top, digits, now.k_words, digit=p, name="lhs")
@@ -156,11 +160,17 @@ class PairWalk(wiring.Component):
                 m.d.sync += self.rhs.eq(rhs.plane)
             with m.If(pair_end):
                 m.d.sync += [s.eq(o.following) for o in (lhs, rhs) for s in (o.word, o.plane)]
-        self._pairs(m, self.issue & pair_end, lhs, rhs, last_pair)
+        self._pairs(m, self.issue & pair_end, lhs, rhs, last_pair, next_last)
         return m
 
     def _pairs(
-        self, m: Module, step: Value, lhs: _Operand, rhs: _Operand, last_pair: Signal
+        self,
+        m: Module,
+        step: Value,
+        lhs: _Operand,
+        rhs: _Operand,
+        last_pair: Signal,
+        next_last: Signal,
     ) -> None:
         """The planes of the pair that follows; `n` is the operand with the narrower digits."""
         config, ratio = self.config, self.ratio
@@ -190,9 +200,10 @@ class PairWalk(wiring.Component):
             with m.Elif(distance_end):
                 m.d.sync += self.shift.eq(Mux(wide_next, ratio - n.first, 1))
                 m.d.sync += [n.start.eq(n.following), w.start.eq(w.following)]
+        m.d.comb += next_last.eq((n.next_index + 1 == n.count) & (w.next_index + 1 == w.count))
         with m.If(step | self.settle):
             m.d.sync += [
-                last_pair.eq((n.next_index + 1 == n.count) & (w.next_index + 1 == w.count)),
+                last_pair.eq(next_last),
                 distance_end.eq((n.next_index + ratio >= n.count) | (w.next_index == 0)),
                 wide_next.eq(
                     (w.next_first + 1 != w.count)

@@ -86,18 +86,19 @@ class Words(wiring.Component):
         issue, offered, walk = self.issue, self.offered, self.walk
         fresh, behind = Signal.like(self.laid), Signal.like(self.laid)
         waits, full = Signal(), Signal()  # there is a word in `fresh`, in `behind`
-        stays, fills, goes_on = Signal(), Signal(), Signal()
+        stays, goes_on, both, held = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.coming.eq(Mux(full, behind, fresh)),
-            stays.eq(waits & full & ~issue),
-            fills.eq(Mux(issue, full & waits, full | (waits & offered))),
             goes_on.eq(self.starts | (self.walking & ~(walk & self.laid.needs.layer_end))),
+            both.eq(waits & full),
+            held.eq(full | (waits & offered)),  # `behind`, if the offered word stays
+            stays.eq(both & ~issue),
         ]
         m.d.sync += [
             self.walking.eq(goes_on),
-            walk.eq(goes_on & ~((walk | stays) & fills)),
+            walk.eq(Mux(issue, goes_on & ~(walk & both), goes_on & ~((walk | both) & held))),
             waits.eq(walk | stays),
-            full.eq(fills),
+            full.eq(Mux(issue, both, held)),
             offered.eq((offered & ~issue) | full | waits),
         ]
         with m.If(~stays):
