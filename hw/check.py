@@ -152,10 +152,10 @@ class Starvation(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        still, moved = Signal(range(STARVED_CYCLES + 1)), Signal()
+        still, waited, moved = Signal(range(STARVED_CYCLES + 1)), Signal(), Signal()
         over = still == STARVED_CYCLES
-        m.d.sync += moved.eq(self.waits | self.progress)  # they come late in their cycle
-        m.d.sync += still.eq(Mux(moved | over, 0, still + 1))
+        m.d.sync += [waited.eq(self.waits), moved.eq(self.progress)]  # late in their cycle
+        m.d.sync += still.eq(Mux(waited | moved | over, 0, still + 1))
         report(m, self.fault, when=over, code=Code.STARVED, stage=NO_STAGE)
         return m
 

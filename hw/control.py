@@ -163,25 +163,23 @@ class Control(wiring.Component):
     def _over(self, m: Module) -> Signal:
         """The job's cycles are CYCLE_LIMIT, which is not 0. `left`: 1 in the last one."""
         limit = self.values["CYCLE_LIMIT"]
-        left, limited, over = Signal(32), Signal(), Signal()
-        m.d.sync += left.eq(Mux(self.start, limit, left - 1))
+        left, limited, last = Signal(32), Signal(), Signal()
+        m.d.sync += [left.eq(left - 1), last.eq(limited & (left == 2))]
         with m.If(self.start):
-            m.d.sync += limited.eq(limit != 0)
-        m.d.comb += over.eq(limited & (left == 1))
-        return over
+            m.d.sync += [left.eq(limit), limited.eq(limit != 0), last.eq(limit == 1)]
+        return last
 
     def _count(self, m: Module) -> Counters:
         """The event counters. START's own edge is the first of the cycles between the two edges.
 
-        Events are late in their cycle: they are counted in the next one.
+        Events are late in their cycle: they are counted in the next one, as START is.
         """
         m.submodules.counters = counters = self.counters
         events = Cat(
             self.busy & (name == "CYCLES" or event)
             for name, event in zip(COUNTERS, self.events, strict=True)
         )
-        m.d.comb += counters.clear.eq(self.start)
-        m.d.sync += counters.events.eq(events)
+        m.d.sync += [counters.events.eq(events), counters.clear.eq(self.start)]
         return counters
 
     def _read(self, m: Module, job: Job) -> None:

@@ -65,8 +65,12 @@ class Raster(wiring.Component):
     -------
     now : In(job)                   the instruction
     load : In(1), coming : In(job)  another instruction may begin in the next cycle
-    piece, plane, pixel : In(1)     a piece leaves; it is the last of its plane, of its position
+    leaves : In(1)                  a piece leaves; late in its cycle, unlike what it is:
+    of_rhs : In(1)                  of a tensor of activations
+    plane, pixel : In(1)            and the last of its plane, of its position
     ends : In(1)                    the position is the fetch's last
+    final : In(1)                   it is the fetch's last piece, of whatever kind
+    idle : In(1)                    no fetch is under way
     first : Out(1)                  position 0 of a row
     packs : Out(1)                  a tensor of activations with a window
     beyond : Out(1)                 and a position right of it: zeros
@@ -79,10 +83,13 @@ class Raster(wiring.Component):
     load: Signal
     coming: data.View
     packs: Signal
-    piece: Signal
+    leaves: Signal
+    of_rhs: Signal
     plane: Signal
     pixel: Signal
     ends: Signal
+    final: Signal
+    idle: Signal
     first: Signal
     beyond: Signal
     hold: Signal
@@ -98,10 +105,13 @@ class Raster(wiring.Component):
                 "load": In(1),
                 "coming": In(job_layout(config)),
                 "packs": Out(1),
-                "piece": In(1),
+                "leaves": In(1),
+                "of_rhs": In(1),
                 "plane": In(1),
                 "pixel": In(1),
                 "ends": In(1),
+                "final": In(1),
+                "idle": In(1),
                 "first": Out(1),
                 "beyond": Out(1),
                 "hold": Out(1),
@@ -123,45 +133,52 @@ class Raster(wiring.Component):
             px_end.eq(px + 1 == now.stride),
             row_end.eq(x == last_x),
         ]
-        restart = Signal()
-        m.d.comb += restart.eq(self.pixel & (self.ends & ~now.keep))
-        with m.If(self.pixel):
-            m.d.sync += x.eq(Mux(row_end, 0, x + 1))
-            with m.If(started):
-                m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
-        with m.If(restart):
-            m.d.sync += [x.eq(0), px.eq(0)]
-        self._row(m, x, row_end, restart, last_x)
-        self._tokens(m)
+        begins, pixel = Signal(), Signal()  # the row, behind the position; the position ends
+        m.d.comb += [
+            begins.eq(row_end | (self.ends & ~now.keep)),
+            pixel.eq(self.leaves & self.pixel),
+        ]
+        with m.If(pixel):
+            m.d.sync += x.eq(Mux(begins, 0, x + 1))
+            m.d.sync += px.eq(Mux(begins | px_end, 0, px + started))
+        self._row(m, x, begins, last_x)
+        self._tokens(m, pixel)
         moves, was = Signal(MOVES), Signal(_steps_layout(self.config))
         m.d.sync += [
-            moves.piece.eq(self.piece),
-            moves.plane.eq(self.plane),
-            moves.pixel.eq(self.pixel),
+            moves.piece.eq(self.leaves & self.of_rhs),
+            moves.plane.eq(self.leaves & self.plane),
+            moves.pixel.eq(pixel),
             moves.phase_end.eq(px_end),
-            moves.place.eq(self.pixel & Mux(windowed, ~self.hold, px_end)),
-            moves.row.eq(self.pixel & row_end),
-            moves.restart.eq(restart),
+            moves.place.eq(self.leaves & (self.pixel & Mux(windowed, ~self.hold, px_end))),
+            moves.row.eq(self.leaves & (self.pixel & row_end)),
+            moves.restart.eq(self.leaves & (self.pixel & self.ends & ~now.keep)),
             moves.load.eq(self.load),
             *keep(was, now),
         ]
         self._words(m, moves, was, self._grid(m, moves, was))
         return m
 
-    def _row(self, m: Module, x: Signal, row_end: Signal, restart: Signal, last_x: Signal) -> None:
-        """What is known of a position before its first piece: whether it lies beyond the tensor."""
-        coming, outside, still = self.coming, Signal(), Signal()  # outside: x >= width
-        packs = (coming.kind == Kind.RHS) & (coming.window != 0)
-        m.d.comb += still.eq(outside)
+    def _row(self, m: Module, x: Signal, begins: Signal, last_x: Signal) -> None:
+        """What is known of a position before its first piece: whether it lies beyond the tensor.
+
+        outside: x >= width. What a piece makes of it is ready before it leaves.
+        """
+        coming, outside, further = self.coming, Signal(), Signal()
+        packs, behind = Signal(), Signal()  # the fetch that comes; the one behind the piece
+        m.d.comb += [
+            packs.eq((coming.kind == Kind.RHS) & (coming.window != 0)),
+            further.eq(outside),
+            behind.eq(Mux(self.final, packs, self.packs)),
+        ]
         with m.If(self.pixel):
-            m.d.comb += still.eq(~row_end & (outside | (x + 1 == self.now.width)))
-        with m.If(restart):
-            m.d.comb += still.eq(0)
-        m.d.sync += [outside.eq(still), self.beyond.eq(self.packs & still)]
+            m.d.comb += further.eq(~begins & (outside | (x + 1 == self.now.width)))
+        with m.If(self.leaves):
+            m.d.sync += [outside.eq(further), self.beyond.eq(behind & further)]
+        with m.Else():
+            m.d.sync += self.beyond.eq(Mux(self.idle, packs, self.packs) & outside)
         with m.If(self.load):
             m.d.sync += [
                 self.packs.eq(packs),
-                self.beyond.eq(packs & still),
                 last_x.eq(Mux(packs, coming.pushes, coming.width) - 1),
             ]
 
@@ -218,7 +235,7 @@ class Raster(wiring.Component):
             m.d.sync += [s.eq(self.now.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
-    def _tokens(self, m: Module) -> None:
+    def _tokens(self, m: Module, pixel: Signal) -> None:
         """Places of the grid since the last token."""
         columns, now = self.config.dn, self.now
         count = Signal(range(columns))
@@ -227,7 +244,7 @@ class Raster(wiring.Component):
             full.eq(~self.hold & (count == columns - 1)),
             rest.eq(self.ends & ~now.keep & (~self.hold | (count != 0))),
             due.eq(~now.silent & (full | rest)),
-            self.token.eq(self.pixel & due),
+            self.token.eq(self.leaves & (self.pixel & due)),
         ]
-        with m.If(self.pixel):
+        with m.If(pixel):
             m.d.sync += count.eq(Mux(due, 0, count + (~self.hold & ~now.silent)))

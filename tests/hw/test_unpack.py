@@ -54,7 +54,11 @@ def run(config: OverlayConfig, fetches: list[Fetch], rng: random.Random | None):
         await ctx.tick().repeat(config.memory_bits + 40)  # the last word's pieces
 
     trace = {n: getattr(dut, n) for n in ("write", "queue_write", "word", "lhs_token", "rhs_token")}
-    trace |= {"pixel": dut.raster.pixel, "bank": dut.port.bank, "enable": dut.port.enable}
+    trace |= {
+        "pixel": dut.raster.leaves & dut.raster.pixel,
+        "bank": dut.port.bank,
+        "enable": dut.port.enable,
+    }
     trace |= {"address": dut.port.address, "data": dut.port.data}
     return simulate(dut, feed_jobs, feed_words, trace=trace, limit=20000)
 
