@@ -186,7 +186,7 @@ class Control(wiring.Component):
         """The read channel.
 
         The address is kept, then looked up: a register is answered in the second cycle, a counter's
-        low half within eight, once its high half is kept.
+        low half within nine, once its high half is kept.
         """
         counters = self._count(m)
         looks, waits, has_low, high = Signal(), Signal(), Signal(), Signal(32)

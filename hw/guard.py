@@ -130,27 +130,29 @@ class _Half(wiring.Component):
             held.eq(valid & ~ready),
             refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
         ]
-        fault = Signal(FAULT)
-        m.d.sync += self.fault.eq(fault)
-        report(m, fault, when=refused, code=code, stage=self.stage, address=address)
-        self._answer(m, fault, ledger)
+        self._judge(m, ledger, refused, code)
         return ledger, valid, ready
 
-    def _answer(self, m: Module, fault: data.View, ledger: Ledger) -> None:
-        """An answer with an error; SLVERR is 2 and DECERR 3 on both directions' wires."""
+    def _judge(self, m: Module, ledger: Ledger, refused: Signal, code: Code) -> None:
+        """A burst that was refused, with `code`, or else an answer with an error.
+
+        SLVERR is 2 and DECERR 3 on both directions' wires.
+        """
         slave, decode = (
             (Code.READ_SLVERR, Code.READ_DECERR)
             if self.stage is Stage.FETCH
             else (Code.WRITE_SLVERR, Code.WRITE_DECERR)
         )
-        report(
-            m,
-            fault,
-            when=self.answered & self.response[1] & self.active & ~self.stopping,
-            code=Mux(self.response[0], decode, slave),
-            stage=self.stage,
-            address=ledger.word << self.shift,
-        )
+        wrong = self.answered & self.response[1] & self.active & ~self.stopping
+        m.d.comb += self.fault.stage.eq(int(self.stage))
+        m.d.sync += [
+            self.fault.valid.eq(refused | wrong),
+            self.fault.code.eq(Mux(self.response[0], decode, slave)),
+            self.fault.address.eq(ledger.word << self.shift),
+        ]
+        with m.If(refused):
+            address = getattr(self, f"{self.name}addr")
+            m.d.sync += [self.fault.code.eq(code), self.fault.address.eq(address)]
 
 
 class ReadGuard(_Half):
