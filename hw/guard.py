@@ -159,6 +159,7 @@ class ReadGuard(_Half):
     """AR and R. Members beside those of both directions: the channels, core_* and port_*."""
 
     name, stage = "ar", Stage.FETCH
+    arnext: Signal
     core_rvalid: Signal
     core_rready: Signal
     port_rvalid: Signal
@@ -197,6 +198,7 @@ class WriteGuard(_Half):
     """AW, W and B. Members beside those of both directions: the channels, core_* and port_*."""
 
     name, stage = "aw", Stage.RESULT
+    awnext: Signal
     wvalid: Signal
     wready: Signal
     wstrb: Signal
