@@ -152,10 +152,16 @@ class Starvation(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        still, waited, moved = Signal(range(STARVED_CYCLES + 1)), Signal(), Signal()
-        over = still == STARVED_CYCLES
-        m.d.sync += [waited.eq(self.waits), moved.eq(self.progress)]  # late in their cycle
-        m.d.sync += still.eq(Mux(waited | moved | over, 0, still + 1))
+        still, over = Signal(range(STARVED_CYCLES)), Signal()
+        waited, moved = Signal(), Signal()
+        m.d.sync += [
+            waited.eq(self.waits),  # late in their cycle
+            moved.eq(self.progress),
+            still.eq(still + 1),
+            over.eq(still == STARVED_CYCLES - 1),
+        ]
+        with m.If(waited | moved | over):
+            m.d.sync += [still.eq(0), over.eq(0)]
         report(m, self.fault, when=over, code=Code.STARVED, stage=NO_STAGE)
         return m
 

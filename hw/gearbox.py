@@ -98,13 +98,13 @@ class Gearbox(wiring.Component):
         count = Signal(range(len(words) + 2))
         take, moves = Signal(), Signal()
         m.d.comb += take.eq(self.word_ready & self.word_valid)
-        offset, length, held = self._ends(m, moves, take)
+        offset, length, held, one = self._ends(m, moves, take)
         with m.If(moves):
             m.d.sync += count.eq(held)
         with m.Elif(take):
             m.d.sync += count.eq(count + 1)
         for index, place in enumerate(words):
-            enters = take & ((count == index) | moves if index == 0 else count == index)
+            enters = take & ((count == index) | one if index == 0 else count == index)
             with m.If(enters):
                 m.d.sync += place.eq(self.word)
         # the places above `count` hold old words: the piece ends below them
@@ -114,8 +114,11 @@ class Gearbox(wiring.Component):
         self._cut(m, string, offset, length)
         return m
 
-    def _ends(self, m: Module, moves: Signal, take: Signal) -> tuple[Signal, Signal, Signal]:
-        """(offset and length of the piece that is next; its last word is needed behind it).
+    def _ends(
+        self, m: Module, moves: Signal, take: Signal
+    ) -> tuple[Signal, Signal, Signal, Signal]:
+        """(offset and length of the piece that is next; its last word is needed behind it; it lacks
+        that word alone, and leaves as it comes).
 
         moves: another piece is next. missing: words that it lacks, which are none (there), one, or
         more.
@@ -146,7 +149,7 @@ class Gearbox(wiring.Component):
             m.d.sync += offset.eq(Mux(empty, 0, end + 1))
         with m.Elif(take):
             m.d.sync += [missing.eq(missing - 1), one.eq(missing == 2)]
-        return offset, length, held
+        return offset, length, held, one
 
     def _cut(self, m: Module, string: Signal, offset: Signal, length: Signal) -> None:
         """The piece at `offset`; what follows it in the string is cut off.

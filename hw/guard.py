@@ -65,7 +65,8 @@ class _Half(wiring.Component):
     fault : Out(FAULT)                 registered: a burst beyond the window, or an answer with an
                                        error
     idle : Out(1)                      nothing offered, nothing under way
-    waits, moves : Out(1)              the memory owes an answer; it gave one in this cycle
+    waits : Out(1)                     the memory owes an answer
+    moves : Out(1)                     registered: it gave one
     word : Out(32)                     address of the bus word it owes
     """
 
@@ -188,8 +189,8 @@ class ReadGuard(_Half):
             ledger.take.eq(taken & ledger.last),
             # a word offered and not taken is the core's delay, not the memory's
             self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
-            self.moves.eq((valid & ready) | taken),
         ]
+        m.d.sync += self.moves.eq((valid & ready) | taken)
         m.d.comb += [self.answered.eq(taken), self.response.eq(self.rresp)]
         return m
 
@@ -225,8 +226,8 @@ class WriteGuard(_Half):
             counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
             self.wstrb.eq(counts.replicate(self.config.bus_bytes)),
             self.waits.eq((valid & ~ready) | ~ledger.empty),
-            self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
         ]
+        m.d.sync += self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered)
         m.d.sync += [held.eq(self.wvalid & ~self.wready), counted.eq(counts)]
         m.d.comb += [self.answered.eq(answered), self.response.eq(self.bresp)]
         return m
@@ -238,7 +239,8 @@ class Patience(wiring.Component):
     Members
     -------
     timeout : In(24)                  0: wait for ever
-    read_waits, write_waits, moves : In(1)
+    read_waits, write_waits : In(1)
+    moves : In(1)                     it gave one in the cycle before
     read_word, write_word : In(32)    what is waited for
     fault : Out(FAULT)                valid two cycles behind the one number `timeout`, stopped job
                                       or not
@@ -268,17 +270,16 @@ class Patience(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left, last, over = Signal(24), Signal(), Signal()  # cycles it may still take
-        waits, write_waits, moves = Signal(), Signal(), Signal()
+        waits, write_waits = Signal(), Signal()
         m.d.sync += [  # as they were: they come late in their cycle
             waits.eq(self.read_waits | self.write_waits),
             write_waits.eq(self.write_waits),
-            moves.eq(self.moves),
         ]
-        with m.If(waits & ~moves & ~over & (self.timeout != 0)):
+        with m.If(waits & ~self.moves & ~over & (self.timeout != 0)):
             m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
         with m.Else():
             m.d.sync += [left.eq(self.timeout), last.eq(self.timeout == 1)]
-        m.d.comb += over.eq(waits & ~moves & last)
+        m.d.comb += over.eq(waits & ~self.moves & last)
         fault = Signal(FAULT)
         m.d.sync += self.fault.eq(fault)
         for when, code, stage, word in (
