@@ -33,7 +33,7 @@ class Emitter(wiring.Component):
     codes are those of all.
 
     The first step of a column is READY_TO_STEP cycles after its last group of codes was valid
-    (`column_ready`); a step's write comes to the ring one cycle later.
+    (`column_ready`); its write comes to the ring with it.
 
     Members
     -------
@@ -257,7 +257,7 @@ class Emitter(wiring.Component):
             next_column.eq(column + further),
             next_row.eq(row + now.row_bits),
         ]
-        m.d.sync += self.ring.place.eq(write[unit_bits:])
+        m.d.comb += self.ring.place.eq(write[unit_bits:])
         with m.If(writing):
             m.d.sync += write.eq(write + now.step_bits)
         with m.If(column_end):
@@ -291,15 +291,10 @@ class Emitter(wiring.Component):
                 with m.Case(row):
                     m.d.comb += element.eq(column[row])
         full_units = config.dm * config.q // config.write_unit
-        element_units = ELEMENT_BITS // config.write_unit
-        row_units = Mux(row_last, self.now.last_units, full_units)
-        present = ~row_last | (step < self.now.last_rows)
-        m.d.sync += [
+        present = ~self.now.elements | ~row_last | (step < self.now.last_rows)
+        m.d.comb += [
+            self.ring.valid.eq(enable & present),
             self.ring.bits.eq(Mux(self.now.elements, element, plane)),
             self.ring.element.eq(self.now.elements),
-            self.ring.units.eq(0),
+            self.ring.units.eq(Mux(row_last, self.now.last_units, full_units)),
         ]
-        with m.If(enable):
-            m.d.sync += self.ring.units.eq(
-                Mux(self.now.elements, Mux(present, element_units, 0), row_units)
-            )

@@ -145,16 +145,14 @@ def ring_bench(config: OverlayConfig) -> Bench:
     known, value = bench.state(1, "known"), bench.state(width, "value")
     whole, few = element_units(config), ring.write.units <= plane_units(config)
     aligned = ring.write.place % whole == 0
-    sized = (ring.write.units == whole) | (ring.write.units == 0)
-    bench.assume(Mux(ring.write.element, aligned & sized, few))
+    bench.assume(Mux(ring.write.element, aligned, few))
     position = Signal(range(units))  # of the unit within the run that is written
     bench.module.d.comb += position.eq(at - ring.write.place)
-    wrote = position < ring.write.units
+    reaches = position < Mux(ring.write.element, whole, ring.write.units)
+    wrote = bench.past(ring.write.valid & reaches)  # a run is registered
+    unit = bench.past(ring.write.bits.word_select(position[:8], width))
     with bench.module.If(wrote):
-        bench.module.d.sync += [
-            known.eq(1),
-            value.eq(ring.write.bits.word_select(position[:8], width)),
-        ]
+        bench.module.d.sync += [known.eq(1), value.eq(unit)]
     asked = ring.read_enable & (ring.read_address == at // per_word)
     shown = ring.word.word_select((at % per_word)[:8], width)
     bench.claim(shown == bench.past(value), when=bench.past(asked & known))
