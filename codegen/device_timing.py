@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 
 from codegen.read_timing import MemoryTiming, ReadPath
 from codegen.write_timing import WritePath
+from hw.columns import taken_to_columns
 from hw.config import OverlayConfig
 from hw.execute import TABLE_TO_ISSUE, taken_to_issue
+from hw.gate import TOKEN_TO_ISSUE
 from ir.errors import ConfigError
 from ir.isa import ENTRY_BITS, ROW, Kind, Stage, unpack
 
@@ -53,7 +55,7 @@ class Device:
         self.stage_cycles: list[tuple[Stage, int, int, int]] = []
         self.layer_answers: list[int] = []
         self.stalls: list[Counter[str]] = []
-        self.last_issue, self.drain_free = -1, 0
+        self.last_issue, self.drain_free, self.columns_free = -1, 0, 0
         self._freed_words: list[tuple[int, int]] = [(0, 0)]
         self._freed_seen = 0
         self._lhs_used = 0
@@ -101,6 +103,7 @@ class Device:
             before = self.done_cycles[-1] + 1 if self.done_cycles else 0
             result_popped = max(before, self.reads.valid(written_result, result_popped))
             execute_popped = max(self.last_issue + 1, self.reads.valid(written, execute_popped))
+            self.columns_free = execute_popped + taken_to_columns(self.config)
             ready = (self._first_issue(execute, execute_popped), result_popped + 1)
             yield from self._layer(layer, execute, result, ready)
             yield  # the layer is done; the next one may not even be fetched yet
@@ -133,21 +136,28 @@ class Device:
         keeps, split = not execute["lhs_stream"], execute["split"]
         words = self._tile_words(execute)
         for column, row, first, last in tile_order(execute):
+            rows_left = execute["row_tiles"] - row - 1
+            stays = first and last and rows_left  # the column tile is alone in its block
+            moves = not stays and (rows_left or column + 1 != execute["col_tiles"])
             for turn in range(execute["turns"]):
                 place = start = max(free, self.last_issue + 1)
                 if (split or turn == 0) and first and not (keeps and column):
-                    start = max(start, self.reads.lhs_token(self._lhs_used) + 1)
+                    arrived = self.reads.lhs_token(self._lhs_used)
+                    start = max(start, arrived + TOKEN_TO_ISSUE)
                     self._lhs_used += 1
                 stalls["EXEC_WAIT_LHS"] += start - place
                 if turn == 0 and row == 0:
                     need = execute["rhs_first"] + execute["rhs_step"] * column
-                    arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"])) + 1
+                    arrived = self.reads.rhs_token(layer, min(need, execute["rhs_total"]))
+                    arrived += TOKEN_TO_ISSUE
                     stalls["EXEC_WAIT_RHS"] += max(arrived - start, 0)
                     start = max(start, arrived)
                 begins = start if begins is None else begins
                 end = start + words[row] * execute["a_digits"] - 1
                 stalls["EXEC_RUN"] += words[row] * execute["a_digits"]
                 issued = max(end, self.drain_free)
+                if moves and turn + 1 == execute["turns"]:
+                    issued = max(issued, self.columns_free)
                 if row == 0 and turn + 1 == execute["turns"]:
                     issued = ring.room(max(issued, ring_free))
                 stalls["EXEC_WAIT_RESULT"] += issued - end
@@ -164,7 +174,8 @@ class Device:
         assert begins is not None
         self.stalls.append(stalls)
         self.layer_answers.append(self.writes.answered())
-        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1]) + 1)
+        # the last column tile is known to be merged a cycle later
+        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1] + 1) + 1)
         self.stage_cycles.append((Stage.EXECUTE, layer, begins, self.last_issue + 1))
         first_drain = begins + words[0] * execute["a_digits"] + self.latencies.issue_to_drain
         self.stage_cycles.append((Stage.RESULT, layer, first_drain, self.done_cycles[-1]))

@@ -10,9 +10,11 @@ from functools import lru_cache
 
 from hw.config import OverlayConfig, piece_bits
 from hw.fabric import find_fabric
+from hw.kept import kept_bits, position_bits
 from hw.popcount import LEVELS_PER_STAGE, stages
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
 from hw.unpack import piece_grain
+from ir.isa import Stage
 
 STAGES = ("array", "operands", "unpacker", "execute", "result", "ring", "control", "memory")
 """`array` has its units, `result` its requantizers, `control` all that is not named; `memory` is
@@ -25,10 +27,10 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
         "array": _array(config),
         "operands": _operands(config),
         "unpacker": _unpacker(config),
-        "execute": {"fixed": 1, "column": config.dn, "depth": _address_bits(config)},
+        "execute": _execute(config),
         "result": _result(config),
         "ring": _ring(config),
-        "control": {"fixed": 1, "bus": config.memory_bits, "depth": _address_bits(config)},
+        "control": {"fixed": 1, "bus": config.memory_bits, "kept": _kept(config, Stage.FETCH)},
         "memory": _memory(config),
     }
     assert tuple(stages_of) == STAGES
@@ -94,6 +96,16 @@ def _unpacker(config: OverlayConfig) -> dict[str, float]:
     }
 
 
+def _execute(config: OverlayConfig) -> dict[str, float]:
+    """Bits of the columns' positions, of the instruction, and of the addresses in a word."""
+    return {
+        "fixed": 1,
+        "column": config.dn * position_bits(config),
+        "kept": _kept(config, Stage.EXECUTE),
+        "depth": _address_bits(config),
+    }
+
+
 def _result(config: OverlayConfig) -> dict[str, float]:
     """Drain selection, requantizers, codes collected row by row."""
     lanes = config.requant_lanes
@@ -105,6 +117,7 @@ def _result(config: OverlayConfig) -> dict[str, float]:
         "row": config.dm,
         "row_bit": config.dm * ELEMENT_BITS,
         "sum_bit": config.dm * config.acc_bits,
+        "kept": _kept(config, Stage.RESULT),
     }
 
 
@@ -124,6 +137,11 @@ def _memory(config: OverlayConfig) -> dict[str, float]:
     words = config.dn * config.row_groups
     sums = -(-words // 16) * (config.requant_lanes + 1) * config.acc_bits
     return {"fixed": 1, "turns": config.dm if config.dn > 1 else 0, "sums": config.k_split * sums}
+
+
+def _kept(config: OverlayConfig, stage: Stage) -> int:
+    """Bits that a stage keeps of its instruction: so wide are its counters and adders."""
+    return sum(kept_bits(config, stage).values())
 
 
 def _address_bits(config: OverlayConfig) -> int:

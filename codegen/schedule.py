@@ -234,8 +234,6 @@ def _execute(tiling: Tiling, base: int) -> Instruction:
             "in_height": shape.height,
             "in_width": everywhere if tiling.window else shape.width,
             "stride": shape.stride,
-            "step_x": config.dn % width * shape.stride,
-            "step_y": config.dn // width * shape.stride,
             "wrap_x": width * shape.stride,
             "rhs_first": first,
             "rhs_step": step,

@@ -12,6 +12,7 @@ from typing import Any
 
 from codegen.buffers import SMALLEST, Needs, buffer_needs, worst_case_acc_bits
 from codegen.candidates import Candidate, candidates
+from codegen.clock_model import clock_families, load_clock_model, predict_clock_mhz
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
 from codegen.lower import lower
@@ -52,7 +53,11 @@ class Fitted:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """One question to the models. luts, bram: the budget, in LUTs and blocks of 18 Kbit."""
+    """One question to the models.
+
+    luts, bram: the budget, in LUTs and blocks of 18 Kbit. clock_mhz: what the overlay has to reach,
+    0 for any, where the family has a clock model.
+    """
 
     graph: IntegerGraph
     must_run: Sequence[IntegerGraph]
@@ -62,12 +67,13 @@ class Search:
     latency: int
     luts: int
     bram: int
+    clock_mhz: float = 0.0
 
     def front(self) -> list[Point]:
         """Fewer cycles for more LUTs, up to the first point beyond the LUT budget; may be empty."""
         points: list[Point] = []
         for candidate in self._fitted:
-            if candidate.resources.bram > self.bram:
+            if candidate.resources.bram > self.bram or self._slow(candidate.config):
                 continue
             if points and candidate.bound >= points[-1].cycles:
                 continue
@@ -87,7 +93,9 @@ class Search:
         inside = [
             f
             for f in self._fitted
-            if f.resources.bram <= self.bram and f.resources.luts <= self.luts
+            if f.resources.bram <= self.bram
+            and f.resources.luts <= self.luts
+            and not self._slow(f.config)
         ]
         points: list[Point] = []
         for fitted in sorted(inside, key=lambda f: f.bound)[:most]:
@@ -109,6 +117,21 @@ class Search:
             "budget": {"luts": self.luts, "bram": self.bram},
         }
 
+    def clock(self, config: OverlayConfig) -> dict[str, Any] | None:
+        """What a placement of it would reach, by which model; None: the family has none."""
+        if self.family not in clock_families():
+            return None
+        model = load_clock_model(self.family)
+        return {
+            "mhz": round(predict_clock_mhz(config, self.family), 1),
+            "needed_mhz": self.clock_mhz,
+            "provenance": "predicted",
+            "device": model.device,
+            "tool": model.tool,
+            "version": model.version,
+            "hardware": model.hardware,
+        }
+
     def limit(self, best: Point, front: Sequence[Point]) -> str:
         """What keeps the best point from being faster."""
         reasons = []
@@ -118,14 +141,27 @@ class Search:
         blocked = self._next_without_bram(best)
         if blocked is not None:
             reasons.append(_reason("BRAM", best.bram, self.bram, blocked.bram))
+        slow = self._next_too_slow(best)
+        if slow is not None:
+            reached = predict_clock_mhz(slow, self.family)
+            reasons.append(
+                f"clock: {self.clock_mhz:g} MHz; next size would reach {reached:.1f} (predicted)"
+            )
         return " and ".join(reasons) or (
             f"the network: no larger array is faster ({best.luts:,} of {self.luts:,} LUTs)"
         )
 
     def too_small(self) -> str:
         """Why no overlay fits: the smallest one's needs against the budget."""
+        whole = [fitted for fitted in self._fitted if not fitted.cut]
+        if all(self._slow(fitted.config) for fitted in whole):
+            fastest = max(predict_clock_mhz(fitted.config, self.family) for fitted in whole)
+            return (
+                f"no overlay reaches {self.clock_mhz:g} MHz on {self.family}: the fastest would "
+                f"{fastest:.1f} (predicted)"
+            )
         smallest = min(
-            (fitted for fitted in self._fitted if not fitted.cut),
+            whole,
             key=lambda c: (
                 max(c.resources.luts / self.luts, c.resources.bram / self.bram),
                 c.resources.luts,
@@ -214,6 +250,22 @@ class Search:
             luts=candidate.resources.luts,
             bram=candidate.resources.bram,
         )
+
+    def _slow(self, config: OverlayConfig) -> bool:
+        """Whether the clock model says that it misses the clock."""
+        if not self.clock_mhz or self.family not in clock_families():
+            return False
+        return predict_clock_mhz(config, self.family) < self.clock_mhz
+
+    def _next_too_slow(self, best: Point) -> OverlayConfig | None:
+        """The smallest overlay within the budget that would take fewer cycles, but is too slow."""
+        for fitted in self._fitted:
+            inside = fitted.resources.bram <= self.bram and fitted.resources.luts <= self.luts
+            if inside and fitted.bound < best.cycles and self._slow(fitted.config):
+                point = self._measured(fitted)
+                if point is not None and point.cycles < best.cycles:
+                    return fitted.config
+        return None
 
     def _next_without_bram(self, best: Point) -> Point | None:
         """The faster overlay within the LUT budget that lacks the fewest block RAMs."""

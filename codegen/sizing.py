@@ -21,6 +21,7 @@ class Sizing:
 
     cycles      of one image, START to irq, predicted
     resources   {luts, ff, bram, dsp} predicted, by which model, and the budget
+    clock       {mhz} predicted, by which model, and what is needed; None: no model for the family
     limit       what keeps it from being faster, with figures
     pareto      no point has both fewer LUTs and fewer cycles; the next size beyond the budget
                 is the last one, where there is one
@@ -29,6 +30,7 @@ class Sizing:
     config: OverlayConfig
     cycles: int
     resources: Mapping[str, Any]
+    clock: Mapping[str, Any] | None
     limit: str
     pareto: tuple[Point, ...] = field(repr=False)
 
@@ -44,6 +46,7 @@ def size(
     bram_block_bits: int = BLOCK_BITS,
     must_run: Sequence[IntegerGraph] = (),
     style: type[OverlayConfig] = BitSerial,
+    clock_mhz: float = 0.0,
     most: int | None = None,
 ) -> Sizing:
     """The overlay with the fewest predicted cycles for `graph` within `luts` and `bram_blocks`.
@@ -51,7 +54,8 @@ def size(
     family: whose resource model counts. latency: of the memory, in cycles. must_run: graphs that
     have to run on it as well, however long that takes. The accumulator holds any weights of the
     graphs' precisions, so that training does not change it. most: not the whole front, but so many
-    overlays of the least bounds are looked at, in a fraction of the time.
+    overlays of the least bounds are looked at, in a fraction of the time. clock_mhz: overlays that
+    would not reach it are left out, where the family has a clock model (codegen/clock_model.py).
 
     Where an array's buffers exceed `bram_blocks`, layers may run in bands of rows and in parts of
     their sums: with shorter banks and more cycles, which the exact model counts.
@@ -71,6 +75,7 @@ def size(
         latency=latency,
         luts=luts,
         bram=bram_blocks * bram_block_bits // BLOCK_BITS,
+        clock_mhz=clock_mhz,
     )
     if most is not None:
         return _quick(search, most)
@@ -83,6 +88,7 @@ def size(
         config=best.config,
         cycles=best.cycles,
         resources=search.describe(best.config),
+        clock=search.clock(best.config),
         limit=search.limit(best, front),
         pareto=tuple(front),
     )
@@ -96,6 +102,7 @@ def _quick(search: Search, most: int) -> Sizing:
         config=best.config,
         cycles=best.cycles,
         resources=search.describe(best.config),
+        clock=search.clock(best.config),
         limit=f"the fastest of the {most} overlays that could be fastest; `size` looks at all",
         pareto=(best,),
     )

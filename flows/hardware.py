@@ -52,6 +52,7 @@ def sizing_question(wanted: OverlayBudget, board: Board) -> dict[str, Any]:
         "memory_bits": board.memory.bus_bits,
         "latency": board.memory.latency_cycles,
         "family": board.family,
+        "clock_mhz": board.clock.frequency_hz / 1e6,
         "style": plugins.load(OVERLAYS, wanted.style, OverlayConfig),
     }
 

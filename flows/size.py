@@ -54,6 +54,7 @@ def run(
         "cycles": {"predicted": found.cycles},
         "microseconds": round(found.cycles * target.clock.clk_period_ns / 1e3, 3),
         "resources": dict(found.resources),
+        "clock": found.clock and dict(found.clock),
         "limit": found.limit,
         "pareto": [_plain(point) for point in found.pareto],
     }
@@ -74,10 +75,20 @@ def describe(result: Mapping[str, Any]) -> str:
         f"{result['cycles']['predicted']:,} cycles an image, {result['microseconds']:,} us; "
         f"{need['luts']:,} of {budget['luts']:,} LUTs, {need['bram']:,} of {budget['bram']:,} "
         "block RAMs of 18 Kbit: predicted",
+        *_clock_line(result["clock"]),
         f"limit: {result['limit']}",
         table(COLUMNS, front, "from fewer LUTs to fewer cycles"),
     ]
     return "\n".join(lines)
+
+
+def _clock_line(clock: Mapping[str, Any] | None) -> list[str]:
+    """What the clock model says, if there is one for the board's family."""
+    if clock is None:
+        return []
+    return [
+        f"clock: {clock['needed_mhz']:g} MHz; {clock['mhz']:g} MHz predicted for {clock['device']}"
+    ]
 
 
 def _config_beside(plan: Path) -> Path:

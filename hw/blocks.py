@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import counted_down
 from hw.kept import kept_bits
 from ir.isa import Stage
 
@@ -89,68 +89,87 @@ class BlockLoop(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row_step, place_last = Signal(), Signal()
-        _, row_last = counted(
+        row_step, change, row_ends = Signal(), Signal(), Signal()
+        row_last, row_follows = counted_down(
             m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
         )
+        place_ends, column_ends = self._places(m), self._columns(m)
         m.d.comb += [
             row_step.eq(self.step & (self.ends & self.row_change)),
             self.row_last.eq(row_last),
-            self.row_change.eq(place_last | self.column_last),
-            self.block_end.eq(self.row_change & row_last),
-            self.rewinds.eq(self.row_change & ~row_last),
-            self.layer_end.eq(self.block_end & self.column_last),
+            change.eq(place_ends | column_ends),
+            row_ends.eq(Mux(self.row_change | self.begin, row_follows, row_last)),
         ]
+        with m.If((self.step & self.ends) | self.begin):
+            m.d.sync += [
+                self.row_change.eq(change),
+                self.block_end.eq(change & row_ends),
+                self.rewinds.eq(change & ~row_ends),
+                self.layer_end.eq(column_ends & row_ends),
+            ]
         with m.If(self.step & self.ends):
             m.d.sync += self.first_column.eq(self.row_change)
         with m.If(row_step):
             m.d.sync += self.first_row.eq(row_last)
         with m.If(self.step & (self.ends & self.block_end)):
             m.d.sync += self.first_block.eq(self.layer_end)
-        self._places(m, place_last)
-        self._columns(m)
         return m
 
-    def _places(self, m: Module, last: Signal) -> None:
-        """Number of the tile in its row, 1 to `block_first` or, from the second block, `block`."""
+    def _places(self, m: Module) -> Signal:
+        """Tiles left in the row, of `block_first` or, from the second block, `block`.
+
+        Returns whether the next one is the last; as `_columns` two tiles ahead.
+        """
         loops = self.loops
-        place, following = Signal.like(loops.block, init=1), Signal.like(loops.block)
-        size, starts_first, alone = Signal.like(loops.block), Signal(), Signal()
+        left, size = Signal.like(loops.block), Signal.like(loops.block)
+        starts_first, restarts, near, last = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            following.eq(place + 1),
-            size.eq(Mux(self.first_block, loops.block_first, loops.block)),
-            starts_first.eq(Mux(self.block_end & ~self.begin, self.layer_end, self.first_block)),
-            alone.eq(Mux(starts_first, loops.block_first == 1, loops.block == 1)),
+            starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block) | self.begin),
+            size.eq(Mux(starts_first, loops.block_first, loops.block)),
+            restarts.eq(self.row_change | self.begin),
+            last.eq(
+                Mux(restarts, Mux(starts_first, loops.block_first == 1, loops.block == 1), near)
+            ),
         ]
         with m.If((self.step & self.ends) | self.begin):
-            m.d.sync += last.eq(Mux(self.row_change | self.begin, alone, following == size))
-        with m.If(self.step & self.ends):
-            m.d.sync += place.eq(Mux(self.row_change, 1, following))
+            m.d.sync += [
+                left.eq(Mux(restarts, size, left - 1)),
+                near.eq(
+                    Mux(
+                        restarts,
+                        Mux(starts_first, loops.block_first == 2, loops.block == 2),
+                        left == 3,
+                    )
+                ),
+            ]
+        return last
 
-    def _columns(self, m: Module) -> None:
-        """Number of the column tile in the layer; the next row tile begins with the block's.
+    def _columns(self, m: Module) -> Signal:
+        """Column tiles left in the layer; the next row tile begins with the block's.
 
-        Whether it is the last goes with either number.
+        Whether it is the last, or the one before, goes with either number.
         """
-        count, alone, begin_last = self.loops.col_tiles, Signal(), Signal()
-        following_last = Signal()
-        column, begin = Signal.like(count, init=1), Signal.like(count, init=1)
-        following, plus_one = Signal.like(count), Signal.like(count)
+        count = self.loops.col_tiles
+        place = data.StructLayout({"left": count.shape(), "near": 1, "last": 1})
+        column, begin, following = (
+            Signal(place, name=name) for name in ("column", "block_begin", "next_column")
+        )
         m.d.comb += [
-            alone.eq(count == 1),
-            plus_one.eq(column + 1),
-            following.eq(plus_one),
-            following_last.eq(plus_one == count),
+            following.left.eq(column.left - 1),
+            following.near.eq(column.left == 3),
+            following.last.eq(column.near),
+            self.column_last.eq(column.last),
         ]
         with m.If(self.rewinds):
-            m.d.comb += [following.eq(begin), following_last.eq(begin_last)]
+            m.d.comb += following.eq(begin)
         with m.If(self.layer_end | self.begin):
-            m.d.comb += [following.eq(1), following_last.eq(alone)]
+            m.d.comb += [
+                following.left.eq(count),
+                following.near.eq(count == 2),
+                following.last.eq(count == 1),
+            ]
         with m.If((self.step & self.ends) | self.begin):
-            m.d.sync += self.column_last.eq(following_last)
-        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
-            m.d.sync += begin_last.eq(following_last)
-        with m.If(self.step & self.ends):
             m.d.sync += column.eq(following)
-        with m.If(self.step & (self.ends & self.block_end)):
+        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
             m.d.sync += begin.eq(following)
+        return following.last

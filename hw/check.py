@@ -6,7 +6,7 @@ the memory port from c + 2 on, before the instruction's first burst.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import OverlayConfig, piece_bits
 from hw.csr import Code
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
-from hw.kept import left_out
+from hw.kept import kept_bits, left_out
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
@@ -31,6 +31,12 @@ def _limits(now: data.View, stage: Stage) -> Iterator[Value]:
             yield now[name] > field.most
 
 
+def _kept(now: data.View, config: OverlayConfig, stage: Stage) -> Callable[[str], Value]:
+    """A field's bits that are kept: any others are refused anyway."""
+    bits = kept_bits(config, stage)
+    return lambda name: now[name][: bits[name]]
+
+
 def _fetch(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     """What this overlay's buffers forbid a fetch."""
     is_rhs = now.kind == Kind.RHS
@@ -40,7 +46,8 @@ def _fetch(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield now.tail_bits > most
     yield (now.chunks != 1) & ((now.piece_bits == 0) | (now.piece_bits > most))
     yield now.reserve > config.lhs_depth
-    yield table & (now.base + now.groups > config.table_depth)
+    kept = _kept(now, config, Stage.FETCH)
+    yield table & (kept("base") + kept("groups") > config.table_depth)
     yield is_rhs & ((now.width == 0) | (now.stride == 0) | (now.pitch_banks >= config.dn))
     yield is_rhs & (now.tail_words > config.rhs_ways)
     for step in ("phase_words", "phase_row_words", "tile_stride", "pitch_words", "plane_words"):
@@ -52,8 +59,9 @@ def _fetch(now: data.View, config: OverlayConfig) -> Iterator[Value]:
 
 def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     """What this overlay's tables and ring forbid a layer."""
-    yield now.tap_table & (now.tap_base + now.taps > config.table_depth)
-    yield now.row_table & (now.row_base + now.row_tiles > config.table_depth)
+    kept = _kept(now, config, Stage.EXECUTE)
+    yield now.tap_table & (kept("tap_base") + kept("taps") > config.table_depth)
+    yield now.row_table & (kept("row_base") + kept("row_tiles") > config.table_depth)
     yield (now.tile_stride > config.rhs_depth) | (now.plane_words > config.rhs_depth)
     yield now.ring_words >= config.ring_depth
     alone = now.lhs_stream & (now.block_first == 1) & (now.block == 1)
@@ -64,12 +72,12 @@ def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:
 
 def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     """What this overlay's array, table and ring forbid a layer."""
-    rows = now.row_tiles * config.row_groups
+    kept = _kept(now, config, Stage.RESULT)
     yield now.address[: config.bus_bytes.bit_length() - 1].any()
     yield now.columns > config.dn
     yield now.selects > now.period
     yield now.split & (not config.k_split)
-    yield now.param_base + rows > config.table_depth
+    yield kept("param_base") + kept("row_tiles") * config.row_groups > config.table_depth
     yield now.ring_words >= config.ring_depth
 
 
@@ -132,7 +140,7 @@ class Starvation(wiring.Component):
     -------
     waits : In(1)        the memory owes an answer, or no job runs
     progress : In(1)     something moved in this cycle
-    fault : Out(FAULT)   after STARVED_CYCLES without either
+    fault : Out(FAULT)   a cycle after STARVED_CYCLES without either
     """
 
     waits: Signal
@@ -144,9 +152,16 @@ class Starvation(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        still = Signal(range(STARVED_CYCLES + 1))
-        over = still == STARVED_CYCLES
-        m.d.sync += still.eq(Mux(self.waits | self.progress | over, 0, still + 1))
+        still, over = Signal(range(STARVED_CYCLES)), Signal()
+        waited, moved = Signal(), Signal()
+        m.d.sync += [
+            waited.eq(self.waits),  # late in their cycle
+            moved.eq(self.progress),
+            still.eq(still + 1),
+            over.eq(still == STARVED_CYCLES - 1),
+        ]
+        with m.If(waited | moved | over):
+            m.d.sync += [still.eq(0), over.eq(0)]
         report(m, self.fault, when=over, code=Code.STARVED, stage=NO_STAGE)
         return m
 
@@ -158,8 +173,9 @@ class Judge(wiring.Component):
     -------
     written : In(1)                     a word of the program enters a queue
     lost : In(1)                        it begins an instruction of no stage
+    wrong_row : In(1)                   an entry of the row table that nothing can have was written
     place : Out                         the place of its instruction in the program
-    overflow : In(one bit a stage)      it finds no room
+    overflow : In(one bit a stage)      a cycle later: it found no room
     waits, progress : In(1)             as of Starvation
     stages : In(one FAULT a stage)      the checks' faults
     at : In(one place a stage)          the last instruction each stage has taken
@@ -169,6 +185,7 @@ class Judge(wiring.Component):
 
     written: Signal
     lost: Signal
+    wrong_row: Signal
     place: Signal
     overflow: Signal
     waits: Signal
@@ -185,6 +202,7 @@ class Judge(wiring.Component):
             {
                 "written": In(1),
                 "lost": In(1),
+                "wrong_row": In(1),
                 "place": Out(INDEX_BITS),
                 "overflow": In(len(Stage)),
                 "waits": In(1),
@@ -209,12 +227,15 @@ class Judge(wiring.Component):
             starvation.waits.eq(self.waits),
             starvation.progress.eq(self.progress | self.written),
         ]
-        queues = Signal(FAULT)
+        queues, lost = Signal(FAULT), Signal()
+        place = Signal(INDEX_BITS)  # of the word that was written a cycle ago
+        m.d.sync += [lost.eq(self.lost), place.eq(self.place)]
         report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
-        report(m, queues, when=self.lost, code=Code.ILLEGAL)
+        report(m, queues, when=lost, code=Code.ILLEGAL)
+        report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
         faults = [self.stages[stage] for stage in Stage]
         first_fault(m, self.fault, [*faults, queues, starvation.fault])
-        m.d.comb += self.index.eq(self.place)
+        m.d.comb += self.index.eq(place)
         for stage in Stage:
             with m.If(self.blamed == stage):
                 m.d.comb += self.index.eq(self.at[stage])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -160,31 +163,33 @@ class Control(wiring.Component):
     def _over(self, m: Module) -> Signal:
         """The job's cycles are CYCLE_LIMIT, which is not 0. `left`: 1 in the last one."""
         limit = self.values["CYCLE_LIMIT"]
-        left, limited, over = Signal(32), Signal(), Signal()
-        m.d.sync += left.eq(Mux(self.start, limit, left - 1))
+        left, limited, last = Signal(32), Signal(), Signal()
+        m.d.sync += [left.eq(left - 1), last.eq(limited & (left == 2))]
         with m.If(self.start):
-            m.d.sync += limited.eq(limit != 0)
-        m.d.comb += over.eq(limited & (left == 1))
-        return over
+            m.d.sync += [left.eq(limit), limited.eq(limit != 0), last.eq(limit == 1)]
+        return last
 
     def _count(self, m: Module) -> Counters:
-        """The event counters. START's own edge is the first of the cycles between the two edges."""
+        """The event counters. START's own edge is the first of the cycles between the two edges.
+
+        Events are late in their cycle: they are counted in the next one, as START is.
+        """
         m.submodules.counters = counters = self.counters
         events = Cat(
             self.busy & (name == "CYCLES" or event)
             for name, event in zip(COUNTERS, self.events, strict=True)
         )
-        m.d.comb += [counters.clear.eq(self.start), counters.events.eq(events)]
+        m.d.sync += [counters.events.eq(events), counters.clear.eq(self.start)]
         return counters
 
     def _read(self, m: Module, job: Job) -> None:
         """The read channel.
 
-        A counter's low half is answered in the fourth or fifth cycle, once its high half is kept;
-        other registers in the next one.
+        The address is kept, then looked up: a register is answered in the second cycle, a counter's
+        low half within nine, once its high half is kept.
         """
         counters = self._count(m)
-        high, waits, has_low = Signal(32), Signal(), Signal()
+        looks, waits, has_low, high = Signal(), Signal(), Signal(), Signal(32)
         values: dict[str, Value | int] = {
             "ID": self.config.hash,
             "VERSION": VERSION,
@@ -194,20 +199,31 @@ class Control(wiring.Component):
             **{r.name: self.values[r.name] for r in KEPT},
             **{f"{name}_HI": high for name in COUNTERS},
         }
-        m.d.comb += [self.arready.eq(~self.rvalid & ~waits), counters.wanted.eq(waits & ~has_low)]
-        with m.If(self.arvalid & self.arready):
-            m.d.sync += [self.rvalid.eq(1), self.rdata.eq(0), self.rresp.eq(SLVERR)]
+        readable = [register for register in REGISTERS if register.access != "wo"]
+        asked, counter = Signal(len(readable)), Signal()  # one-hot; it is a counter
+        m.d.comb += [
+            self.arready.eq(~self.rvalid & ~looks & ~waits),
+            counter.eq(
+                Cat(a for a, r in zip(asked, readable, strict=True) if r.name in COUNTERS).any()
+            ),
+            counters.wanted.eq((waits | (looks & counter)) & ~has_low),
+        ]
+        m.d.sync += looks.eq(self.arvalid & self.arready)
+        with m.If(self.arready):
             m.d.sync += counters.asked.eq(self.araddr[3:])
-            with m.Switch(self.araddr):
-                for register in REGISTERS:
-                    if register.access == "wo":
-                        continue
-                    with m.Case(register.offset):
-                        m.d.sync += self.rresp.eq(OKAY)
-                        if register.name in COUNTERS:
-                            m.d.sync += [self.rvalid.eq(0), waits.eq(1)]
-                        else:
-                            m.d.sync += self.rdata.eq(values[register.name])
+            m.d.sync += asked.eq(Cat(self.araddr == register.offset for register in readable))
+        shown = [
+            Mux(a, values[register.name], 0)
+            for a, register in zip(asked, readable, strict=True)
+            if register.name not in COUNTERS
+        ]
+        with m.If(looks):
+            m.d.sync += [
+                self.rvalid.eq(~counter),
+                waits.eq(counter),
+                self.rresp.eq(Mux(asked.any(), OKAY, SLVERR)),
+                self.rdata.eq(reduce(or_, shown)),
+            ]
         with m.Elif(self.rvalid):
             m.d.sync += self.rvalid.eq(~self.rready)
         with m.Elif(waits & (counters.index == counters.asked)):

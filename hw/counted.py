@@ -22,3 +22,30 @@ def counted(
     with m.If(steps):
         m.d.sync += number.eq(Mux(last, 1, following))
     return number, last
+
+
+def last_of(m: Module, *, count: Value, steps: Value, begin: Value, name: str) -> Signal:
+    """The same `last` where nobody asks for the number: see counted_down."""
+    return counted_down(m, count=count, steps=steps, begin=begin, name=name)[0]
+
+
+def counted_down(
+    m: Module, *, count: Value, steps: Value, begin: Value, name: str
+) -> tuple[Signal, Signal]:
+    """(last, following): `last` as in counted; what it will be behind a step, or with `begin`.
+
+    What is left is counted down, and compared with constants: two steps before the end.
+    """
+    left = Signal.like(count, name=f"{name}_left")
+    last, near, following = (
+        Signal(name=f"{name}_{what}") for what in ("last", "near", "following")
+    )
+    restarts = last | begin
+    m.d.comb += following.eq(Mux(restarts, count == 1, near))
+    with m.If(steps | begin):
+        m.d.sync += [
+            left.eq(Mux(restarts, count, left - 1)),
+            near.eq(Mux(restarts, count == 2, left == 3)),
+            last.eq(following),
+        ]
+    return last, following

@@ -21,7 +21,7 @@ class Counters(wiring.Component):
     time, a round takes less than 2^LOW_BITS cycles, so that one bit for the carry is enough.
 
     In one cycle `value` is the low half of a counter, in the next one its high half, both without
-    the events of these two cycles.
+    the events of these two cycles and the two before.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ class Counters(wiring.Component):
     -------
     clear : In(1)        all start again; events of this cycle are lost
     events : In(count)   one bit a counter
-    wanted : In(1), asked : In   the counter that is to come next; not wanted twice in a row
+    wanted : In(1), asked : In   the counter that is to come next; until its low half is seen
     index : Out          the counter whose half `value` is
     high : Out(1)        which half
-    value : Out(32)
+    value : Out(32)      all three registered
 
     Counters with an adder each would take 64 LUTs a counter.
     """
@@ -68,39 +68,52 @@ class Counters(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         total, between, turn = Signal(HALF_BITS + 1), Signal(), Signal(range(self.count))
-        m.d.sync += self.high.eq(~self.high)
-        with m.If(self.high & self.wanted):
-            m.d.sync += self.index.eq(self.asked)
-        with m.Elif(self.high):
-            m.d.sync += [self.index.eq(turn), turn.eq(turn + 1)]
-        lows, carries = self._low_bits(m)
-        kept = self._kept(m, total)
+        at, following, high = Signal(range(self.count)), Signal.like(turn), Signal(name="at_high")
+        m.d.sync += high.eq(~high)
+        with m.If(high):
+            m.d.sync += at.eq(following)
+        with m.Elif(self.wanted & (at != self.asked)):
+            m.d.sync += following.eq(self.asked)
+        with m.Else():
+            m.d.sync += [following.eq(turn), turn.eq(turn + 1)]
+        low, carry = self._low_bits(m, following, high)
+        kept = self._kept(m, at, following, high, total)
         # ones below a low half's bits, so that its carry ripples into them
-        below = (~self.high).replicate(LOW_BITS)
-        carry = Mux(self.high, between, Array(carries)[self.index])
-        m.d.comb += total.eq((kept | below) + carry)
-        m.d.sync += between.eq(total[HALF_BITS] & ~self.clear)
-        low = Cat(Array(lows)[self.index], total[LOW_BITS:HALF_BITS])
-        m.d.comb += self.value.eq(Mux(self.high, total, low))
+        below = (~high).replicate(LOW_BITS)
+        m.d.comb += total.eq((kept | below) + Mux(high, between, carry))
+        m.d.sync += [
+            between.eq(total[HALF_BITS] & ~self.clear),
+            self.index.eq(at),
+            self.high.eq(high),
+            self.value.eq(Mux(high, total, Cat(low, total[LOW_BITS:HALF_BITS]))),
+        ]
         return m
 
-    def _low_bits(self, m: Module) -> tuple[list[Signal], list[Signal]]:
-        """Every counter's lowest bits, and whether a carry out of them waits."""
+    def _low_bits(self, m: Module, following: Signal, high: Signal) -> tuple[Signal, Signal]:
+        """Lowest bits of the counter whose turn it is, and whether a carry out of them waited.
+
+        Both were picked a cycle ahead, in the high half of the counter before.
+        """
         lows, carries = [], []
         for number in range(self.count):
             low = Signal(LOW_BITS, name=f"low_{number}")
             waits = Signal(name=f"carry_{number}")
             after = low + self.events[number]
-            taken = (self.index == number) & ~self.high
+            taken = (following == number) & high
             with m.If(self.clear):
                 m.d.sync += [low.eq(self.first.get(number, 0)), waits.eq(0)]
             with m.Else():
                 m.d.sync += [low.eq(after), waits.eq(after[LOW_BITS] | waits & ~taken)]
             lows.append(low)
             carries.append(waits)
-        return lows, carries
+        picked, carry = Signal(LOW_BITS, name="picked"), Signal(name="picked_carry")
+        with m.If(high):
+            m.d.sync += [picked.eq(Array(lows)[following]), carry.eq(Array(carries)[following])]
+        with m.If(self.clear):
+            m.d.sync += [picked.eq(0), carry.eq(0)]
+        return picked, carry
 
-    def _kept(self, m: Module, total: Value) -> Value:
+    def _kept(self, m: Module, at: Signal, following: Signal, high: Signal, total: Value) -> Value:
         """The word under way, which `total` replaces.
 
         fresh: of a counter whose words are of before the start, and count as 0 once more.
@@ -108,18 +121,21 @@ class Counters(wiring.Component):
         m.submodules.words = self.words
         read, write = self.words.read_port(domain="comb"), self.words.write_port()
         fresh, low_done = Signal(self.count, init=(1 << self.count) - 1), Signal()
-        is_fresh = fresh.bit_select(self.index, 1)
-        place = Cat(self.high, self.index)
+        is_fresh = Signal(init=1)
+        place = Cat(high, at)
         m.d.comb += [
             read.addr.eq(place),
             write.addr.eq(place),
             write.data.eq(total),
             write.en.eq(1),
         ]
+        with m.If(high):
+            again = low_done & (following == at)  # whose bit is taken back in this cycle
+            m.d.sync += is_fresh.eq(fresh.bit_select(following, 1) & ~again)
         with m.If(self.clear):
-            m.d.sync += [fresh.eq(-1), low_done.eq(0)]
-        with m.Elif(~self.high):
+            m.d.sync += [fresh.eq(-1), low_done.eq(0), is_fresh.eq(1)]
+        with m.Elif(~high):
             m.d.sync += low_done.eq(is_fresh)
         with m.Elif(low_done):
-            m.d.sync += fresh.bit_select(self.index, 1).eq(0)
+            m.d.sync += fresh.bit_select(at, 1).eq(0)
         return Mux(is_fresh, 0, read.data)

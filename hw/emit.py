@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.kept import kept_layout
 from hw.ring import ELEMENT_BITS, ring_layout
 from ir.isa import Stage
@@ -33,7 +33,7 @@ class Emitter(wiring.Component):
     codes are those of all.
 
     The first step of a column is READY_TO_STEP cycles after its last group of codes was valid
-    (`column_ready`); a step's write comes to the ring one cycle later.
+    (`column_ready`); its write comes to the ring with it.
 
     Members
     -------
@@ -45,7 +45,7 @@ class Emitter(wiring.Component):
     column_ready, last_column : In(1)   with the column's last group
     ring : Out(ring_layout)         the ring's write port
     merged : Out(1)                 a column tile is complete in this cycle
-    complete : Out(1)               all of the tensor is
+    complete : Out(1)               all of the tensor was, a cycle ago
     limit : Out                     ring words below it are complete
     """
 
@@ -106,10 +106,12 @@ class Emitter(wiring.Component):
             loop.ends.eq(1),
             self.merged.eq(loop.step & loop.row_last),
         ]
+        ended = Signal()
+        m.d.sync += self.complete.eq(ended)
         with m.If(loop.step & loop.layer_end):
-            m.d.sync += self.complete.eq(1)
+            m.d.sync += ended.eq(1)
         with m.If(self.restart):
-            m.d.sync += self.complete.eq(0)
+            m.d.sync += [ended.eq(0), self.complete.eq(0)]
         valid = self._walk(m, column_end, loop)
         self._place(m, writing, column_end, loop, valid)
         with m.If(loop.step & loop.layer_end):  # the tensor's last word is complete as it is
@@ -160,9 +162,12 @@ class Emitter(wiring.Component):
         """
         config, bits = self.config, MAX_OPERAND_BITS + 1
         place = Signal(range(config.dn))
-        turn, last = counted(
+        first = Signal(init=1, name="turn_first")
+        last = last_of(
             m, count=self.now.turns, steps=ready & tile_end, begin=self.begin, name="turn"
         )
+        with m.If(ready & tile_end):
+            m.d.sync += first.eq(last)
         m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
         largest = Signal.like(collected)
@@ -177,7 +182,7 @@ class Emitter(wiring.Component):
         ]
         for row in range(config.dm):
             before = read.data.word_select(row, bits).as_signed()
-            with m.If((turn != 1) & ~split & (before > collected[row][:bits].as_signed())):
+            with m.If(~first & ~split & (before > collected[row][:bits].as_signed())):
                 m.d.comb += largest[row].eq(before)
         with m.If(ready):
             m.d.sync += place.eq(Mux(tile_end, 0, place + 1))
@@ -186,20 +191,39 @@ class Emitter(wiring.Component):
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
         """Whether the column is a pixel of the output; tiles walk a grid of `pitch` columns."""
         now = self.now
-        place, block, following = (
+        place, block, following, top = (
             Signal(
                 data.StructLayout(
-                    {"x": now.pitch.shape(), "row_end": 1, "pixels": now.pixels.shape(), "valid": 1}
+                    {
+                        "left": now.pitch.shape(),  # columns of the grid's row, this one included
+                        "row_end": 1,  # it is the last
+                        "inside": 1,  # it is left of the output's edge
+                        "pixels": now.pixels.shape(),  # of the output that are left, with this one
+                        "some": 1,  # there are
+                        "valid": 1,  # it is one of them
+                    }
                 ),
                 name=name,
             )
-            for name in ("place", "block_place", "next_place")
+            for name in ("place", "block_place", "next_place", "first_place")
         )
+        edge = Signal.like(now.pitch)  # columns left at the last one inside
+        m.d.sync += edge.eq(now.pitch - now.out_width + 1)
         m.d.comb += [
-            following.x.eq(Mux(place.row_end, 0, place.x + 1)),
-            following.row_end.eq(Mux(place.row_end, now.pitch == 1, place.x + 2 == now.pitch)),
-            following.pixels.eq(place.pixels + place.valid),
-            following.valid.eq((following.x < now.out_width) & (following.pixels < now.pixels)),
+            top.left.eq(now.pitch),
+            top.row_end.eq(now.pitch == 1),
+            top.inside.eq(now.out_width != 0),
+            top.pixels.eq(now.pixels),
+            top.some.eq(now.pixels != 0),
+            top.valid.eq(top.inside & top.some),
+            following.left.eq(Mux(place.row_end, top.left, place.left - 1)),
+            following.row_end.eq(Mux(place.row_end, top.row_end, place.left == 2)),
+            following.inside.eq(
+                Mux(place.row_end, top.inside, place.inside & (place.left != edge))
+            ),
+            following.pixels.eq(place.pixels - place.valid),
+            following.some.eq(place.some & ~(place.inside & (place.pixels == 1))),
+            following.valid.eq(following.inside & following.some),
         ]
         with m.If(column_end):
             m.d.sync += place.eq(following)
@@ -208,45 +232,45 @@ class Emitter(wiring.Component):
         with m.If(loop.step & loop.block_end):
             m.d.sync += block.eq(following)
         with m.If(self.begin):
-            for walk in (place, block):
-                m.d.sync += [
-                    walk.eq(0),
-                    walk.row_end.eq(now.pitch == 1),
-                    walk.valid.eq((now.out_width != 0) & (now.pixels != 0)),
-                ]
+            m.d.sync += [place.eq(top), block.eq(top)]
         return place.valid
 
     def _place(
         self, m: Module, writing: Signal, column_end: Signal, loop: BlockLoop, valid: Signal
     ) -> None:
-        """Bit positions in the ring: of the write, the pixel, the row tile, the block."""
-        config = self.config
+        """Bit positions in the ring.
+
+        Of the pixel, and of the block's first; of the column's first write in the row tile under
+        way, of that in the block's first column; of the next write.
+        """
+        config, now = self.config, self.now
         width = (config.ring_depth * config.memory_bits - 1).bit_length()
         unit_bits = config.write_unit.bit_length() - 1
         word_bits = config.memory_bits.bit_length() - 1
-        write, pixel, block, row_offset = (
-            Signal(width, name=n) for n in ("write_bit", "pixel_bit", "block_bit", "row_offset")
+        pixel, block, column, row, write = (
+            Signal(width, name=f"{n}_bit") for n in ("pixel", "block", "column", "row", "write")
         )
-        next_pixel = self.next_pixel
+        next_pixel, next_column, next_row = self.next_pixel, Signal(width), Signal(width)
+        further = Mux(valid, now.pixel_bits, 0)
         m.d.comb += [
-            next_pixel.eq(pixel + Mux(valid, self.now.pixel_bits, 0)),
+            next_pixel.eq(pixel + further),
+            next_column.eq(column + further),
+            next_row.eq(row + now.row_bits),
         ]
-        m.d.sync += self.ring.place.eq(write[unit_bits:])
+        m.d.comb += self.ring.place.eq(write[unit_bits:])
         with m.If(writing):
-            m.d.sync += write.eq(write + self.now.step_bits)
+            m.d.sync += write.eq(write + now.step_bits)
         with m.If(column_end):
-            m.d.sync += [pixel.eq(next_pixel), write.eq(next_pixel + row_offset)]
+            m.d.sync += [pixel.eq(next_pixel), *(s.eq(next_column) for s in (column, write))]
         with m.If(column_end & loop.row_last):
             m.d.sync += self.limit.eq(next_pixel[word_bits:])
         with m.If(loop.step & loop.rewinds):
-            next_row = row_offset + self.now.row_bits
-            m.d.sync += [pixel.eq(block), row_offset.eq(next_row), write.eq(block + next_row)]
+            m.d.sync += [pixel.eq(block), *(s.eq(next_row) for s in (row, column, write))]
         with m.If(loop.step & loop.block_end):
-            m.d.sync += [block.eq(next_pixel), row_offset.eq(0), write.eq(next_pixel)]
+            m.d.sync += [s.eq(next_pixel) for s in (pixel, block, row, column, write)]
         with m.If(self.restart):
             begin = Cat(Const(0, word_bits), self.limit)
-            m.d.sync += [s.eq(begin) for s in (write, pixel, block)]
-            m.d.sync += row_offset.eq(0)
+            m.d.sync += [s.eq(begin) for s in (pixel, block, row, column, write)]
 
     def _select(
         self,
@@ -267,15 +291,10 @@ class Emitter(wiring.Component):
                 with m.Case(row):
                     m.d.comb += element.eq(column[row])
         full_units = config.dm * config.q // config.write_unit
-        element_units = ELEMENT_BITS // config.write_unit
-        row_units = Mux(row_last, self.now.last_units, full_units)
-        present = ~row_last | (step < self.now.last_rows)
-        m.d.sync += [
+        present = ~self.now.elements | ~row_last | (step < self.now.last_rows)
+        m.d.comb += [
+            self.ring.valid.eq(enable & present),
             self.ring.bits.eq(Mux(self.now.elements, element, plane)),
             self.ring.element.eq(self.now.elements),
-            self.ring.units.eq(0),
+            self.ring.units.eq(Mux(row_last, self.now.last_units, full_units)),
         ]
-        with m.If(enable):
-            m.d.sync += self.ring.units.eq(
-                Mux(self.now.elements, Mux(present, element_units, 0), row_units)
-            )

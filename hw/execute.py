@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.columns import Columns
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.dpu import step_layout
-from hw.gate import NEEDS, Gate
+from hw.gate import Gate
 from hw.kept import kept_layout
 from hw.operands import read_layout
 from hw.pairs import PairWalk
@@ -20,6 +18,7 @@ from hw.ram import SharedRam
 from hw.rows import ROW_TABLE_LATENCY, RowTable
 from hw.tiles import TileWalk
 from hw.unpack import write_layout
+from hw.words import Words, word_layout
 from ir.isa import TAP, Stage, layout
 
 TAP_LAYOUT = layout(TAP)
@@ -27,55 +26,30 @@ TAP_LAYOUT = layout(TAP)
 ISSUE_TO_READ = 1
 """Cycles from issuing a word to `read` asking the buffers for it."""
 
-TABLE_TO_ISSUE = 2 + ROW_TABLE_LATENCY
+LAID_TO_ISSUE = 2
+"""Cycles from laying a word out to letting it go."""
+
+TABLE_TO_ISSUE = 2 + ROW_TABLE_LATENCY + LAID_TO_ISSUE
 """Cycles from `table_token` to the first word, if nothing else is awaited: the token is counted,
-and the word is laid out before it is offered."""
+then compared."""
 
 
 def taken_to_issue(config: OverlayConfig) -> int:
     """Cycles from taking an instruction to its first word, if nothing is awaited."""
-    return config.dn + 1 + ROW_TABLE_LATENCY
+    return _setup_cycles(config) + ROW_TABLE_LATENCY + LAID_TO_ISSUE
 
 
-def word_layout(config: OverlayConfig) -> data.StructLayout:
-    """A word on its way from the walk to the array.
-
-    needs                     what it waits for
-    step, bipolar             what the accumulators do with it
-    lhs, rhs                  its place in the banks; the kernel position's is added to rhs
-    advance, rewind, save     where the columns go after it
-    freed                     words of weights that nobody needs behind it
-    """
-    return data.StructLayout(
-        {
-            "needs": NEEDS,
-            "step": step_layout(config.p, config.q),
-            "bipolar": 1,
-            "lhs": range(config.lhs_depth),
-            "rhs": range(config.rhs_depth),
-            "advance": 1,
-            "rewind": 1,
-            "save": 1,
-            "freed": range(config.lhs_depth + 1),
-        }
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Turns:
-    """first, last: of a tile's turns. tap: the kernel position before the turn's first."""
-
-    first: Signal
-    last: Signal
-    tap: Signal
+def _setup_cycles(config: OverlayConfig) -> int:
+    """Before the row table is asked: the layer's first columns are laid out until the first word
+    needs them."""
+    return max(config.dn - 3, 2)
 
 
 class Execute(wiring.Component):
     """Issues the words of all tiles of a layer: BlockLoop's order of tiles, PairWalk's within one.
 
-    A walk lays out one word a cycle and stays one word ahead of the Gate, which holds the word
-    while its operands, the drain chain or the ring are not there. So nothing but the walk's clock
-    enable depends on what is awaited.
+    A walk lays out one word a cycle and stays a few words ahead of the Gate, which holds the word
+    while its operands, the drain chain or the ring are not there.
 
     A tile may take several turns, each with the kernel positions behind those of the turn before;
     they share its weights and its place, and the result stage keeps the largest code. Where K is
@@ -94,6 +68,7 @@ class Execute(wiring.Component):
     lhs_freed : Out                  registered: words of each lhs bank that are not needed any more
     ring_room : In(1), ring_take : Out(1), ring_words : Out   the result ring
     read : Out(read_layout), step : Out, last, bipolar : Out(1)   ISSUE_TO_READ cycles after issue
+    illegal : Out(1)                 a row table entry that nothing can have was written
     issued, waits_lhs, waits_rhs, waits_result : Out(1)           for the counters
     """
 
@@ -110,6 +85,7 @@ class Execute(wiring.Component):
     step: data.View
     last: Signal
     bipolar: Signal
+    illegal: Signal
     issued: Signal
     waits_lhs: Signal
     waits_rhs: Signal
@@ -133,6 +109,7 @@ class Execute(wiring.Component):
                 "step": Out(step_layout(config.p, config.q)),
                 "last": Out(1),
                 "bipolar": Out(1),
+                "illegal": Out(1),
                 "issued": Out(1),
                 "waits_lhs": Out(1),
                 "waits_rhs": Out(1),
@@ -143,30 +120,24 @@ class Execute(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(kept_layout(self.config, Stage.EXECUTE))
-        busy, begin, fill, fresh = Signal(), Signal(), Signal(), Signal(2)
-        walking, walk, offered = Signal(), Signal(), Signal()
-        word = Signal(word_layout(self.config))
-        gate = self.gate
+        busy, begin, stands = Signal(), Signal(), Signal()
+        fill, gate = Signal(), self.gate
+        m.submodules.words = words = Words(config=self.config)
         m.d.comb += [
             self.instructions.ready.eq(~busy),
             begin.eq(self.instructions.valid & self.instructions.ready),
-            walk.eq(walking & (gate.issue | ~offered)),
             self.ring_words.eq(now.ring_words),
+            words.laid.eq(self._walk(m, now, stands, fill, words)),
+            words.starts.eq(self._setup(m, now, begin, fill)),
+            words.issue.eq(gate.issue),
         ]
-        m.d.sync += fresh.eq(Cat(begin, fresh[0]))
+        m.d.sync += stands.eq(begin)
         with m.If(begin):
             m.d.sync += [now.eq(self.instructions.payload), busy.eq(1)]
-        with m.Elif(gate.issue & word.needs.layer_end):
+        with m.Elif(gate.issue & words.word.needs.layer_end):
             m.d.sync += busy.eq(0)
-        with m.If(walk | gate.issue):
-            m.d.sync += offered.eq(walk)
-
-        laid, tap_address = self._walk(m, now, begin, fresh[0], fill, walking, walk)
-        with m.If(walk):
-            m.d.sync += [word.eq(laid), walking.eq(~laid.needs.layer_end)]
-        self._setup(m, now, begin, fill, walking)
-        self._pass(m, now, fresh, offered, word)
-        self._read(m, now, begin, walk, word, tap_address)
+        self._pass(m, now, words)
+        self._read(m, now, stands, words)
         return m
 
     def _setup(
@@ -175,58 +146,62 @@ class Execute(wiring.Component):
         now: data.View,
         begin: Signal,
         fill: Signal,
-        walking: Signal,
-    ) -> None:
-        """From taking an instruction to its walk: the last cycles fill the row table's queue.
+    ) -> Value:
+        """From taking an instruction to its walk, whose first cycle is the one after that returned.
 
-        They wait for the layer's tables, so that no word of a table is read before it is written.
+        The last cycles fill the row table's queue. They wait for the layer's tables, so that no
+        word of a table is read before it is written.
         """
-        setup = Signal(range(self.config.dn + ROW_TABLE_LATENCY))
-        tables, wanted, waits = Signal(4), Signal(2), Signal()
-        fills = setup == ROW_TABLE_LATENCY
+        before = _setup_cycles(self.config) - 1 + ROW_TABLE_LATENCY
+        setup = Signal(range(before + 1))
+        tables, wanted, waits, fills = Signal(4), Signal(2), Signal(), Signal()
         m.d.comb += [
             wanted.eq(now.tap_table + now.row_table),
-            waits.eq(fills & (tables < wanted)),
-            fill.eq((setup != 0) & (setup <= ROW_TABLE_LATENCY) & ~waits),
+            waits.eq(tables < wanted),
+            fills.eq((setup == ROW_TABLE_LATENCY + 1) & ~waits),
         ]
-        m.d.sync += tables.eq(tables + self.table_token - Mux(fills & ~waits, wanted, 0))
+        m.d.sync += tables.eq(tables + self.table_token - Mux(fills, wanted, 0))
         with m.If(begin):
-            m.d.sync += setup.eq(self.config.dn - 1 + ROW_TABLE_LATENCY)
-        with m.Elif((setup != 0) & ~waits):
+            m.d.sync += setup.eq(before)
+        with m.Elif(fills | fill | (setup > ROW_TABLE_LATENCY + 1)):
             m.d.sync += setup.eq(setup - 1)
-        with m.If(setup == 1):
-            m.d.sync += walking.eq(1)
+        m.d.sync += fill.eq(fills | (fill & (setup != 1)))
+        return setup == 1
 
     def _walk(
         self,
         m: Module,
         now: data.View,
-        begin: Signal,
         stands: Value,
         fill: Signal,
-        walking: Signal,
-        walk: Signal,
-    ) -> tuple[data.View, Value]:
-        """The word that comes next; and its kernel position's place in the tap table.
-
-        stands: the instruction has come to stand.
-        """
+        words: Words,
+    ) -> data.View:
+        """The word that is laid out. stands: the instruction has come to stand."""
+        walk, walking = words.walk, words.walking
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
         loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
-        turns = self._turns(m, now, stands, walk & pairs.tile_end)
-        row_end = tile_end & loop.row_change
+        last_turn, tap = self._turns(m, now, stands, walk, pairs)
+        alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
         m.d.comb += [
+            self.illegal.eq(rows.illegal),
             rows.now.eq(now),
-            rows.begin.eq(begin),
+            rows.begin.eq(stands),
             rows.fill.eq(fill),
             rows.write.eq(self.write),
-            rows.step.eq(walk & row_end),
+            rows.step.eq(walk & (tile_end & loop.row_change)),
             pairs.now.eq(now),
             pairs.begin.eq(stands),
             pairs.settle.eq(~walking),
-            pairs.digits.eq(Mux(~walking | row_end, rows.coming.digits, rows.entry.digits)),
+            pairs.digits.eq(rows.entry.digits),
+            pairs.following.eq(
+                Mux(
+                    ~walking | (last_turn & loop.row_change),
+                    rows.coming.digits,
+                    rows.entry.digits,
+                )
+            ),
             pairs.issue.eq(walk),
             tiles.now.eq(now),
             tiles.begin.eq(stands),
@@ -234,11 +209,11 @@ class Execute(wiring.Component):
             tiles.turn_end.eq(pairs.tile_end),
             tiles.tile_end.eq(tile_end),
             tiles.word.eq(pairs.lhs),
-            tile_end.eq(pairs.tile_end & turns.last),
-            word.needs.lhs.eq(pairs.clear & tiles.takes & (turns.first | tiles.split)),
-            word.needs.rhs.eq(pairs.clear & turns.first & loop.first_row),
+            tile_end.eq(pairs.tile_end & last_turn),
+            word.awaits.eq(tiles.awaits),
             word.needs.drain.eq(pairs.tile_end),
             word.needs.ring.eq(tile_end & loop.first_row),
+            word.needs.columns.eq(tile_end & ~loop.layer_end & ~alone),
             word.needs.layer_end.eq(tile_end & loop.layer_end),
             word.step.clear.eq(pairs.clear),
             word.step.shift.eq(pairs.shift),
@@ -248,32 +223,40 @@ class Execute(wiring.Component):
             word.bipolar.eq(rows.entry.bipolar),
             word.lhs.eq(tiles.lhs + pairs.lhs),
             word.rhs.eq(tiles.rhs + pairs.rhs + rows.entry.offset),
-            word.advance.eq(tile_end & ~loop.rewinds),
-            word.rewind.eq(tile_end & loop.rewinds),
-            word.save.eq(tile_end & loop.block_end),
+            word.back.eq(loop.rewinds & ~alone),
+            word.save.eq(loop.block_end | alone),
             word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
+            word.tap.eq(tap),
         ]
-        return word, now.tap_base + turns.tap + pairs.tap
+        return word
 
-    def _turns(self, m: Module, now: data.View, stands: Value, turn_end: Value) -> _Turns:
-        """Which turn of its tile is under way, and the kernel position before its first."""
-        before = self.config.table_depth - 1  # of position 0
-        first = Signal(init=1, name="turn_first")
-        tap = Signal(range(self.config.table_depth), init=before)
-        _, last = counted(m, count=now.turns, steps=turn_end, begin=stands, name="turn")
-        with m.If(turn_end):
-            m.d.sync += [first.eq(last), tap.eq(Mux(last, before, tap + now.taps))]
-        return _Turns(first=first, last=last, tap=tap)
+    def _turns(
+        self, m: Module, now: data.View, stands: Value, walk: Value, pairs: PairWalk
+    ) -> tuple[Signal, Signal]:
+        """(the tile's last turn is under way, the word's kernel position in the tap table)."""
+        tap, begin, following = (Signal(range(self.config.table_depth)) for _ in range(3))
+        turn_end = pairs.tile_end
+        last = last_of(m, count=now.turns, steps=walk & turn_end, begin=stands, name="turn")
+        m.d.comb += following.eq(Mux(stands | last, now.tap_base, begin + now.taps))
+        with m.If(stands | (walk & turn_end)):
+            m.d.sync += begin.eq(following)
+        with m.If(stands | (walk & pairs.chunk_end)):
+            m.d.sync += tap.eq(tap + 1)
+            with m.If(pairs.pair_end):
+                m.d.sync += tap.eq(begin)
+            with m.If(stands | turn_end):
+                m.d.sync += tap.eq(following)
+        return last, tap
 
-    def _pass(
-        self, m: Module, now: data.View, fresh: Signal, offered: Signal, word: data.View
-    ) -> None:
+    def _pass(self, m: Module, now: data.View, words: Words) -> None:
         """The gate, and what the others hear of a word that goes."""
+        word = words.word
         m.submodules.gate = gate = self.gate
         m.d.comb += [
             gate.now.eq(now),
-            gate.fresh.eq(fresh),
-            gate.offered.eq(offered),
+            gate.offered.eq(words.offered),
+            gate.coming.eq(words.coming.needs),
+            gate.awaits.eq(words.coming.awaits),
             gate.needs.eq(word.needs),
             gate.lhs_token.eq(self.lhs_token),
             gate.rhs_token.eq(self.rhs_token),
@@ -296,15 +279,14 @@ class Execute(wiring.Component):
         self,
         m: Module,
         now: data.View,
-        begin: Signal,
-        walk: Signal,
-        word: data.View,
-        tap_address: Value,
+        stands: Signal,
+        words: Words,
     ) -> None:
         """One cycle after the issue: where the columns stand, and which words to read.
 
-        The tap table is asked as the word is laid out; it shows the tap while the word is offered.
+        The tap table is asked as the word comes to be offered, and shows the tap while it is.
         """
+        word, coming, stood = words.word, words.coming, Signal()
         m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.columns = columns = Columns(config=self.config)
         tap = Signal(TAP_LAYOUT)
@@ -313,10 +295,14 @@ class Execute(wiring.Component):
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.taps),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(tap_address),
-            table.read_enable.eq(walk),
+            table.read_address.eq(coming.tap),
+            table.read_enable.eq(self.gate.load),
             columns.now.eq(now),
-            columns.restart.eq(begin),
+            columns.restart.eq(stood),
+            columns.move.eq(self.gate.issue & word.needs.columns),
+            columns.back.eq(coming.back),
+            columns.save.eq(coming.save),
+            self.gate.lays.eq(columns.lays),
             columns.tap.eq(tap),
             self.read.rhs.eq(near + tap.offset),
             self.read.far.eq(far + tap.offset),
@@ -325,12 +311,9 @@ class Execute(wiring.Component):
             self.read.ones.eq(now.pad_ones),
         ]
         m.d.sync += [
+            stood.eq(stands),
             tap.eq(Mux(now.tap_table, table.read_data, 0)),
             near.eq(word.rhs),
             far.eq(word.rhs + now.tile_stride),
             self.read.lhs.eq(word.lhs),
-            *(
-                getattr(columns, move).eq(self.gate.issue & word[move])
-                for move in ("advance", "rewind", "save")
-            ),
         ]

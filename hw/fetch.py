@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.burst import burst_length
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import last_of
 from hw.kept import fetch_layout, job_layout, keep
 from ir.isa import INSTRUCTION_BITS, Kind
 
@@ -16,11 +16,17 @@ from ir.isa import INSTRUCTION_BITS, Kind
 class ReadIssuer(wiring.Component):
     """Issues the bursts of one fetch instruction after the other and hands each to the unpacker.
 
-    Cycles, when nothing holds it: an instruction is taken (or START seen) in cycle c, its gate is
-    passed in c+1 and its first burst offered in c+2; each further burst takes two cycles, each
-    further segment two, the next instruction three. The gate waits for a layer-done token, for the
-    unpacker's first slot (both before the first segment), and for free lhs words (before each
-    segment that reserves some).
+    Cycles, when nothing holds it: an instruction is taken in cycle c, its gate is passed in c+1 and
+    its first burst offered in c+2; each further burst takes two cycles, each further segment two,
+    the next instruction three. The gate waits for a layer-done token, for the unpacker's first slot
+    (both before the first segment), and for free lhs words (before each segment that reserves
+    some).
+
+    START, in cycle c, is a gate passed: the program stands ready as an instruction whenever there
+    is no other.
+
+    A burst that is offered stands in registers of its own. What comes behind it is worked out
+    meanwhile and waits until it is gone, so ARREADY reaches nothing but its VALID.
 
     Parameters
     ----------
@@ -29,11 +35,13 @@ class ReadIssuer(wiring.Component):
     Members
     -------
     instructions : In(stream)       from the fetch queue
-    start : In(1)                   fetch a program: prog_address, prog_words (instructions)
+    start : In(1)                   fetch a program: prog_address, prog_words (instructions), which
+                                    have stood for a cycle; no instruction is offered then
     job : Out(stream)               to the unpacker
     done_token : In(1)              a layer is done
     lhs_freed : In                  words of each lhs bank given back in this cycle
     araddr, arlen, arvalid, arready the read address channel
+    arnext : Out(32)                in the cycle before VALID: the address
     """
 
     instructions: stream.Interface
@@ -47,6 +55,7 @@ class ReadIssuer(wiring.Component):
     arlen: Signal
     arvalid: Signal
     arready: Signal
+    arnext: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -63,112 +72,141 @@ class ReadIssuer(wiring.Component):
                 "arlen": Out(8),
                 "arvalid": Out(1),
                 "arready": In(1),
+                "arnext": Out(32),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now = Signal(fetch_layout(self.config))
-        first, segment_end, fresh = Signal(), Signal(), Signal()
-        _, pass_end = counted(m, count=now.segments, steps=segment_end, begin=fresh, name="segment")
-        _, last_pass = counted(
-            m, count=now.repeats, steps=segment_end & pass_end, begin=fresh, name="pass"
+        now = Signal(fetch_layout(self.config))  # its beats of a segment are less one
+        first, segment_end, fresh, cut = Signal(), Signal(), Signal(), Signal()
+        begin = fresh | self.start
+        pass_end = last_of(m, count=now.segments, steps=segment_end, begin=begin, name="segment")
+        last_pass = last_of(
+            m, count=now.repeats, steps=segment_end & pass_end, begin=begin, name="pass"
         )
         m.d.sync += fresh.eq(0)
-        address = Signal(32)
-        remaining = Signal.like(now.segment_beats)
-        m.d.comb += [*keep(self.job.payload, now), self.araddr.eq(address)]
-        last_burst, split, taken = self._bursts(m, address, remaining)
-        may_pass, reserve = self._gate(m, now, first)
+        address, rest = self.arnext, Signal.like(now.segment_beats)
+        last_burst, less = self._burst(m, address, rest, cut)
+        m.d.comb += keep(self.job.payload, now)
+        may_pass, passed, takes, idle = (Signal(name=n) for n in ("may", "passed", "takes", "idle"))
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.instructions.ready.eq(~self.start)
-                m.d.sync += first.eq(1)
+                m.d.comb += [
+                    idle.eq(1),
+                    self.instructions.ready.eq(~self.arvalid),
+                    takes.eq(self.instructions.valid & self.instructions.ready),
+                    self.job.valid.eq(self.start),
+                    cut.eq(self.start),
+                ]
+                m.d.sync += [first.eq(~self.start), fresh.eq(takes)]
+                with m.If(~self.start):
+                    self._take(m, now, address, rest)
                 with m.If(self.start):
-                    self._program(m, now, address, remaining)
-                    m.d.sync += fresh.eq(1)
-                    m.next = "GATE"
-                with m.Elif(self.instructions.valid):
-                    m.d.sync += [
-                        now.eq(self.instructions.payload),
-                        address.eq(self.instructions.payload.address),
-                        remaining.eq(self.instructions.payload.segment_beats),
-                        fresh.eq(1),
-                    ]
+                    m.next = "STEP"
+                with m.Elif(takes):
                     m.next = "GATE"
             with m.State("GATE"):
-                m.d.comb += [self.job.valid.eq(may_pass & first), reserve.eq(may_pass)]
-                m.d.comb += split.eq(1)
+                m.d.comb += [passed.eq(may_pass), cut.eq(may_pass)]
+                m.d.comb += self.job.valid.eq(may_pass & first)
                 with m.If(may_pass):
                     m.d.sync += first.eq(0)
-                    m.next = "OFFER"
+                    m.next = "STEP"
             with m.State("SPLIT"):
-                m.d.comb += split.eq(1)
-                m.next = "OFFER"
-            with m.State("OFFER"):
-                m.d.comb += self.arvalid.eq(1)
-                with m.If(self.arready):
-                    m.d.comb += [taken.eq(1), segment_end.eq(last_burst)]
-                    m.next = "SPLIT"
-                with m.If(segment_end):
-                    m.d.sync += remaining.eq(now.segment_beats)
+                m.d.comb += cut.eq(~self.arvalid)
+                with m.If(cut):
+                    m.next = "STEP"
+            with m.State("STEP"):
+                m.d.comb += segment_end.eq(last_burst)
+                bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
+                m.d.sync += [bus_address.eq(bus_address - less), rest.eq(rest + less)]
+                m.next = "SPLIT"
+                with m.If(last_burst):
+                    m.d.sync += rest.eq(now.segment_beats)
                     m.next = "GATE"
                     with m.If(pass_end):
                         m.d.sync += address.eq(now.address)
                         with m.If(last_pass):
                             m.next = "IDLE"
+        self._gate(m, now, first, may_pass, passed, idle)
         return m
 
-    def _bursts(
-        self, m: Module, address: Signal, remaining: Signal
-    ) -> tuple[Signal, Signal, Signal]:
-        """A segment in bursts: (the burst is its last, cut the next one off, it is taken)."""
-        last_burst, split, taken = Signal(), Signal(), Signal()
+    def _burst(self, m: Module, address: Signal, rest: Signal, cut: Signal) -> tuple[Signal, Value]:
+        """The burst that is offered: (it is the segment's last; its beats, negative)."""
+        last_burst = Signal()
         length, is_last = burst_length(
-            m, address=address, remaining=remaining, memory_bits=self.config.memory_bits
+            m, address=address, rest=rest, memory_bits=self.config.memory_bits
         )
-        bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
-        less = ~Cat(self.arlen, Const(0, 1)).as_signed()  # its beats, negative
-        with m.If(split):
-            m.d.sync += [self.arlen.eq(length), last_burst.eq(is_last)]
-        with m.If(taken):
-            m.d.sync += [bus_address.eq(bus_address - less), remaining.eq(remaining + less)]
-        return last_burst, split, taken
+        with m.If(self.arvalid & self.arready):
+            m.d.sync += self.arvalid.eq(0)
+        with m.If(cut):
+            m.d.sync += [
+                self.arvalid.eq(1),
+                self.araddr.eq(address),
+                self.arlen.eq(length),
+                last_burst.eq(is_last),
+            ]
+        return last_burst, ~Cat(self.arlen, Const(0, 1)).as_signed()
 
-    def _program(self, m: Module, now: data.View, address: Signal, remaining: Signal) -> None:
-        """The instruction that START stands for: fetch the program's first words."""
-        beats = self.prog_words * (INSTRUCTION_BITS // self.config.memory_bits)
+    def _take(self, m: Module, now: data.View, address: Signal, rest: Signal) -> None:
+        """The instruction that is offered; else the one that START stands for: fetch the program's
+        first words.
+        """
+        given, beats = self.instructions.payload, INSTRUCTION_BITS // self.config.memory_bits
         program = {
             "kind": Kind.PROGRAM,
             "segments": 1,
             "repeats": 1,
-            "groups": INSTRUCTION_BITS // self.config.memory_bits,
+            "groups": beats,
             "chunks": 1,
             "tail_bits": self.config.memory_bits,
         }
-        m.d.sync += now.as_value().eq(0)
-        m.d.sync += [getattr(now, name).eq(value) for name, value in program.items()]
-        m.d.sync += [
-            now.segment_beats.eq(beats),
-            now.units.eq(self.prog_words),
-            address.eq(self.prog_address),
-            remaining.eq(beats),
-        ]
+        less_one = Signal.like(rest)
+        with m.If(self.instructions.valid):
+            m.d.comb += less_one.eq(given.segment_beats - 1)
+            m.d.sync += [now.eq(given), address.eq(given.address)]
+        with m.Else():
+            m.d.comb += less_one.eq(self.prog_words * beats - 1)
+            m.d.sync += [now.as_value().eq(0), address.eq(self.prog_address)]
+            m.d.sync += [getattr(now, name).eq(value) for name, value in program.items()]
+            m.d.sync += now.units.eq(self.prog_words)
+        m.d.sync += [now.segment_beats.eq(less_one), rest.eq(less_one)]
 
-    def _gate(self, m: Module, now: data.View, first: Signal) -> tuple[Signal, Signal]:
-        """Whether the segment may start, and the strobe that takes its lhs words."""
-        may_pass, reserve = Signal(), Signal()
-        tokens = Signal(8)
-        space = Signal(range(self.config.lhs_depth + 1), init=self.config.lhs_depth)
-        taken = Signal(range(self.config.lhs_depth + 1))
-        m.d.comb += may_pass.eq(
-            (~first | (self.job.ready & (~now.wait_done | (tokens != 0)))) & (space >= now.reserve)
+    def _gate(
+        self,
+        m: Module,
+        now: data.View,
+        first: Signal,
+        may_pass: Signal,
+        passed: Signal,
+        idle: Signal,
+    ) -> None:
+        """Whether the segment may start.
+
+        What it waits for is counted as what is left beyond the instruction's need, so that a sign
+        or a flag says it; a segment that has passed is counted a cycle later, while its first burst
+        is offered.
+        """
+        free = signed(self.config.lhs_depth.bit_length() + 1)
+        space, spare = (
+            Signal(free, init=self.config.lhs_depth, name=n) for n in ("space", "spare")
         )
-        with m.If(reserve):
-            m.d.comb += taken.eq(now.reserve)
-        m.d.sync += space.eq(space - taken + self.lhs_freed)
-        m.d.sync += tokens.eq(tokens + self.done_token - (reserve & first & now.wait_done))
+        used, waited, needs = Signal(), Signal(), Signal.like(now.reserve)
+        tokens, done = Signal(8), Signal()
+        m.d.sync += [
+            used.eq(passed),
+            waited.eq(passed & first & now.wait_done),
+            space.eq(space + self.lhs_freed - Mux(used, now.reserve, 0)),
+            spare.eq(Mux(idle, space, spare) + self.lhs_freed - needs),
+            tokens.eq(tokens + self.done_token - waited),
+            done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
+        ]
+        m.d.comb += [
+            needs.eq(Mux(idle, self.instructions.payload.reserve, Mux(used, now.reserve, 0))),
+            may_pass.eq(
+                ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
+            ),
+        ]
         with m.If(self.start):  # nobody waited for the last layer of the program before
-            m.d.sync += tokens.eq(0)
-        return may_pass, reserve
+            m.d.sync += [tokens.eq(0), done.eq(0)]

@@ -2,55 +2,75 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.kept import kept_layout
+from hw.kept import kept_bits, kept_layout
 from ir.isa import Stage
 
-NEEDS = data.StructLayout({"lhs": 1, "rhs": 1, "drain": 1, "ring": 1, "layer_end": 1})
+NEEDS = data.StructLayout({"drain": 1, "ring": 1, "columns": 1, "layer_end": 1})
 """Of a word.
 
-lhs         the first of a tile with weights that were not used before
-rhs         the first of a column tile
 drain       the last of a tile
 ring        the last of a column tile's first row tile: its results take room in the ring
+columns     the last before another column tile, whose columns must be laid out
 layer_end   the last of the layer
 """
+
+TOKEN_TO_ISSUE = 2
+"""Cycles from a token to the word that waited for it: it is counted, then compared."""
+
+
+def tokens_layout(config: OverlayConfig) -> data.StructLayout:
+    """What must have arrived before a word may go.
+
+    lhs     row tiles of weights before the last one that was taken, over all layers (modulo)
+    rhs     tokens of the layer's activations
+    """
+    return data.StructLayout(
+        {
+            "lhs": config.lhs_depth.bit_length() + 1,
+            "rhs": kept_bits(config, Stage.EXECUTE)["rhs_total"] + 1,
+        }
+    )
 
 
 class Gate(wiring.Component):
     """Lets the word that is `offered` go, in the first cycle in which all that it needs is there.
 
-    - the first word of a tile waits for its weights or for the activations it reaches (tokens of
-      the fetch stage);
+    - its weights and activations have arrived (tokens of the fetch stage);
     - the last word of a tile waits for the drain chain (it would arrive before the tile ahead has
-      left) and, in the first row tile, for room in the result ring. Past that point nothing can
-      hold a tile, so nothing need stop the array.
+      left), in the first row tile for room in the result ring, and for the next tile's columns.
+      Past that point nothing can hold a tile, so nothing need stop the array.
 
-    Each of the four is one register's bit, mostly a sign: counts are kept as what is left beyond
-    the need, which is negative while something is missing.
+    Each of these is one register's bit: what arrived beyond the need is counted, and is negative
+    while something is missing; whether the chain or the columns hold a word is known as it comes.
 
     Members
     -------
     now : In                          the execute instruction
-    fresh : In(2)                     bit 0 in the first cycle in which it stands, bit 1 in the next
     offered : In(1), needs : In(NEEDS)
+    load : Out(1)                     another word is offered in the next cycle, if there is one
+    coming : In(NEEDS), awaits : In(tokens_layout)    what that one waits for
     lhs_token, rhs_token : In(1)      operands have arrived
     ring_room : In(1)                 the result ring has room
+    lays : In(1)                      the next tile's columns will not be laid out in the next cycle
     issue : Out(1)                    the word goes
     waits_lhs, waits_rhs, waits_result : Out(1)    it does not; why
     """
 
     now: data.View
-    fresh: Signal
     offered: Signal
     needs: data.View
+    load: Signal
+    coming: data.View
+    awaits: data.View
     lhs_token: Signal
     rhs_token: Signal
     ring_room: Signal
+    lays: Signal
     issue: Signal
     waits_lhs: Signal
     waits_rhs: Signal
@@ -61,12 +81,15 @@ class Gate(wiring.Component):
         super().__init__(
             {
                 "now": In(kept_layout(config, Stage.EXECUTE)),
-                "fresh": In(2),
                 "offered": In(1),
                 "needs": In(NEEDS),
+                "load": Out(1),
+                "coming": In(NEEDS),
+                "awaits": In(tokens_layout(config)),
                 "lhs_token": In(1),
                 "rhs_token": In(1),
                 "ring_room": In(1),
+                "lays": In(1),
                 "issue": Out(1),
                 "waits_lhs": Out(1),
                 "waits_rhs": Out(1),
@@ -76,70 +99,71 @@ class Gate(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        needs = self.needs
+        needs, awaits = self.needs, self.awaits
         lhs, rhs, result = Signal(), Signal(), Signal()
+        ends = self.issue & needs.layer_end
+        # weights are numbered from 0 on, activations counted: one of these is there from the start
+        lhs_missing = self._missing(m, self.lhs_token, awaits.lhs, name="lhs", least=0)
+        rhs_missing = self._missing(m, self.rhs_token, awaits.rhs, name="rhs", least=1, clear=ends)
         m.d.comb += [
-            lhs.eq(needs.lhs & self._lhs_missing(m)),
-            rhs.eq(needs.rhs & self._rhs_missing(m)),
-            result.eq((needs.drain & self._draining(m)) | (needs.ring & ~self.ring_room)),
+            lhs.eq(lhs_missing),
+            rhs.eq(rhs_missing),
+            result.eq(self._held(m) | (needs.ring & ~self.ring_room)),
             self.issue.eq(self.offered & ~(lhs | rhs | result)),
+            self.load.eq(self.issue | ~self.offered),
             self.waits_lhs.eq(self.offered & lhs),
             self.waits_rhs.eq(self.offered & rhs & ~lhs),
             self.waits_result.eq(self.offered & result & ~(lhs | rhs)),
         ]
         return m
 
-    def _lhs_missing(self, m: Module) -> Value:
-        """Row tiles of weights that arrived and were not used yet, less one.
+    def _missing(
+        self,
+        m: Module,
+        token: Signal,
+        need: Value,
+        *,
+        name: str,
+        least: int,
+        clear: Value | None = None,
+    ) -> Value:
+        """Whether no more than `need` of `least` + the tokens so far have arrived.
 
-        A token is late in its cycle: it is counted a cycle later, and looked at until then.
+        need: of the word that is offered after `load`. clear: tokens so far belong to the layer
+        that ends.
         """
-        token = Signal(name="lhs_arrived")
-        spare = Signal(signed(self.config.lhs_depth.bit_length() + 1), init=-1, name="lhs_spare")
-        m.d.sync += token.eq(self.lhs_token)
-        with m.If(token ^ (self.issue & self.needs.lhs)):
-            m.d.sync += spare.eq(spare + Mux(token, 1, -1))
-        return spare[-1] & ~token
+        bits = len(need)
+        heard = Signal(name=f"{name}_heard")
+        arrived = Signal(bits, name=f"{name}_arrived", init=least)
+        spare = Signal(signed(bits), name=f"{name}_spare", init=-1)
+        beyond = Signal(bits + 1, name=f"{name}_beyond")
+        m.d.sync += [heard.eq(token), arrived.eq(arrived + heard)]
+        if clear is not None:
+            with m.If(clear):
+                m.d.sync += arrived.eq(Mux(heard, least + 1, least))
+        # arrived + heard - need - 1 by one adder: its lowest place makes the carry
+        m.d.comb += beyond.eq(Cat(heard, arrived) + Cat(heard, ~need))
+        m.d.sync += spare.eq(Mux(self.load, beyond[1:], spare + heard))
+        return spare[-1]
 
-    def _rhs_missing(self, m: Module) -> Value:
-        """Tokens beyond those that the column tile needs: `rhs_step` more than the one before.
+    def _held(self, m: Module) -> Value:
+        """The offered word waits for the drain chain, or for the next tile's columns.
 
-        The last ones may need less, and a layer need not reach its last token: so what is asked for
-        is never more than `rest`, and the layer's end clears what is left.
-        """
-        now, token = self.now, Signal(name="rhs_arrived")
-        spare = Signal(signed(len(now.rhs_total) + 1), name="rhs_spare")
-        more, rest, wanted, left, taken = (
-            Signal.like(now.rhs_total, name=name)
-            for name in ("more", "rest", "wanted", "left", "taken")
-        )
-        steps = Signal()
-        m.d.comb += [
-            steps.eq(self.fresh[1] | (self.issue & self.needs.ring)),
-            wanted.eq(Mux(self.fresh[0], now.rhs_first, now.rhs_step)),
-            left.eq(Mux(self.fresh[0], now.rhs_total, rest)),
-            taken.eq(Mux(wanted < left, wanted, left)),
-        ]
-        with m.If(steps | self.fresh[0]):
-            m.d.sync += [more.eq(taken), rest.eq(left - taken)]
-        following = Signal.like(spare)
-        m.d.comb += following.eq(Mux(token, spare + 1, spare))
-        with m.If(steps):
-            m.d.comb += following.eq(Mux(token, spare - more + 1, spare - more))
-        with m.If(self.issue & self.needs.layer_end):
-            m.d.comb += following.eq(token)
-        m.d.sync += [token.eq(self.rhs_token), spare.eq(following)]
-        return spare[-1] & ~(token & spare.all())
-
-    def _draining(self, m: Module) -> Value:
-        """The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that
+        The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that
         after the last.
         """
         cycles = Signal(signed(len(self.now.tile_cycles) + 1), name="cycles")
         left = Signal.like(cycles, init=-1, name="drain_left")
-        m.d.sync += cycles.eq(self.now.tile_cycles - 2)
-        with m.If(self.issue & self.needs.drain):
-            m.d.sync += left.eq(cycles)
-        with m.Elif(~left[-1]):
-            m.d.sync += left.eq(left - 1)
-        return ~left[-1]
+        held, drains, drain, columns = Signal(), Signal(), Signal(), Signal()
+        last = self.issue & self.needs.drain
+        m.d.sync += [
+            cycles.eq(self.now.tile_cycles - 2),
+            left.eq(Mux(last, cycles, left - ~left[-1])),
+            held.eq((drain & drains) | (columns & self.lays)),
+        ]
+        m.d.comb += [
+            drains.eq(Mux(last, ~cycles[-1], (left > 0))),
+            drain.eq(Mux(self.load, self.coming.drain, self.needs.drain)),
+            columns.eq(Mux(self.load, self.coming.columns, self.needs.columns)),
+        ]
+        return held

@@ -44,6 +44,7 @@ def _address_members(name: str) -> dict[str, wiring.Member]:
     """An address channel on both sides; the payload is the core's."""
     return {
         f"{name}addr": In(32),
+        f"{name}next": In(32),
         f"{name}len": In(8),
         f"core_{name}valid": In(1),
         f"core_{name}ready": Out(1),
@@ -57,11 +58,15 @@ class _Half(wiring.Component):
 
     Members
     -------
+    addr, len, valid, ready            the channel, `name` before each, and which side's
+    next : In(32)                      in the cycle before VALID: the address
     base, limit : In(32)               the window, [base, limit)
     active, stopping : In(1)           a job runs; it is being stopped
-    fault : Out(FAULT)                 a burst beyond the window, or an answer with an error
+    fault : Out(FAULT)                 registered: a burst beyond the window, or an answer with an
+                                       error
     idle : Out(1)                      nothing offered, nothing under way
-    waits, moves : Out(1)              the memory owes an answer; it gave one in this cycle
+    waits : Out(1)                     the memory owes an answer
+    moves : Out(1)                     registered: it gave one
     word : Out(32)                     address of the bus word it owes
     """
 
@@ -80,23 +85,26 @@ class _Half(wiring.Component):
     def __init__(self, *, config: OverlayConfig, others: dict[str, wiring.Member]) -> None:
         self.config = config
         self.shift = config.bus_bytes.bit_length() - 1
+        self.answered, self.response = Signal(), Signal(RESPONSE_BITS)  # of the direction
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
-    def _inside(self, m: Module, address: Signal, length: Signal) -> Value:
+    def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
         """Whether all words of the burst lie in the window; one that leaves its page does not.
 
-        The core's address stands for a cycle before its VALID, and is compared there.
+        address: what the burst's will be in the next cycle; it is compared while VALID is low.
         """
         page, limit_page = address[PAGE_SHIFT:], self.limit[PAGE_SHIFT:]
         first = address[self.shift : PAGE_SHIFT]
-        begins, room = Signal(), Signal(signed(len(first) + 2))  # words to the window's end
+        begins = Signal(name="begins")
+        room = Signal(signed(len(first) + 2), name="room")  # words to the window's end
         whole = page < limit_page
         end = Mux(whole, 1 << len(first), self.limit[self.shift : PAGE_SHIFT])
         reaches = whole | (page == limit_page)
-        m.d.sync += [
-            begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
-            room.eq(end - first),
-        ]
+        with m.If(~valid):
+            m.d.sync += [
+                begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
+                room.eq(end - first),
+            ]
         return begins & (length < room)
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
@@ -106,7 +114,7 @@ class _Half(wiring.Component):
         valid = getattr(self, f"port_{self.name}valid")
         ready = getattr(self, f"port_{self.name}ready")
         m.submodules.ledger = ledger = Ledger(word_bits=32 - self.shift)
-        inside = self._inside(m, address, length)
+        inside = self._inside(m, getattr(self, f"{self.name}next"), length, core_valid)
         held, may, refused = Signal(), Signal(), Signal()
         m.d.comb += [
             may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
@@ -116,35 +124,43 @@ class _Half(wiring.Component):
             ledger.put_word.eq(address[self.shift :]),
             ledger.put_length.eq(length),
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
+            # the core's burst counts before it is known whether it may
+            self.idle.eq(ledger.empty & ~(core_valid & (held | ~self.stopping))),
         ]
         m.d.sync += [
             held.eq(valid & ~ready),
             refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
         ]
-        report(m, self.fault, when=refused, code=code, stage=self.stage, address=address)
+        self._judge(m, ledger, refused, code)
         return ledger, valid, ready
 
-    def _answer(self, m: Module, ledger: Ledger, *, taken: Value, response: Signal) -> None:
-        """An answer with an error; SLVERR is 2 and DECERR 3 on both directions' wires."""
+    def _judge(self, m: Module, ledger: Ledger, refused: Signal, code: Code) -> None:
+        """A burst that was refused, with `code`, or else an answer with an error.
+
+        SLVERR is 2 and DECERR 3 on both directions' wires.
+        """
         slave, decode = (
             (Code.READ_SLVERR, Code.READ_DECERR)
             if self.stage is Stage.FETCH
             else (Code.WRITE_SLVERR, Code.WRITE_DECERR)
         )
-        report(
-            m,
-            self.fault,
-            when=taken & response[1] & self.active & ~self.stopping,
-            code=Mux(response[0], decode, slave),
-            stage=self.stage,
-            address=ledger.word << self.shift,
-        )
+        wrong = self.answered & self.response[1] & self.active & ~self.stopping
+        m.d.comb += self.fault.stage.eq(int(self.stage))
+        m.d.sync += [
+            self.fault.valid.eq(refused | wrong),
+            self.fault.code.eq(Mux(self.response[0], decode, slave)),
+            self.fault.address.eq(ledger.word << self.shift),
+        ]
+        with m.If(refused):
+            address = getattr(self, f"{self.name}addr")
+            m.d.sync += [self.fault.code.eq(code), self.fault.address.eq(address)]
 
 
 class ReadGuard(_Half):
     """AR and R. Members beside those of both directions: the channels, core_* and port_*."""
 
     name, stage = "ar", Stage.FETCH
+    arnext: Signal
     core_rvalid: Signal
     core_rready: Signal
     port_rvalid: Signal
@@ -171,12 +187,11 @@ class ReadGuard(_Half):
             taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
             ledger.step.eq(taken),
             ledger.take.eq(taken & ledger.last),
-            self.idle.eq(ledger.empty & ~valid),
             # a word offered and not taken is the core's delay, not the memory's
             self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
-            self.moves.eq((valid & ready) | taken),
         ]
-        self._answer(m, ledger, taken=taken, response=self.rresp)
+        m.d.sync += self.moves.eq((valid & ready) | taken)
+        m.d.comb += [self.answered.eq(taken), self.response.eq(self.rresp)]
         return m
 
 
@@ -184,6 +199,7 @@ class WriteGuard(_Half):
     """AW, W and B. Members beside those of both directions: the channels, core_* and port_*."""
 
     name, stage = "aw", Stage.RESULT
+    awnext: Signal
     wvalid: Signal
     wready: Signal
     wstrb: Signal
@@ -209,12 +225,11 @@ class WriteGuard(_Half):
             ledger.take.eq(answered),
             counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
             self.wstrb.eq(counts.replicate(self.config.bus_bytes)),
-            self.idle.eq(ledger.empty & ~valid),
             self.waits.eq((valid & ~ready) | ~ledger.empty),
-            self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered),
         ]
+        m.d.sync += self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered)
         m.d.sync += [held.eq(self.wvalid & ~self.wready), counted.eq(counts)]
-        self._answer(m, ledger, taken=answered, response=self.bresp)
+        m.d.comb += [self.answered.eq(answered), self.response.eq(self.bresp)]
         return m
 
 
@@ -224,9 +239,11 @@ class Patience(wiring.Component):
     Members
     -------
     timeout : In(24)                  0: wait for ever
-    read_waits, write_waits, moves : In(1)
+    read_waits, write_waits : In(1)
+    moves : In(1)                     it gave one in the cycle before
     read_word, write_word : In(32)    what is waited for
-    fault : Out(FAULT)                valid in the cycle number `timeout`, stopped job or not
+    fault : Out(FAULT)                valid two cycles behind the one number `timeout`, stopped job
+                                      or not
     """
 
     timeout: Signal
@@ -252,13 +269,22 @@ class Patience(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        waited, waits = Signal(24), self.read_waits | self.write_waits
-        over = Signal()
-        m.d.sync += waited.eq(Mux(waits & ~self.moves & ~over, waited + 1, 0))
-        m.d.comb += over.eq(waits & ~self.moves & (waited + 1 == self.timeout))
+        left, last, over = Signal(24), Signal(), Signal()  # cycles it may still take
+        waits, write_waits = Signal(), Signal()
+        m.d.sync += [  # as they were: they come late in their cycle
+            waits.eq(self.read_waits | self.write_waits),
+            write_waits.eq(self.write_waits),
+        ]
+        with m.If(waits & ~self.moves & ~over & (self.timeout != 0)):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+        with m.Else():
+            m.d.sync += [left.eq(self.timeout), last.eq(self.timeout == 1)]
+        m.d.comb += over.eq(waits & ~self.moves & last)
+        fault = Signal(FAULT)
+        m.d.sync += self.fault.eq(fault)
         for when, code, stage, word in (
             (over, Code.READ_TIMEOUT, Stage.FETCH, self.read_word),
-            (over & self.write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
+            (over & write_waits, Code.WRITE_TIMEOUT, Stage.RESULT, self.write_word),
         ):
-            report(m, self.fault, when=when, code=code, stage=stage, address=word)
+            report(m, fault, when=when, code=code, stage=stage, address=word)
         return m

@@ -85,13 +85,14 @@ class Job(wiring.Component):
             self.irq.eq(done | error | aborted),
         ]
         m.d.sync += self.clear.eq(0)
-        with m.If((self.clear_write & (~self.stopping | told)) | self.start):
+        wishes = self._wishes(m)
+        with m.If((wishes.clear & (~self.stopping | told)) | self.start):
             m.d.sync += [*(flag.eq(0) for flag in flags), code.eq(Code.NONE)]
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), soft.eq(0), told.eq(0)]
         with m.Elif(self.start_write):
             m.d.sync += ignored.eq(1)
-        self._stop(m, done, code, soft)
+        self._stop(m, wishes, done, code, soft)
         with m.If(self.timed_out & self.busy):
             with m.If(code == Code.NONE):
                 self._note(m, code, self.fault.code)
@@ -109,15 +110,25 @@ class Job(wiring.Component):
             self.info.eq(stage << STAGE_SHIFT | self.index),
         ]
 
-    def _stop(self, m: Module, done: Signal, code: Signal, soft: Signal) -> None:
+    def _wishes(self, m: Module) -> data.View:
+        """What the host asks for, but START, a cycle later: they come straight from its channel."""
+        wishes = Signal(data.StructLayout({"abort": 1, "soft": 1, "clear": 1}))
+        m.d.sync += [
+            wishes.abort.eq(self.abort_write & self.busy),
+            wishes.soft.eq(self.soft_write),
+            wishes.clear.eq(self.clear_write),
+        ]
+        return wishes
+
+    def _stop(self, m: Module, wishes: data.View, done: Signal, code: Signal, soft: Signal) -> None:
         """What ends a running job, the most serious first."""
-        with m.If(self.soft_write):
+        with m.If(wishes.soft):
             m.d.sync += [self.busy.eq(1), self.stopping.eq(1), soft.eq(1)]
         with m.Elif(self.busy & ~self.stopping):
             with m.If(self.fault.valid):
                 self._note(m, code, self.fault.code)
                 m.d.sync += self.stopping.eq(1)
-            with m.Elif(self.abort_write):
+            with m.Elif(wishes.abort):
                 m.d.sync += self.stopping.eq(1)
             with m.Elif(self.finished & self.leftover):
                 self._note(m, code, Code.LEFTOVER)

@@ -189,8 +189,6 @@ def _execute(config: OverlayConfig) -> dict[str, int]:
         "k_words": config.lhs_depth,
         "in_height": config.places,
         "in_width": config.places,
-        "step_x": config.places,
-        "step_y": config.dn * 15,
         "wrap_x": config.places,
         "rhs_first": config.rhs_depth,
         "rhs_total": config.rhs_depth,

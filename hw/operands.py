@@ -115,12 +115,15 @@ class Operands(wiring.Component):
         ]
 
     def _activations(self, m: Module, bank: int, port: RhsPort, address: Signal) -> Value:
-        """The parts of an activation bank; returns the word that was asked for, in a register."""
+        """The parts of an activation bank; returns the word that was asked for.
+
+        Every part's word has a register of its own: a block RAM is slow enough without a choice.
+        """
         ways, bits = self.config.rhs_ways, self.config.rhs_bits
         low = ways.bit_length() - 1
-        word, kept = (Signal(bits, name=f"{name}_{bank}") for name in ("rhs_word", "rhs_kept"))
-        chosen = Signal(low, name=f"rhs_part_{bank}")
-        m.d.sync += chosen.eq(address[:low])
+        word = Signal(bits, name=f"rhs_word_{bank}")
+        asked, chosen = (Signal(low, name=f"rhs_{name}_{bank}") for name in ("asked", "part"))
+        m.d.sync += [asked.eq(address[:low]), chosen.eq(asked)]
         with m.Switch(chosen):
             for way in range(ways):
                 part = SharedRam(width=bits, depth=self.config.rhs_depth // ways)
@@ -132,10 +135,11 @@ class Operands(wiring.Component):
                     part.read_address.eq(address[low:]),
                     part.read_enable.eq(1),
                 ]
+                kept = Signal(bits, name=f"rhs_kept_{bank}_{way}")
+                m.d.sync += kept.eq(part.read_data)
                 with m.Case(way) if low else m.Default():
-                    m.d.comb += word.eq(part.read_data)
-        m.d.sync += kept.eq(word)
-        return kept
+                    m.d.comb += word.eq(kept)
+        return word
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
         """Column n sees bank (n + rotate) mod Dn, or what is outside where the image ends.

@@ -101,8 +101,8 @@ class Overlay(wiring.Component):
             {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result},
         )
         connect(m, issuer.job, unpacker.job)
+        m.d.sync += issuer.start.eq(control.start)  # which comes straight from the host's channel
         m.d.comb += [
-            issuer.start.eq(control.start),
             issuer.prog_address.eq(control.values["PROG_ADDR"]),
             issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
@@ -111,6 +111,7 @@ class Overlay(wiring.Component):
             execute.lhs_token.eq(unpacker.lhs_token),
             execute.rhs_token.eq(unpacker.rhs_token),
             execute.write.eq(unpacker.write),
+            judge.wrong_row.eq(execute.illegal),
             result.write.eq(unpacker.write),
             execute.ring_room.eq(result.ring_room),
             result.ring_take.eq(execute.ring_take),
@@ -158,7 +159,7 @@ class Overlay(wiring.Component):
             m.submodules[f"check_{stage.name.lower()}"] = check
             hand_over(m, queue.out, unit.instructions)
             m.d.comb += [
-                queue.word.eq(unpacker.write.piece),
+                queue.word.eq(unpacker.word),
                 queue.write.eq(unpacker.queue_write[stage]),
                 queue.place.eq(judge.place),
                 check.now.eq(queue.out.payload),
@@ -229,6 +230,7 @@ class Overlay(wiring.Component):
             port.base.eq(control.values["MEM_BASE"]),
             port.limit.eq(control.values["MEM_LIMIT"]),
             port.timeout.eq(control.values["TIMEOUT"]),
+            port.core_arnext.eq(issuer.arnext),
             port.active.eq(control.busy),
             port.stopping.eq(control.stopping),
             control.timed_out.eq(port.timed_out),

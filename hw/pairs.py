@@ -9,48 +9,32 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import counted_down
 from hw.kept import kept_layout
+from hw.pair_order import PairOrder
 from ir.isa import Stage
-from ir.precision import MAX_OPERAND_BITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Operand:
-    """Registers of an operand's planes.
+    """Registers of an operand's planes, `step` words each.
 
-    word: place of the word. index, plane: the pair's plane and its first word; first, start: those
-    of the distance's first pair. next_index, next_first, following (the plane): of the next pair.
-    count: planes, `step` words each. top: the pair's plane is the top one.
+    word: place of the word. plane, start: first word of the pair's plane, and of that of the
+    distance's first pair. following: of the next pair's plane.
     """
 
     word: Signal
-    index: Signal
     plane: Signal
-    first: Signal
     start: Signal
-    next_index: Signal
-    next_first: Signal
     following: Signal
-    top: Signal
-    count: Value
     step: Value
 
     @classmethod
-    def of(
-        cls, word: Signal, top: Signal, count: Value, step: Value, *, digit: int, name: str
-    ) -> _Operand:
-        """`digit` bits a plane."""
-        most = range(MAX_OPERAND_BITS // digit)
+    def of(cls, word: Signal, step: Value, *, name: str) -> _Operand:
+        """Places as wide as `word`."""
         return cls(
             word=word,
-            top=top,
-            count=count,
             step=step,
-            index=Signal(most, name=f"{name}_index"),
-            first=Signal(most, name=f"{name}_first"),
-            next_index=Signal(most, name=f"{name}_next_index"),
-            next_first=Signal(most, name=f"{name}_next_first"),
             plane=Signal.like(word, name=f"{name}_plane"),
             start=Signal.like(word, name=f"{name}_start"),
             following=Signal.like(word, name=f"{name}_following"),
@@ -76,9 +60,10 @@ class PairWalk(wiring.Component):
     now : In                       the execute instruction
     begin : In(1)                  it is new
     settle : In(1)                 no word is taken; high in the cycle before the first one
-    digits : In                    weight planes of the row tile that the next word is of
+    digits, following : In         weight planes of the row tile that the word is of, and of that
+                                   which comes next behind the tile (or turn)
     issue : In(1)                  the word is taken
-    tap : Out                      number of the kernel position, from 1 on
+    chunk_end, pair_end : Out(1)   last word of a kernel position, of a digit pair
     lhs, rhs : Out                 place of the word among the tile's weights, and among the pixel's
                                    activations: kernel positions lie side by side in
                                    the first
@@ -91,8 +76,10 @@ class PairWalk(wiring.Component):
     begin: Signal
     settle: Signal
     digits: Signal
+    following: Signal
     issue: Signal
-    tap: Signal
+    chunk_end: Signal
+    pair_end: Signal
     lhs: Signal
     rhs: Signal
     clear: Signal
@@ -111,8 +98,10 @@ class PairWalk(wiring.Component):
                 "begin": In(1),
                 "settle": In(1),
                 "digits": In(now["w_digits"].shape),
+                "following": In(now["w_digits"].shape),
                 "issue": In(1),
-                "tap": Out(now["taps"].shape),
+                "chunk_end": Out(1),
+                "pair_end": Out(1),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
                 "clear": Out(1, init=1),  # type: ignore[call-arg]
@@ -125,24 +114,25 @@ class PairWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now = self.now
-        pair_end, last_pair = Signal(), Signal()
-        _, chunk_end = counted(
+        now, pair_end = self.now, self.pair_end
+        chunk_end, chunk_ends = counted_down(
             m, count=now.chunks, steps=self.issue, begin=self.begin, name="chunk"
         )
-        tap, tap_end = counted(
+        tap_end, tap_ends = counted_down(
             m, count=now.taps, steps=self.issue & chunk_end, begin=self.begin, name="tap"
         )
-        m.d.comb += [
-            self.tap.eq(tap),
-            pair_end.eq(chunk_end & tap_end),
-            self.tile_end.eq(pair_end & last_pair),
-        ]
-        p, q = self.config.p, self.config.q
-        lhs = _Operand.of(self.lhs, self.lhs_top, self.digits, now.k_words, digit=p, name="lhs")
-        rhs = _Operand.of(
-            self.rhs, self.rhs_top, now.a_digits, now.plane_words, digit=q, name="rhs"
-        )
+        m.submodules.order = order = self._order(m)
+        pair_ends = Signal()
+        m.d.comb += pair_ends.eq(chunk_ends & Mux(chunk_end | self.begin, tap_ends, tap_end))
+        with m.If(self.issue | self.begin):
+            m.d.sync += pair_end.eq(pair_ends)
+        with m.If(self.issue | self.settle):
+            ends = Mux(self.settle, pair_end, pair_ends)
+            last = Mux(pair_end | self.settle, order.will_last, order.last)
+            m.d.sync += self.tile_end.eq(ends & last)
+        m.d.comb += [self.chunk_end.eq(chunk_end), order.step.eq(self.issue & pair_end)]
+        lhs = _Operand.of(self.lhs, now.k_words, name="lhs")
+        rhs = _Operand.of(self.rhs, now.plane_words, name="rhs")
         with m.If(self.issue):
             m.d.sync += [self.clear.eq(self.tile_end), self.shift.eq(0)]
             m.d.sync += [self.lhs.eq(self.lhs + 1), self.rhs.eq(self.rhs + 1)]
@@ -150,46 +140,45 @@ class PairWalk(wiring.Component):
                 m.d.sync += self.rhs.eq(rhs.plane)
             with m.If(pair_end):
                 m.d.sync += [s.eq(o.following) for o in (lhs, rhs) for s in (o.word, o.plane)]
-        self._pairs(m, self.issue & pair_end, lhs, rhs, last_pair)
+        narrow, wide = (lhs, rhs) if self._lhs_is_narrow else (rhs, lhs)
+        self._planes(m, order, narrow, wide)
         return m
 
-    def _pairs(
-        self, m: Module, step: Value, lhs: _Operand, rhs: _Operand, last_pair: Signal
-    ) -> None:
-        """The planes of the pair that follows; `n` is the operand with the narrower digits."""
-        config, ratio = self.config, self.ratio
-        n, w = (lhs, rhs) if config.p <= config.q else (rhs, lhs)
-        distance_end, wide_next = Signal(), Signal()
+    @property
+    def _lhs_is_narrow(self) -> bool:
+        return self.config.p <= self.config.q
+
+    def _order(self, m: Module) -> PairOrder:
+        """Which pair comes next, by the numbers of planes of both operands."""
+        order, now = PairOrder(ratio=self.ratio), self.now
+        (n, n_top), (w, w_top) = ("narrow", self.lhs_top), ("wide", self.rhs_top)
+        if not self._lhs_is_narrow:
+            (n, n_top), (w, w_top) = (w, n_top), (n, w_top)
         m.d.comb += [
-            n.top.eq(n.index == 0),
-            w.top.eq(w.index == 0),
-            n.next_index.eq(Mux(distance_end, n.first + 1, n.index + ratio)),
-            w.next_index.eq(Mux(distance_end, w.first, w.index - 1)),
-            n.next_first.eq(Mux(distance_end, n.first + 1, n.first)),
-            w.next_first.eq(w.first),
+            order.settle.eq(self.settle),
+            getattr(order, n).eq(self.digits),
+            getattr(order, f"next_{n}").eq(self.following),
+            n_top.eq(getattr(order, f"{n}_top")),
+            getattr(order, w).eq(now.a_digits),
+            getattr(order, f"next_{w}").eq(now.a_digits),
+            w_top.eq(getattr(order, f"{w}_top")),
+        ]
+        return order
+
+    def _planes(self, m: Module, order: PairOrder, n: _Operand, w: _Operand) -> None:
+        """The planes of the pair that follows; `n` is the operand with the narrower digits."""
+        ratio, distance_end = self.ratio, order.distance_end
+        m.d.comb += [
             n.following.eq(Mux(distance_end, n.start + n.step, n.plane + n.step * ratio)),
             w.following.eq(Mux(distance_end, w.start, w.plane - w.step)),
         ]
-        with m.If(distance_end & wide_next):
-            m.d.comb += [s.eq(0) for s in (n.next_index, n.next_first, n.following)]
-            m.d.comb += [s.eq(w.first + 1) for s in (w.next_index, w.next_first)]
-            m.d.comb += w.following.eq(w.start + w.step)
-        with m.If(last_pair | self.settle):
-            m.d.comb += [s.eq(0) for o in (n, w) for s in (o.next_index, o.next_first, o.following)]
-        with m.If(step):
-            for o in (n, w):
-                m.d.sync += [o.index.eq(o.next_index), o.first.eq(o.next_first)]
-            with m.If(last_pair):
+        with m.If(distance_end & order.wide_next):
+            m.d.comb += [n.following.eq(0), w.following.eq(w.start + w.step)]
+        with m.If(order.last | self.settle):
+            m.d.comb += [n.following.eq(0), w.following.eq(0)]
+        with m.If(order.step):
+            with m.If(order.last):
                 m.d.sync += [s.eq(0) for s in (n.start, w.start, self.shift)]
             with m.Elif(distance_end):
-                m.d.sync += self.shift.eq(Mux(wide_next, ratio - n.first, 1))
+                m.d.sync += self.shift.eq(Mux(order.wide_next, ratio - order.narrow_first, 1))
                 m.d.sync += [n.start.eq(n.following), w.start.eq(w.following)]
-        with m.If(step | self.settle):
-            m.d.sync += [
-                last_pair.eq((n.next_index + 1 == n.count) & (w.next_index + 1 == w.count)),
-                distance_end.eq((n.next_index + ratio >= n.count) | (w.next_index == 0)),
-                wide_next.eq(
-                    (w.next_first + 1 != w.count)
-                    & ((n.next_first + 1 == ratio) | (n.next_first + 1 == n.count))
-                ),
-            ]

@@ -33,6 +33,7 @@ class Port(wiring.Component):
     Members
     -------
     the five channels, and core_* for those of their signals that the core has
+    core_arnext : In(32)             in the cycle before ARVALID: its address
     base, limit, timeout : In        the registers MEM_BASE, MEM_LIMIT, TIMEOUT
     active, stopping : In(1)         a job runs; it is being stopped
     fault : Out(FAULT), timed_out : Out(1), idle, waits, moves : Out(1)    see hw.guard
@@ -50,6 +51,8 @@ class Port(wiring.Component):
     moves: Signal
     core_rvalid: Signal
     core_rready: Signal
+    core_arnext: Signal
+    core_awaddr: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -59,6 +62,7 @@ class Port(wiring.Component):
             {
                 **outer,
                 **{f"core_{name}": outer[name].flip() for name in names},
+                "core_arnext": In(32),
                 "base": In(32),
                 "limit": In(32),
                 "timeout": In(24),
@@ -81,6 +85,10 @@ class Port(wiring.Component):
             self._addresses(m, guard)
             for name in ("base", "limit", "active", "stopping"):
                 m.d.comb += getattr(guard, name).eq(getattr(self, name))
+        m.d.comb += [
+            reads.arnext.eq(self.core_arnext),
+            writes.awnext.eq(self.core_awaddr),  # the writer's stands before it is offered
+        ]
         self._data(m, reads, writes)
         m.d.comb += [
             patience.timeout.eq(self.timeout),
@@ -91,10 +99,10 @@ class Port(wiring.Component):
             patience.moves.eq(self.moves),
             patience.read_word.eq(reads.word),
             patience.write_word.eq(writes.word),
-            self.timed_out.eq(patience.fault.valid),
             self.idle.eq(reads.idle & writes.idle),
         ]
         first_fault(m, self.fault, [patience.fault, writes.fault, reads.fault])
+        m.d.comb += self.timed_out.eq(patience.fault.valid)
         return m
 
     def _addresses(self, m: Module, guard: ReadGuard | WriteGuard) -> None:

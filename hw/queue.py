@@ -37,8 +37,8 @@ class InstructionQueue(wiring.Component):
     out : Out(stream.Signature), payload is the stage's instruction layout
     index : Out                                place of the instruction that is offered
     spare : Out(1)                             it has ones beyond the layout
-    overflow : Out(1)                          a word found no room
-    empty : Out(1)                             no word of an instruction is left
+    overflow : Out(1)                          registered: a word found no room
+    empty : Out(1)                             registered: no word of an instruction is left
     """
 
     word: Signal
@@ -63,7 +63,7 @@ class InstructionQueue(wiring.Component):
                 "index": Out(INDEX_BITS),
                 "spare": Out(1),
                 "overflow": Out(1),
-                "empty": Out(1),
+                "empty": Out(1, init=1),  # type: ignore[call-arg]
             }
         )
 
@@ -102,6 +102,8 @@ class InstructionQueue(wiring.Component):
         ]
         m.d.comb += [
             self.spare.eq(assembled[self.layout.size :].any()),
+        ]
+        m.d.sync += [
             self.overflow.eq(self.write & ((written + 1)[: len(taken)] == taken)),
             self.empty.eq((written == taken) & (requested == 0)),
         ]

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.kept import job_layout
+from hw.kept import job_layout, keep
 from ir.isa import Kind
+
+MOVES = data.StructLayout(
+    dict.fromkeys(
+        ("piece", "plane", "pixel", "phase_end", "place", "row", "restart", "load"), unsigned(1)
+    )
+)
+"""What a piece that has left makes of the place on the chip, a cycle later.
+
+piece, plane, pixel     it left; it was the last of its plane, of its position
+phase_end               the position was the last of the row's phases
+place, row              with the position: the next one on the grid, another row of the tensor
+restart, load           the walk begins anew; so does an instruction
+"""
+
+_STEPS = (
+    "stride",
+    "phase_words",
+    "phase_row_words",
+    "tile_stride",
+    "pitch_banks",
+    "pitch_words",
+    "plane_words",
+    "inner",
+)
+
+
+def _steps_layout(config: OverlayConfig) -> data.StructLayout:
+    """What of an instruction the moves need: it has changed behind its last piece."""
+    fields = dict(job_layout(config))
+    return data.StructLayout({name: fields[name].shape for name in _STEPS})
 
 
 class Raster(wiring.Component):
@@ -34,23 +64,32 @@ class Raster(wiring.Component):
     Members
     -------
     now : In(job)                   the instruction
-    load : In(1), coming : In(job)  another instruction begins in the next cycle
-    piece, plane, pixel, end : In(1)    a piece leaves; it is the last of its plane, of its
-                                    position, of the fetch
+    load : In(1), coming : In(job)  another instruction may begin in the next cycle
+    leaves : In(1)                  a piece leaves; late in its cycle, unlike what it is:
+    of_rhs : In(1)                  of a tensor of activations
+    plane, pixel : In(1)            and the last of its plane, of its position
+    ends : In(1)                    the position is the fetch's last
+    final : In(1)                   it is the fetch's last piece, of whatever kind
+    idle : In(1)                    no fetch is under way
     first : Out(1)                  position 0 of a row
-    beyond : Out(1)                 a position right of a tensor of activations: zeros
+    packs : Out(1)                  a tensor of activations with a window
+    beyond : Out(1)                 and a position right of it: zeros
     hold : Out(1)                   the position has no word
-    bank, address : Out             of the piece's first word
+    bank, address : Out             in the next cycle: of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
     """
 
     now: data.View
     load: Signal
     coming: data.View
-    piece: Signal
+    packs: Signal
+    leaves: Signal
+    of_rhs: Signal
     plane: Signal
     pixel: Signal
-    end: Signal
+    ends: Signal
+    final: Signal
+    idle: Signal
     first: Signal
     beyond: Signal
     hold: Signal
@@ -65,10 +104,14 @@ class Raster(wiring.Component):
                 "now": In(job_layout(config)),
                 "load": In(1),
                 "coming": In(job_layout(config)),
-                "piece": In(1),
+                "packs": Out(1),
+                "leaves": In(1),
+                "of_rhs": In(1),
                 "plane": In(1),
                 "pixel": In(1),
-                "end": In(1),
+                "ends": In(1),
+                "final": In(1),
+                "idle": In(1),
                 "first": Out(1),
                 "beyond": Out(1),
                 "hold": Out(1),
@@ -80,104 +123,128 @@ class Raster(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        now, windowed = self.now, self.now.window != 0
+        now, windowed = self.now, self.packs
         x, px, started = Signal.like(now.pushes), Signal(4), Signal()
-        px_end, row_end = Signal(), Signal()
+        px_end, row_end, last_x = Signal(), Signal(), Signal.like(x)
         m.d.comb += [
             started.eq(~windowed | (x >= now.window_first)),
             self.first.eq(x == 0),
             self.hold.eq(windowed & ~(started & (px == 0))),
             px_end.eq(px + 1 == now.stride),
-            row_end.eq(x + 1 == Mux(windowed, now.pushes, now.width)),
+            row_end.eq(x == last_x),
         ]
-        next_x, restart = Signal.like(x), Signal()
-        m.d.comb += [restart.eq(self.end & ~now.keep), next_x.eq(x)]
-        with m.If(self.pixel):
-            m.d.comb += next_x.eq(Mux(row_end, 0, x + 1))
-            with m.If(started):
-                m.d.sync += px.eq(Mux(px_end | row_end, 0, px + 1))
-        with m.If(restart):
-            m.d.comb += next_x.eq(0)
-            m.d.sync += px.eq(0)
-        # a piece's length depends on it, so it is known when the position begins
-        kind, window, width = (
-            Mux(self.load, self.coming[name], now[name]) for name in ("kind", "window", "width")
-        )
-        packs = (kind == Kind.RHS) & (window != 0)
-        m.d.sync += [x.eq(next_x), self.beyond.eq(packs & (next_x >= width))]
-        steps = Mux(windowed, ~self.hold, px_end)
-        place = self._grid(m, px_end, steps, row_end, restart)
-        self._words(m, place)
-        self._tokens(m, restart)
+        begins, pixel = Signal(), Signal()  # the row, behind the position; the position ends
+        m.d.comb += [
+            begins.eq(row_end | (self.ends & ~now.keep)),
+            pixel.eq(self.leaves & self.pixel),
+        ]
+        with m.If(pixel):
+            m.d.sync += x.eq(Mux(begins, 0, x + 1))
+            m.d.sync += px.eq(Mux(begins | px_end, 0, px + started))
+        self._row(m, x, begins, last_x)
+        self._tokens(m, pixel)
+        moves, was = Signal(MOVES), Signal(_steps_layout(self.config))
+        m.d.sync += [
+            moves.piece.eq(self.leaves & self.of_rhs),
+            moves.plane.eq(self.leaves & self.plane),
+            moves.pixel.eq(pixel),
+            moves.phase_end.eq(px_end),
+            moves.place.eq(self.leaves & (self.pixel & Mux(windowed, ~self.hold, px_end))),
+            moves.row.eq(self.leaves & (self.pixel & row_end)),
+            moves.restart.eq(self.leaves & (self.pixel & self.ends & ~now.keep)),
+            moves.load.eq(self.load),
+            *keep(was, now),
+        ]
+        self._words(m, moves, was, self._grid(m, moves, was))
         return m
 
-    def _grid(
-        self, m: Module, px_end: Signal, steps: Value, row_end: Signal, restart: Signal
-    ) -> Signal:
+    def _row(self, m: Module, x: Signal, begins: Signal, last_x: Signal) -> None:
+        """What is known of a position before its first piece: whether it lies beyond the tensor.
+
+        outside: x >= width. What a piece makes of it is ready before it leaves.
+        """
+        coming, outside, further = self.coming, Signal(), Signal()
+        packs, behind = Signal(), Signal()  # the fetch that comes; the one behind the piece
+        m.d.comb += [
+            packs.eq((coming.kind == Kind.RHS) & (coming.window != 0)),
+            further.eq(outside),
+            behind.eq(Mux(self.final, packs, self.packs)),
+        ]
+        with m.If(self.pixel):
+            m.d.comb += further.eq(~begins & (outside | (x + 1 == self.now.width)))
+        with m.If(self.leaves):
+            m.d.sync += [outside.eq(further), self.beyond.eq(behind & further)]
+        with m.Else():
+            m.d.sync += self.beyond.eq(Mux(self.idle, packs, self.packs) & outside)
+        with m.If(self.load):
+            m.d.sync += [
+                self.packs.eq(packs),
+                last_x.eq(Mux(packs, coming.pushes, coming.width) - 1),
+            ]
+
+    def _grid(self, m: Module, moves: data.View, was: data.View) -> Signal:
         """Drives `bank`; returns the address of the position's words in it."""
-        now, columns, depth = self.now, self.config.dn, range(self.config.rhs_depth)
+        columns, depth = self.config.dn, range(self.config.rhs_depth)
         words, row_bank, row_words = Signal(depth), Signal.like(self.bank), Signal(depth)
         phase, phase_row, py = Signal(depth), Signal(depth), Signal(4)
         bank = Signal.like(self.bank)
         m.d.comb += self.bank.eq(bank)
-        with m.If(self.pixel):
-            m.d.sync += phase.eq(Mux(px_end, phase_row, phase + now.phase_words))
-            with m.If(steps):
-                m.d.sync += bank.eq(bank + 1)
-                with m.If(bank == columns - 1):
-                    m.d.sync += [bank.eq(0), words.eq(words + now.tile_stride)]
+        with m.If(moves.pixel):
+            m.d.sync += phase.eq(Mux(moves.phase_end, phase_row, phase + was.phase_words))
+        with m.If(moves.place):
+            m.d.sync += bank.eq(bank + 1)
+            with m.If(bank == columns - 1):
+                m.d.sync += [bank.eq(0), words.eq(words + was.tile_stride)]
         next_bank, next_words, next_phase = (Signal.like(s) for s in (bank, words, phase))
         py_end, wraps = Signal(), Signal()
         total = Signal(range(2 * columns + 256))
         m.d.comb += [
-            py_end.eq(py + 1 == now.stride),
-            total.eq(row_bank + now.pitch_banks),
+            py_end.eq(py + 1 == was.stride),
+            total.eq(row_bank + was.pitch_banks),
             wraps.eq(total >= columns),
             next_bank.eq(row_bank),
             next_words.eq(row_words),
-            next_phase.eq(Mux(py_end, 0, phase_row + now.phase_row_words)),
+            next_phase.eq(Mux(py_end, 0, phase_row + was.phase_row_words)),
         ]
         with m.If(py_end):  # a step of the virtual width
             m.d.comb += [
                 next_bank.eq(Mux(wraps, total - columns, total)),
-                next_words.eq(row_words + now.pitch_words + Mux(wraps, now.tile_stride, 0)),
+                next_words.eq(row_words + was.pitch_words + Mux(wraps, was.tile_stride, 0)),
             ]
-        with m.If(self.pixel & row_end):
+        with m.If(moves.row):
             m.d.sync += py.eq(Mux(py_end, 0, py + 1))
             m.d.sync += [s.eq(next_bank) for s in (bank, row_bank)]
             m.d.sync += [s.eq(next_words) for s in (words, row_words)]
             m.d.sync += [s.eq(next_phase) for s in (phase, phase_row)]
-        with m.If(restart):
+        with m.If(moves.restart):
             m.d.sync += [s.eq(0) for s in (bank, words, row_bank, row_words, phase, phase_row, py)]
         place = Signal(depth)
         m.d.comb += place.eq(phase + words)
         return place
 
-    def _words(self, m: Module, place: Signal) -> None:
+    def _words(self, m: Module, moves: data.View, was: data.View, place: Signal) -> None:
         """Words within a position: pieces of a plane, planes."""
-        now = self.now
         plane, word = Signal.like(place), Signal.like(place)
-        with m.If(self.piece):
+        with m.If(moves.piece):
             m.d.sync += word.eq(word + self.config.rhs_ways)
-        with m.If(self.plane):
-            m.d.sync += [s.eq(plane + now.plane_words) for s in (plane, word)]
-        with m.If(self.pixel):
-            m.d.sync += [s.eq(now.inner) for s in (plane, word)]
-        with m.If(self.load):
-            m.d.sync += [s.eq(self.coming.inner) for s in (plane, word)]
+        with m.If(moves.plane):
+            m.d.sync += [s.eq(plane + was.plane_words) for s in (plane, word)]
+        with m.If(moves.pixel):
+            m.d.sync += [s.eq(was.inner) for s in (plane, word)]
+        with m.If(moves.load):
+            m.d.sync += [s.eq(self.now.inner) for s in (plane, word)]
         m.d.comb += self.address.eq(place + word)
 
-    def _tokens(self, m: Module, restart: Signal) -> None:
+    def _tokens(self, m: Module, pixel: Signal) -> None:
         """Places of the grid since the last token."""
-        columns = self.config.dn
+        columns, now = self.config.dn, self.now
         count = Signal(range(columns))
-        full, rest = Signal(), Signal()
+        full, rest, due = Signal(), Signal(), Signal()
         m.d.comb += [
-            full.eq(self.pixel & ~self.hold & (count == columns - 1)),
-            rest.eq(restart & (~self.hold | (count != 0))),
-            self.token.eq(~self.now.silent & (full | rest)),
+            full.eq(~self.hold & (count == columns - 1)),
+            rest.eq(self.ends & ~now.keep & (~self.hold | (count != 0))),
+            due.eq(~now.silent & (full | rest)),
+            self.token.eq(self.leaves & (self.pixel & due)),
         ]
-        with m.If(self.token):
-            m.d.sync += count.eq(0)
-        with m.Elif(self.pixel & ~self.hold & ~self.now.silent):
-            m.d.sync += count.eq(count + 1)
+        with m.If(pixel):
+            m.d.sync += count.eq(Mux(due, 0, count + (~self.hold & ~now.silent)))

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
-from hw.counted import counted
+from hw.counted import counted, last_of
 from hw.delay import delayed
 from hw.emit import Emitter
 from hw.kept import kept_layout
@@ -121,20 +121,20 @@ class Result(wiring.Component):
         What is merged or sent is seen two cycles later, what is taken in the next one.
         """
         words, given = self.ring_words, emitter.now.ring_words
-        reserved, waiting, used = (
+        reserved, more, waiting = (
             Signal(range(2 * self.config.ring_depth), name=name)
-            for name in ("reserved", "waiting", "used")
+            for name in ("reserved", "more", "waiting")
         )
         depth, merged = self.config.ring_depth, Mux(emitter.merged, given, 0)
         runs = (running | self.writer_load) & ~self.done
-        fits = Mux(self.ring_take, used + (words << 1) < depth, used + words < depth)
         m.d.comb += [
             waiting.eq((self.limit - self.position)[: len(self.limit)]),
-            used.eq(reserved + waiting),
+            more.eq(reserved + words),  # once these words are taken
         ]
+        fits = Mux(self.ring_take, waiting + (more + words) < depth, waiting + more < depth)
         m.d.sync += [
             self.ring_room.eq(runs & fits),
-            reserved.eq(Mux(self.ring_take, reserved + words - merged, reserved - merged)),
+            reserved.eq(Mux(self.ring_take, more - merged, reserved - merged)),
         ]
 
     def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:
@@ -150,7 +150,10 @@ class Result(wiring.Component):
         column, column_last = counted(
             m, count=now.columns, steps=advance, begin=fresh, name="column"
         )
-        turn, turn_last = counted(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
+        turn_last = last_of(m, count=now.turns, steps=tile_end, begin=fresh, name="turn")
+        turn_first = Signal(init=1)
+        with m.If(tile_end):
+            m.d.sync += turn_first.eq(turn_last)
         selects, select_last = active & selecting, cycle == now.selects
         group, adds = Signal(max(1, (config.row_groups - 1).bit_length())), Signal()
         m.d.comb += [
@@ -181,7 +184,7 @@ class Result(wiring.Component):
                 partial.sums.eq(sums),
                 partial.column.eq(column - 1),
                 partial.group.eq(group),
-                partial.adds.eq(now.split & (turn != 1)),
+                partial.adds.eq(now.split & ~turn_first),
                 partial.keeps.eq(now.split & selects & ~adds & ~turn_last),
             ]
             sums = partial.total

@@ -17,9 +17,9 @@ class RhsPort(wiring.Component):
     Word i of a piece goes to part (address + i) mod rhs_ways: a rotation by the address's low bits;
     parts that the rotation wraps to are written one word further.
 
-    Packing: a piece with a slot enters its plane's history, which is the word that is written:
+    Packing: a piece with a slot is joined by its plane's history, which makes the word written:
 
-        history[plane] = ((0 if first else history[plane]) << slot) | piece
+        word = (history[plane] if joins else 0) | piece        history[plane] = word << slot
 
     cut to the window's pixels. So the newest pixel has the lowest slot, with its left neighbours
     above it, and zeros left of the row's first.
@@ -54,9 +54,8 @@ class RhsPort(wiring.Component):
         m = Module()
         ways, bits, write = self.config.rhs_ways, self.config.rhs_bits, self.write
         low = ways.bit_length() - 1
-        packed = self._pack(m)
         words = [write.piece.word_select(index, bits) for index in range(ways)]
-        words[0] = Mux(write.slot.any(), packed, words[0])
+        words[0] = self._pack(m, words[0])
         m.d.sync += [self.bank.eq(write.bank), self.enable.eq(0)]
         turn, row = write.address[:low], write.address[low:]
         with m.Switch(turn):
@@ -71,25 +70,24 @@ class RhsPort(wiring.Component):
                         ]
         return m
 
-    def _pack(self, m: Module) -> Value:
-        """The packed word of the piece that stands at the port, entered into the history."""
+    def _pack(self, m: Module, piece: Value) -> Value:
+        """The word at the port: the piece, with its neighbours if it has a slot."""
         bits, write = self.config.rhs_bits, self.write
         m.submodules.history = history = memory.Memory(shape=bits, depth=1 << PLANE_BITS, init=[])
         before, after = history.read_port(domain="comb"), history.write_port()
-        old, packed = Signal(bits), Signal(bits)
-        moved: Value = write.piece[: min(bits, max(SLOT_BITS))]
+        word = Signal(bits)
+        moved: Value = Const(0, bits)
         for index, slot in enumerate(SLOT_BITS):
             if slot < bits:
-                moved = moved | Mux(write.slot[index], Cat(Const(0, slot), old)[:bits], 0)
+                moved = moved | Mux(write.slot[index], Cat(Const(0, slot), word)[:bits], 0)
         m.d.comb += [
             before.addr.eq(write.plane),
-            old.eq(Mux(write.first, 0, before.data)),
-            packed.eq(moved & self._span()),
+            word.eq(piece | Mux(write.joins, before.data, 0)),
             after.addr.eq(write.plane),
-            after.data.eq(packed),
+            after.data.eq(moved & self._span()),
             after.en.eq(write.slot.any()),
         ]
-        return packed
+        return word
 
     def _span(self) -> Value:
         """Ones where a packed word has pixels: sums over all lanes must see zeros elsewhere."""

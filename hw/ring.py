@@ -41,16 +41,18 @@ def most_units(config: OverlayConfig) -> int:
 def ring_layout(config: OverlayConfig) -> data.StructLayout:
     """A write to the ring.
 
+    valid   there is one
     place   position of the first unit, in units from the ring's begin (wraps)
-    units   how many are written; 0 writes nothing
-    element they are a 32-bit element, at a multiple of 32 bits
+    element it is a 32-bit element, at a multiple of 32 bits
+    units   how many are written, if it is none
     bits    their bits
     """
     return data.StructLayout(
         {
+            "valid": 1,
             "place": range(config.ring_depth * units_per_word(config)),
-            "units": range(most_units(config) + 1),
             "element": 1,
+            "units": range(plane_units(config) + 1),
             "bits": write_bits(config),
         }
     )
@@ -60,7 +62,8 @@ class Ring(wiring.Component):
     """`ring_depth` bus words: written in runs of units at any unit, read as whole words.
 
     One narrow RAM for each unit of a bus word, so that a run may cross into the next word: units
-    below the first one's place take the next address. A read returns its word in the next cycle and
+    below the first one's place take the next address. A write is registered, with the units that it
+    reaches, and stands in the RAMs two cycles later. A read returns its word in the next cycle and
     holds it while `read_enable` is low.
 
     Members
@@ -89,30 +92,43 @@ class Ring(wiring.Component):
         m = Module()
         width, per_word = self.config.write_unit, units_per_word(self.config)
         place_bits = (per_word - 1).bit_length()
-        first, word = self.write.place[:place_bits], self.write.place[place_bits:]
+        write = Signal.like(self.write, name="standing")
+        m.d.sync += write.eq(self.write)
+        first, word = write.place[:place_bits], write.place[place_bits:]
         for index in range(per_word):
             unit = SharedRam(width=width, depth=self.config.ring_depth)
             m.submodules[f"unit_{index}"] = unit
-            turn = Signal(place_bits, name=f"turn_{index}")
+            turn, reached = (
+                Signal(place_bits, name=f"turn_{index}"),
+                Signal(name=f"reached_{index}"),
+            )
             m.d.comb += [
                 turn.eq(Const(index, place_bits) - first),
-                unit.write_enable.eq(turn < self.write.units),
+                unit.write_enable.eq(reached),
                 unit.write_address.eq(word + Mux(first > index, 1, 0)),
-                unit.write_data.eq(self._pick(index, turn)),
+                unit.write_data.eq(self._pick(write, index, turn)),
                 unit.read_address.eq(self.read_address),
                 unit.read_enable.eq(self.read_enable),
                 self.word.word_select(index, width).eq(unit.read_data),
             ]
+            coming = Signal(place_bits, name=f"coming_{index}")
+            m.d.comb += coming.eq(Const(index, place_bits) - self.write.place[:place_bits])
+            is_reached = Mux(
+                self.write.element,
+                coming < element_units(self.config),
+                coming < self.write.units,
+            )
+            m.d.sync += reached.eq(self.write.valid & is_reached)
         return m
 
-    def _pick(self, index: int, turn: Value) -> Value:
+    def _pick(self, write: data.View, index: int, turn: Value) -> Value:
         """What unit `index` of a bus word takes: unit number `turn` of the bits to write.
 
         The units of an element keep their places, so they need no choice.
         """
-        bits, width = self.write.bits, self.config.write_unit
+        bits, width = write.bits, self.config.write_unit
         choice: Value = bits[:width]
         for number in range(1, plane_units(self.config)):
             choice = Mux(turn == number, bits.word_select(number, width), choice)
         place = index % element_units(self.config)
-        return Mux(self.write.element, bits.word_select(place, width), choice)
+        return Mux(write.element, bits.word_select(place, width), choice)

@@ -11,10 +11,11 @@ from hw.kept import keep, kept_bits, kept_layout
 from hw.ram import SharedRam
 from hw.unpack import write_layout
 from ir.isa import ROW, Stage, layout
+from ir.precision import MAX_OPERAND_BITS
 
 ROW_LAYOUT = layout(ROW)
 
-ROW_TABLE_LATENCY = 3
+ROW_TABLE_LATENCY = 4
 """Cycles from asking for the first row tile's entry to having it."""
 
 
@@ -39,7 +40,9 @@ class RowTable(wiring.Component):
     write : In(write_layout)   the table's entries
     step : In(1)               the row tile ends
     entry : Out(row_layout)    its entry, a register
-    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one
+    illegal : Out(1)           registered: an entry was written whose number of digits nothing has
+    coming : Out(row_layout)   that of the row tile that follows; with `fill`, of the first one;
+                               a register too
     """
 
     now: data.View
@@ -47,6 +50,7 @@ class RowTable(wiring.Component):
     fill: Signal
     write: data.View
     step: Signal
+    illegal: Signal
     entry: data.View
     coming: data.View
 
@@ -59,6 +63,7 @@ class RowTable(wiring.Component):
                 "fill": In(1),
                 "write": In(write_layout(config)),
                 "step": In(1),
+                "illegal": Out(1),
                 "entry": Out(row_layout(config)),
                 "coming": Out(row_layout(config)),
             }
@@ -68,32 +73,47 @@ class RowTable(wiring.Component):
         m = Module()
         now = self.now
         m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
-        asked, following, moves = Signal.like(now.row_tiles), Signal.like(now.row_tiles), Signal()
-        ahead = Signal.like(self.entry)
+        found = Signal.like(self.entry)
+        place, moves = Signal(range(self.config.table_depth)), Signal()
+        last = self._last(m, moves)
+        written = data.View(ROW_LAYOUT, self.write.piece[: ROW_LAYOUT.size])
+        most = MAX_OPERAND_BITS // self.config.p
+        wrong = (written.digits == 0) | (written.digits > most)
+        m.d.sync += self.illegal.eq(self.write.rows & wrong)
         m.d.comb += [
             moves.eq(self.fill | self.step),
-            following.eq(asked + 1),
             table.write_address.eq(self.write.address),
             table.write_enable.eq(self.write.rows),
             table.write_data.eq(self.write.piece),
-            table.read_address.eq(now.row_base + asked),
+            table.read_address.eq(place),
             table.read_enable.eq(moves),
+            *keep(found, data.View(ROW_LAYOUT, table.read_data)),
         ]
-        m.d.comb += self.coming.eq(ahead)
         with m.If(~now.row_table):
             m.d.comb += [
-                self.coming.digits.eq(now.w_digits),
-                self.coming.bipolar.eq(now.w_bipolar),
-                self.coming.offset.eq(0),
+                found.digits.eq(now.w_digits),
+                found.bipolar.eq(now.w_bipolar),
+                found.offset.eq(0),
             ]
         if self.config.p > 1:  # a digit of several bits has a sign
-            m.d.comb += self.coming.bipolar.eq(0)
+            m.d.comb += found.bipolar.eq(0)
+        with m.If(moves):
+            m.d.sync += [self.coming.eq(found), self.entry.eq(self.coming)]
+            m.d.sync += place.eq(Mux(last, now.row_base, place + 1))
+        return m
+
+    def _last(self, m: Module, moves: Signal) -> Signal:
+        """Whether the layer's last row tile was asked for, or none yet: row_base comes next.
+
+        As hw/counted.py, but that `begin` enables nothing: `moves` comes late.
+        """
+        count, left = self.now.row_tiles, Signal.like(self.now.row_tiles)
+        near, last = Signal(), Signal()
         with m.If(moves):
             m.d.sync += [
-                asked.eq(Mux(following == now.row_tiles, 0, following)),
-                *keep(ahead, data.View(ROW_LAYOUT, table.read_data)),
-                self.entry.eq(self.coming),
+                left.eq(Mux(last, count, left - 1)),
+                near.eq(Mux(last, count == 2, left == 3)),
             ]
-        with m.If(self.begin):
-            m.d.sync += asked.eq(0)
-        return m
+        following = Mux(last, count == 1, near)
+        m.d.sync += last.eq(self.begin | Mux(moves, following, last))
+        return last

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.blocks import BlockLoop, connect_loops
 from hw.config import OverlayConfig
+from hw.gate import tokens_layout
 from hw.kept import kept_layout
 from ir.isa import Stage
 
@@ -27,8 +28,9 @@ class TileWalk(wiring.Component):
     tile_end : In(1)             and of the tile
     word : In                    its place among the tile's weights
     lhs : Out, rhs : Out         where its weights, and its column tile's pixels, begin
-    takes : Out(1)               it takes a row tile of weights that arrived
     frees : Out(1)               its weights are not needed any more behind the word
+    awaits : Out(tokens_layout)  what must have arrived for its words; no more than what the tiles
+                                 before waited for, if it uses the same
 
     loop                         the BlockLoop: which tile it is, and which comes next
     """
@@ -41,8 +43,8 @@ class TileWalk(wiring.Component):
     word: Signal
     lhs: Signal
     rhs: Signal
-    takes: Signal
     frees: Signal
+    awaits: data.View
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config, self.loop = config, BlockLoop(config=config)
@@ -56,8 +58,8 @@ class TileWalk(wiring.Component):
                 "word": In(range(config.lhs_depth)),
                 "lhs": Out(range(config.lhs_depth)),
                 "rhs": Out(range(config.rhs_depth)),
-                "takes": Out(1),
                 "frees": Out(1),
+                "awaits": Out(tokens_layout(config)),
             }
         )
 
@@ -74,7 +76,6 @@ class TileWalk(wiring.Component):
         m.d.comb += [
             loop.step.eq(self.walk),
             loop.ends.eq(self.tile_end),
-            self.takes.eq(loop.first_column & (stream | loop.first_block)),
             self.frees.eq(
                 Mux(
                     self.split,
@@ -85,6 +86,7 @@ class TileWalk(wiring.Component):
         ]
         self._activations(m, loop)
         self._weights(m, loop)
+        self._arrivals(m, loop)
         return m
 
     def _activations(self, m: Module, loop: BlockLoop) -> None:
@@ -112,3 +114,20 @@ class TileWalk(wiring.Component):
                 m.d.sync += layer.eq(after)
             with m.Elif(loop.block_end & ~self.now.lhs_stream):
                 m.d.sync += self.lhs.eq(layer)
+
+    def _arrivals(self, m: Module, loop: BlockLoop) -> None:
+        """Row tiles of weights that were taken; `rhs_step` more activations for each column tile.
+
+        Of activations no more than `rhs_total` are waited for. Later row tiles of a block use the
+        same: the need grows with each column tile of the first.
+        """
+        now, awaits, following = self.now, self.awaits, Signal.like(self.awaits.rhs)
+        taken, before = Signal.like(awaits.lhs), Signal.like(awaits.lhs, init=-1)
+        takes = loop.first_column & (now.lhs_stream | loop.first_block)
+        m.d.comb += awaits.lhs.eq(Mux(takes, taken, before))
+        with m.If(self.walk & (takes & Mux(self.split, self.turn_end, self.tile_end))):
+            m.d.sync += [taken.eq(taken + 1), before.eq(taken)]
+        grows = loop.ends & Mux(loop.row_change, loop.row_last, loop.first_row)
+        m.d.comb += following.eq(Mux(self.begin, now.rhs_first, awaits.rhs + now.rhs_step))
+        with m.If(self.begin | (self.walk & grows)):
+            m.d.sync += awaits.rhs.eq(Mux(following < now.rhs_total, following, now.rhs_total))

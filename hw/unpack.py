@@ -30,14 +30,14 @@ def piece_grain(config: OverlayConfig) -> int:
 
 
 def write_layout(config: OverlayConfig) -> data.StructLayout:
-    """A piece on its way to a buffer, one cycle after it left the gearbox.
+    """A piece on its way to a buffer, two cycles after it left the gearbox.
 
     lhs ... rows    which buffer it is for
     bank            number of the piece in its group (lhs, params), or the activation bank
     address         of its word, or of the first of its words
     words           rhs: which of the words it holds
     slot            rhs: one-hot index into SLOT_BITS for a piece that enters a packed word, else 0
-    plane, first    rhs, slot: whose word; the row's first position
+    plane, joins    rhs, slot: whose word; it has a left neighbour in its row
     span            rhs, slot: bits of a packed word, in slots of the smallest size
     """
     depth = max(config.lhs_depth, config.rhs_depth, config.table_depth)
@@ -53,7 +53,7 @@ def write_layout(config: OverlayConfig) -> data.StructLayout:
             "words": unsigned(config.rhs_ways),
             "slot": unsigned(len(SLOT_BITS)),
             "plane": unsigned(PLANE_BITS),
-            "first": unsigned(1),
+            "joins": unsigned(1),
             "span": unsigned(SPAN_BITS),
             "piece": unsigned(piece_bits(config)),
         }
@@ -82,7 +82,7 @@ class Unpacker(wiring.Component):
     job : In(stream)                  the instruction, from the issuer
     rdata, rvalid, rready             the read data channel
     write : Out(write_layout)         registered, to the operand buffers and tables
-    queue_write : Out(3)              registered, one for each stage; `write.piece` is the word
+    queue_write, word : Out           registered: a bus word for the queue of a stage, one bit each
     lost : Out(1)                     registered: it begins an instruction of no stage
     lhs_token, rhs_token : Out(1)     a row tile, or Dn places (see Raster), left the gearbox
     table_token : Out(1)              registered: `write` is the last of a tap or row table
@@ -94,6 +94,7 @@ class Unpacker(wiring.Component):
     rready: Signal
     write: data.View
     queue_write: Signal
+    word: Signal
     lost: Signal
     lhs_token: Signal
     rhs_token: Signal
@@ -109,6 +110,7 @@ class Unpacker(wiring.Component):
                 "rready": Out(1),
                 "write": Out(write_layout(config)),
                 "queue_write": Out(len(Stage)),
+                "word": Out(config.memory_bits),
                 "lost": Out(1),
                 "lhs_token": Out(1),
                 "rhs_token": Out(1),
@@ -126,7 +128,7 @@ class Unpacker(wiring.Component):
         )
         m.submodules.raster = raster = Raster(config=config)
         now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        begin, coming = self._slots(m, now, busy, unit_end, raster)
+        begin, coming, first = self._slots(m, now, busy, unit_end, raster)
         is_kind = Signal(len(Kind))  # one-hot
         with m.If(begin):
             m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
@@ -137,70 +139,76 @@ class Unpacker(wiring.Component):
         group, group_last, _ = _counted(m, chunk_end, now.groups, begin, coming.groups)
         _, unit_last, _ = _counted(m, group_end, now.units, begin, coming.units)
         is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
-        length = Signal.like(now.piece_bits)
-        with m.If(box.emit):
-            m.d.sync += length.eq(Mux(coming_last, now.tail_bits, now.piece_bits))
-        with m.If(begin):
-            alone = coming.chunks == 1
-            m.d.sync += length.eq(Mux(alone, coming.tail_bits, coming.piece_bits))
         m.d.comb += [
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
+            box.ends.eq(raster.final),
+            box.first.eq(first),
             box.enable.eq(busy),
-            box.length.eq(Mux(raster.beyond, 0, length)),
+            box.skip.eq(raster.beyond),
+            box.coming.eq(Mux(coming_last, now.tail_bits, now.piece_bits)),
+            box.flush.eq(last & group_last & is_lhs),
             chunk_end.eq(box.emit & last),
-            group_end.eq(chunk_end & group_last),
-            unit_end.eq(group_end & unit_last),
-            box.flush.eq(unit_end | (group_end & is_lhs)),
-            raster.piece.eq(box.emit & is_rhs),
-            raster.plane.eq(chunk_end & is_rhs),
-            raster.pixel.eq(group_end & is_rhs),
-            raster.end.eq(unit_end & is_rhs),
+            group_end.eq(box.emit & (last & group_last)),
+            unit_end.eq(box.emit & raster.final),
+            raster.leaves.eq(box.emit),
+            raster.of_rhs.eq(is_rhs),
+            raster.plane.eq(last & is_rhs),
+            raster.pixel.eq(last & group_last & is_rhs),
+            raster.ends.eq(unit_last),
+            raster.final.eq(last & group_last & unit_last),
+            raster.idle.eq(~busy),
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(group_end & is_lhs),
         ]
         lhs_address = Signal(range(config.lhs_depth))
         with m.If(chunk_end & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
-        self._tables(m, now, is_kind, box, chunk, group, lhs_address)
-        self._activations(m, now, is_rhs, box, raster, group, last)
+        early = Signal(write_layout(config))  # `write` a cycle ahead, all but its piece
+        self._tables(m, early, now, is_kind, box, chunk, group, lhs_address)
+        self._activations(m, early, now, is_rhs, box, raster, group, last)
+        self._place(m, early, box, raster)
         self._program(m, is_kind[Kind.PROGRAM], box, group)
         m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
 
     def _slots(
         self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
-    ) -> tuple[Signal, data.View]:
+    ) -> tuple[Signal, data.View, Signal]:
         """Registers in a row: no multiplexer stands between them.
 
-        Returns whether an instruction begins in the next cycle, and which.
+        Returns whether another instruction may begin in the next cycle, which: the last slot's,
+        whether it is full or not, and the length of its first piece. `busy` says whether it does.
         """
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
         full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
         m.d.comb += [
             self.job.ready.eq(~full[0]),
             moves[0].eq(self.job.valid & ~full[0]),
-            begin.eq(full[-1] & (~busy | done)),
+            begin.eq(~busy | done),
             raster.now.eq(now),
             raster.load.eq(begin),
             raster.coming.eq(slots[-1]),
         ]
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
-        leaves = Cat(moves[1:], begin)
+        leaves = Cat(moves[1:], full[-1] & begin)
         m.d.sync += full.eq((full & ~leaves) | moves)
         for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
             with m.If(move):
                 m.d.sync += slot.eq(source)
-        with m.If(done):
-            m.d.sync += busy.eq(0)
+        first = Signal.like(now.piece_bits, name="first_bits")
+        with m.If(moves[-1]):
+            alone = slots[-2].chunks == 1
+            m.d.sync += first.eq(Mux(alone, slots[-2].tail_bits, slots[-2].piece_bits))
         with m.If(begin):
-            m.d.sync += [now.eq(slots[-1]), busy.eq(1)]
-        return begin, slots[-1]
+            m.d.sync += [now.eq(slots[-1]), busy.eq(full[-1])]
+        return begin, slots[-1], first
 
     def _tables(
         self,
         m: Module,
+        write: data.View,
         now: data.View,
         is_kind: Signal,
         box: Gearbox,
@@ -208,14 +216,12 @@ class Unpacker(wiring.Component):
         group: Signal,
         lhs_address: Signal,
     ) -> None:
-        """Registered write port: which buffer, and where in the weight banks and tables."""
-        write = self.write
+        """Which buffer, and where in the weight banks and tables."""
         m.d.sync += [
             write.lhs.eq(box.emit & is_kind[Kind.LHS]),
             write.params.eq(box.emit & is_kind[Kind.PARAMS]),
             write.taps.eq(box.emit & is_kind[Kind.TAPS]),
             write.rows.eq(box.emit & is_kind[Kind.ROWS]),
-            write.piece.eq(box.piece),
             write.bank.eq(chunk),
             write.address.eq(now.base + group),
         ]
@@ -225,6 +231,7 @@ class Unpacker(wiring.Component):
     def _activations(
         self,
         m: Module,
+        write: data.View,
         now: data.View,
         is_rhs: Value,
         box: Gearbox,
@@ -233,21 +240,31 @@ class Unpacker(wiring.Component):
         last: Signal,
     ) -> None:
         """The same for activations: only some positions of a packed row hold a word."""
-        write = self.write
-        enters = box.emit & is_rhs & (now.window != 0)
+        enters = box.emit & raster.packs
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
             write.rhs.eq(box.emit & is_rhs & ~raster.hold),
             write.slot.eq(Mux(enters, slots, 0)),
             write.plane.eq(group),
             write.span.eq(now.window * now.slot_bits[SLOT_BITS[0].bit_length() - 1 :]),
-            write.first.eq(raster.first),
+            write.joins.eq(enters & ~raster.first),
             write.words.eq(
                 Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
             ),
         ]
-        with m.If(is_rhs):
-            m.d.sync += [write.bank.eq(raster.bank), write.address.eq(raster.address)]
+
+    def _place(self, m: Module, early: data.View, box: Gearbox, raster: Raster) -> None:
+        """The write port, a cycle later: the piece has come, and the place of activations."""
+        empty = Signal()
+        m.d.sync += [
+            empty.eq(raster.beyond),
+            self.write.eq(early),
+            self.write.piece.eq(box.piece),
+        ]
+        with m.If(empty):
+            m.d.sync += self.write.piece.eq(0)
+        with m.If(early.rhs):
+            m.d.sync += [self.write.bank.eq(raster.bank), self.write.address.eq(raster.address)]
 
     def _program(self, m: Module, is_program: Value, box: Gearbox, group: Signal) -> None:
         """Bus words of instructions: the first of each says which queue they are for."""
@@ -260,6 +277,7 @@ class Unpacker(wiring.Component):
         with m.If(box.emit):
             m.d.sync += held.eq(destination)
         to_queue = box.emit & is_program
+        m.d.sync += self.word.eq(self.rdata)
         m.d.sync += [
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]
@@ -272,12 +290,17 @@ def _counted(
     """(a place from 0 on; whether it is the last of `count`, known with it; whether the next is).
 
     After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
-    cycle on.
+    cycle on. The places left are counted down, so that all comparisons are with constants.
     """
-    place, last, following = Signal.like(count), Signal(), Signal()
-    m.d.comb += following.eq(Mux(last, count == 1, place + 2 == count))
+    place, left = Signal.like(count), Signal.like(count)
+    last, next_last = Signal(), Signal()
     with m.If(step):
-        m.d.sync += [place.eq(Mux(last, 0, place + 1)), last.eq(following)]
+        m.d.sync += [
+            place.eq(Mux(last, 0, place + 1)),
+            left.eq(Mux(last, count, left - 1)),
+            last.eq(next_last),
+            next_last.eq(Mux(last, count <= 2, left == 3)),
+        ]
     with m.If(begin):
-        m.d.sync += last.eq(coming == 1)
-    return place, last, following
+        m.d.sync += [left.eq(coming), last.eq(coming == 1), next_last.eq(coming <= 2)]
+    return place, last, next_last

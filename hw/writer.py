@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.burst import burst_length
+from hw.bus.ledger import MOST_BURSTS
 from hw.config import OverlayConfig
 
 
@@ -21,7 +22,8 @@ class Writer(wiring.Component):
     load : In(1), address : In(32)     a new output tensor begins here
     limit : In                         ring words below it are complete
     position : Out                     the next ring word to write: those below it are free
-    idle : Out(1)                      everything up to `limit` is written and answered
+    idle : Out(1)                      everything up to `limit`, as it was in the cycle before, is
+                                       written and answered
     ring_address, ring_enable, ring_word   the ring's read port
     aw*, w*, b*                        the channels
     """
@@ -73,13 +75,14 @@ class Writer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        waiting = Signal(range(self.config.ring_depth))
+        waits, rest = Signal(), Signal(range(self.config.ring_depth))
         address = Signal(32)
-        left, last, pending = Signal(8), Signal(), Signal(16)
-        m.d.comb += waiting.eq(self.limit - self.position)
-        length, _ = burst_length(
-            m, address=address, remaining=waiting, memory_bits=self.config.memory_bits
-        )
+        left, last = Signal(8), Signal()
+        m.d.comb += [
+            waits.eq(self.limit != self.position),
+            rest.eq(self.limit + ~self.position),  # words that wait, less one
+        ]
+        length, _ = burst_length(m, address=address, rest=rest, memory_bits=self.config.memory_bits)
         bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
         less = ~Cat(self.awlen, Const(0, 1)).as_signed()  # the burst's beats, negative
         taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
@@ -93,15 +96,15 @@ class Writer(wiring.Component):
         ]
         m.d.sync += [
             self.position.eq(self.position + taken),
-            pending.eq(pending + begun - (self.bvalid & self.bready)),
+            self.idle.eq(0),
         ]
+        answered = self._pending(m, begun)
         with m.If(self.load):
             m.d.sync += address.eq(self.address)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.idle.eq((waiting == 0) & (pending == 0))
-                m.d.sync += self.awlen.eq(length)
-                with m.If(waiting != 0):
+                m.d.sync += [self.awlen.eq(length), self.idle.eq(~waits & answered)]
+                with m.If(waits):
                     m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.comb += self.awvalid.eq(1)
@@ -119,3 +122,11 @@ class Writer(wiring.Component):
                     with m.If(last):
                         m.next = "IDLE"
         return m
+
+    def _pending(self, m: Module, begun: Value) -> Value:
+        """Whether every burst that has begun is answered, this cycle's answer included."""
+        pending, following = Signal(range(MOST_BURSTS + 1)), Signal(range(MOST_BURSTS + 1))
+        answer = self.bvalid & self.bready
+        m.d.comb += following.eq(pending + begun - answer)
+        m.d.sync += pending.eq(following)
+        return (pending == 0) | ((pending == 1) & answer)

@@ -138,8 +138,6 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "in_height": _f(16, "rows of the input tensor"),
         "in_width": _f(16, "columns of the input tensor"),
         "stride": _n(4, "stride of the layer"),
-        "step_x": _f(16, "(Dn mod virtual width) * stride"),
-        "step_y": _f(16, "(Dn div virtual width) * stride"),
         "wrap_x": _n(16, "virtual width * stride"),
         "rhs_first": _f(24, "input tiles needed by column tile 0"),
         "rhs_step": _f(8, "further input tiles needed by each next column tile"),

@@ -145,16 +145,14 @@ def ring_bench(config: OverlayConfig) -> Bench:
     known, value = bench.state(1, "known"), bench.state(width, "value")
     whole, few = element_units(config), ring.write.units <= plane_units(config)
     aligned = ring.write.place % whole == 0
-    sized = (ring.write.units == whole) | (ring.write.units == 0)
-    bench.assume(Mux(ring.write.element, aligned & sized, few))
+    bench.assume(Mux(ring.write.element, aligned, few))
     position = Signal(range(units))  # of the unit within the run that is written
     bench.module.d.comb += position.eq(at - ring.write.place)
-    wrote = position < ring.write.units
+    reaches = position < Mux(ring.write.element, whole, ring.write.units)
+    wrote = bench.past(ring.write.valid & reaches)  # a run is registered
+    unit = bench.past(ring.write.bits.word_select(position[:8], width))
     with bench.module.If(wrote):
-        bench.module.d.sync += [
-            known.eq(1),
-            value.eq(ring.write.bits.word_select(position[:8], width)),
-        ]
+        bench.module.d.sync += [known.eq(1), value.eq(unit)]
     asked = ring.read_enable & (ring.read_address == at // per_word)
     shown = ring.word.word_select((at % per_word)[:8], width)
     bench.claim(shown == bench.past(value), when=bench.past(asked & known))
@@ -170,36 +168,59 @@ def gearbox_bench(grain: int) -> Bench:
     bench = Bench()
     box = Gearbox(memory_bits=16, piece_bits=24, grain=grain)
     bench.add(box)
-    bench.assume((box.length >= 1) & (box.length <= box.piece_bits))
+    begun = bench.since(1)  # the first piece is known
+    bench.assume(begun | ~box.enable)
+    for bits in (box.first, box.coming):
+        bench.assume((bits >= 1) & (bits <= box.piece_bits))
+    waits = bench.past(box.enable & ~box.emit)
+    bench.assume(~waits | (box.coming == bench.past(box.coming)))
+    length = bench.inner("length")
     if grain != 1:
-        _grained(bench, box)
+        _grained(bench, box, length)
     words = Cat(bench.inner("word_0"), bench.inner("word_1"))
     offset, words_held = bench.inner("offset"), bench.inner("count")
-    need = (offset + box.length + box.memory_bits - 1) // box.memory_bits
-    bench.assume((words_held < 2) | (box.length == bench.past(box.length)))
-    bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)))
+    _claim_ends(bench, box, length, begun)
+    need = (offset + length + box.memory_bits - 1) // box.memory_bits
+    bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)), when=begun)
     bench.claim((words_held != 0) | (offset == 0))
     have = words_held * box.memory_bits - offset
     held = (words >> offset) & ((1 << have.as_unsigned()[:6]) - 1)
     take = box.word_ready & box.word_valid
     content = held | Mux(take, box.word << have.as_unsigned()[:6], 0)
     count = have + Mux(take, box.memory_bits, 0)
-    left = Mux(box.emit, Mux(box.flush, 0, content >> box.length), content)
-    left_count = Mux(box.emit, Mux(box.flush, 0, count - box.length), count)
+    cuts = box.emit & ~box.skip
+    drops = ~box.enable | (box.emit & box.ends)
+    left = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, content >> length), content))
+    left_count = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, count - length), count))
     bench.claim(~bench.since(1) | (held == bench.past(left)) & (have == bench.past(left_count)))
-    bench.claim(box.emit == (box.enable & (count >= box.length)))
-    mask = (1 << box.length) - 1
-    bench.claim(box.piece == (content & mask), when=box.emit)
+    bench.claim(box.emit == (box.enable & (box.skip | (count >= length))))
+    mask = (1 << length) - 1
+    bench.claim(box.piece == bench.past(content & mask), when=bench.past(cuts))
     return bench
 
 
-def _grained(bench: Bench, box: Gearbox) -> None:
-    """Pieces are whole bytes, or all of one length 1, 2 or 4 until a flush."""
+def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Value) -> None:
+    """What the gearbox keeps of the next piece, from its length and place."""
+    offset, words_held = bench.inner("offset"), bench.inner("count")
+    end, missing, there, one = (bench.inner(n) for n in ("end", "missing", "there", "one"))
+    last = offset + length + box.memory_bits - 1
+    bench.claim(end == last[:4], when=begun)
+    bench.claim(missing + words_held == last >> 4, when=begun)
+    bench.claim((there == (missing == 0)) & (one == (missing == 1)), when=begun)
+    bench.claim((length >= 1) & (length <= box.piece_bits), when=begun)
+    bench.claim(begun | ((words_held == 0) & (offset == 0)))
+
+
+def _grained(bench: Bench, box: Gearbox, length: Signal) -> None:
+    """Pieces are whole bytes, or all of one length 1, 2 or 4 from the first on."""
     unit = bench.free(4, "unit")
-    kept = bench.first() | bench.past(box.emit & box.flush) | (unit == bench.past(unit))
+    anew = bench.past(~box.enable | (box.emit & box.ends))
+    kept = bench.first() | anew | (unit == bench.past(unit))
     bench.assume(kept & ((unit == 1) | (unit == 2) | (unit == 4) | (unit == 8)))
-    bench.assume(Mux(unit == 8, box.length[:3] == 0, box.length == unit))
+    for bits in (bench.past(box.first), box.coming):
+        bench.assume(Mux(unit == 8, bits[:3] == 0, bits == unit))
     bench.claim((bench.inner("offset") & (unit - 1)) == 0)
+    bench.claim(Mux(unit == 8, length[:3] == 0, (length == unit) | (length == 0)))
 
 
 def issuer_bench(config: OverlayConfig) -> Bench:
@@ -211,15 +232,17 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     bench.assume(_aligned(payload.address, config) & _aligned(unit.prog_address, config))
     bench.assume((payload.segment_beats != 0) & (unit.prog_words != 0))
     environment_of(bench, unit)
-    now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
-    remaining, burst = bench.inner("remaining"), unit.arlen + 1
-    bench.claim(_aligned(bench.inner("address"), config))
-    bench.claim(_aligned(now.address, config) & (idle | (now.segment_beats != 0)))
-    bench.claim(idle | (remaining != 0))
-    bench.claim(burst <= remaining, when=bench.in_state("OFFER"))
+    alone = bench.in_state("IDLE") & ~unit.arvalid & ~unit.instructions.valid
+    bench.assume(~unit.start | (alone & ~bench.past(unit.instructions.valid) & ~bench.first()))
+    now, rest = fetch_layout(config)(bench.inner("now")), bench.inner("rest")
+    bench.claim(_aligned(unit.arnext, config) & _aligned(unit.araddr, config))
+    bench.claim(_aligned(now.address, config))
     last = bench.inner("last_burst")
-    bench.claim(last == (burst == remaining), when=bench.in_state("OFFER"))
-    _claim_burst(bench, config, valid=unit.arvalid, address=unit.araddr, length=unit.arlen)
+    bench.claim(unit.arlen <= rest, when=bench.in_state("STEP"))
+    bench.claim(last == (unit.arlen == rest), when=bench.in_state("STEP"))
+    _claim_burst(
+        bench, config, valid=unit.arvalid, address=unit.araddr, ahead=unit.arnext, length=unit.arlen
+    )
     return bench
 
 
@@ -231,7 +254,9 @@ def writer_bench(config: OverlayConfig) -> Bench:
     bench.assume(_aligned(unit.address, config))
     environment_of(bench, unit)
     bench.claim(_aligned(bench.inner("address"), config))
-    _claim_burst(bench, config, valid=unit.awvalid, address=unit.awaddr, length=unit.awlen)
+    _claim_burst(
+        bench, config, valid=unit.awvalid, address=unit.awaddr, ahead=unit.awaddr, length=unit.awlen
+    )
     return bench
 
 
@@ -249,10 +274,13 @@ def window_bench(kind: type[ReadGuard] | type[WriteGuard], config: OverlayConfig
     waits = bench.past(core_valid & ~getattr(guard, f"core_{name}ready"))
     asked = Cat(address, length, core_valid)
     bench.assume(~waits | (asked == bench.past(asked)))  # the core keeps its stream's contract
-    new = core_valid & ~bench.past(core_valid)
-    bench.assume(~new | (~bench.first() & (address == bench.past(address))))  # axi.read, axi.write
+    new, ahead = core_valid & ~bench.past(core_valid), getattr(guard, f"{name}next")
+    bench.assume(~new | (~bench.first() & (address == bench.past(ahead))))  # axi.read, axi.write
     handed = bench.past(core_valid & getattr(guard, f"core_{name}ready"))
     bench.assume(~handed | ~core_valid)  # as well: between two bursts there is a cycle
+    begins, room = bench.inner("begins"), bench.inner("room")  # what was compared ahead
+    reaches = address + room * config.bus_bytes <= guard.limit
+    bench.claim((address >= guard.base) & reaches, when=core_valid & begins)
     end = address + (length + 1) * config.bus_bytes
     bench.claim((address >= guard.base) & (end <= guard.limit), when=valid)
     return bench
@@ -263,10 +291,17 @@ def _aligned(address: Value, config: OverlayConfig) -> Value:
 
 
 def _claim_burst(
-    bench: Bench, config: OverlayConfig, *, valid: Value, address: Value, length: Value
+    bench: Bench,
+    config: OverlayConfig,
+    *,
+    valid: Value,
+    address: Value,
+    ahead: Value,
+    length: Value,
 ) -> None:
     """A legal AXI burst: aligned, and its last byte is in the page of its first."""
     end = address[:12] + (length + 1) * config.bus_bytes
     bench.claim(_aligned(address, config) & (end <= PAGE_BYTES), when=valid)
-    # the window is checked a cycle ahead: the address stands before it is offered
-    bench.claim(bench.since(1) & (address == bench.past(address)), when=valid)
+    # the window is checked a cycle ahead: the address is known before it is offered
+    bench.claim(bench.since(1), when=valid)
+    bench.claim(address == bench.past(Mux(valid, address, ahead)), when=valid)

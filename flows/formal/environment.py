@@ -35,7 +35,7 @@ def _queue(bench: Bench, queue: InstructionQueue) -> None:
 
 def _writer(bench: Bench, writer: Writer) -> None:
     """A new output tensor begins when all is written; complete words of the ring do not change."""
-    bench.assume(~writer.load | writer.idle)
+    bench.assume(~writer.load | (writer.idle & (writer.limit == writer.position)))
     asked = writer.ring_address
     bench.assume(
         bench.first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from amaranth.hdl import Signal, Value
+from amaranth.hdl import Const, Signal, Value
 
 from flows.formal.bench import Bench
 from flows.formal.proof import Proof
@@ -26,7 +26,7 @@ def proofs(config: OverlayConfig) -> list[Proof]:
         "space": ("free lhs words: 0 to lhs_depth, no word is reserved twice", _space),
         "layers": ("layer-done tokens never wrap", _layers),
         "execute": (
-            "a word that needs operands goes only when they are there, lhs tokens never wrap",
+            "a word goes only when as many operands arrived as it needs, no token is lost",
             _execute,
         ),
         "ledger": ("bursts under way: 0 to 16, empty and full are right", _ledger),
@@ -87,19 +87,24 @@ def _layers(bench: Bench, config: OverlayConfig) -> None:
 
 
 def _execute(bench: Bench, config: OverlayConfig) -> None:
-    """Assumed: each token that waits stands for a word of each bank at least."""
+    """Needs are any numbers; the comparison is modulo, as the counts are."""
     gate = Gate(config=config)
     bench.add(gate)
-    lhs, rhs = bench.inner("lhs_spare").as_signed(), bench.inner("rhs_spare").as_signed()
-    late_lhs, late_rhs = bench.inner("lhs_arrived"), bench.inner("rhs_arrived")
-    bench.assume(~gate.lhs_token | (lhs + late_lhs < config.lhs_depth - 1))
-    bench.assume(~gate.rhs_token | (rhs + late_rhs < config.rhs_depth))
-    bench.assume(gate.fresh == 0)  # a layer is under way: no need is new
-    bench.claim((lhs >= -1) & (lhs + late_lhs < config.lhs_depth))
-    step = lhs - bench.past(lhs).as_signed()
-    bench.claim((step >= -1) & (step <= 1), when=bench.since(1))
-    bench.claim(lhs + late_lhs >= 0, when=gate.issue & gate.needs.lhs)
-    bench.claim(rhs + late_rhs >= 0, when=gate.issue & gate.needs.rhs)
+    ends = gate.issue & gate.needs.layer_end
+    for name, token, least in (("lhs", gate.lhs_token, 0), ("rhs", gate.rhs_token, 1)):
+        spare, arrived = (bench.inner(f"{name}_{what}") for what in ("spare", "arrived"))
+        need = bench.state(len(spare), f"{name}_need", init=least)
+        with bench.module.If(gate.load):
+            bench.module.d.sync += need.eq(gate.awaits[name])
+        cleared = bench.past(ends) if name == "rhs" else Const(0)
+        beyond = (arrived - need - 1)[: len(spare)]
+        bench.claim(spare.as_unsigned() == beyond, when=~cleared)
+        bench.claim(~beyond[-1], when=gate.issue & ~cleared)
+        counted = (arrived - bench.past(arrived))[: len(spare)]
+        bench.claim(counted == bench.past(token, 2), when=bench.since(2) & ~cleared)
+        fresh = least + bench.past(token, 2)
+        bench.claim(arrived == fresh, when=cleared & bench.since(2))
+    bench.assume(~bench.past(ends) | ~gate.offered)  # the next layer is taken first
 
 
 def _ledger(bench: Bench, config: OverlayConfig) -> None:

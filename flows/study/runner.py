@@ -2,11 +2,14 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from flows.progress import Progress
@@ -44,7 +47,7 @@ def run_study(
     progress = Progress(len(config.setting.cells) + 2)
     with open_run(config, command, say=progress.say, build=BUILD / "study") as run:
         shared = prepare(Steps(run, progress))
-        rows = _cells(config, shared, work, run.path, progress, jobs)
+        rows = cells(config, shared, work, run.path, progress, jobs)
         progress.begin("statistics")
         found = gather(shared, rows)
         write_json(run / "results.json", found.results)
@@ -55,7 +58,7 @@ def run_study(
         return {**found.results, "run": str(run.path), "files": files}
 
 
-def _cells(
+def cells(
     config: StudyConfig,
     shared: Any,
     work: Callable[[Any, int, int, Path], Row],
@@ -63,19 +66,39 @@ def _cells(
     progress: Progress,
     jobs: int,
 ) -> list[Row]:
-    cells = config.setting.cells
+    """The row of every cell, in the cells' order, whoever ends first. Once one fails, or the user
+    stops, what has not begun does not begin."""
+    places = config.setting.cells
     if jobs == 1:
-        return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in cells]
+        return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in places]
     # Fresh processes: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(work, shared, *cell, folder): cell for cell in cells}
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_end_with_parent
+    ) as pool:
+        waiting = {pool.submit(work, shared, *cell, folder): cell for cell in places}
         found = {}
-        for done in as_completed(waiting):
-            fold, seed = waiting[done]
-            progress.begin(f"fold {fold}, seed {seed}")
-            found[waiting[done]] = done.result()
-            progress.end("done")
-        return [found[cell] for cell in cells]
+        try:
+            for done in as_completed(waiting):
+                fold, seed = waiting[done]
+                progress.begin(f"fold {fold}, seed {seed}")
+                found[waiting[done]] = done.result()
+                progress.end("done")
+        except BaseException:  # an interrupt among them
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [found[cell] for cell in places]
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would train on beside the run that takes over its folder."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _announced(

@@ -8,10 +8,12 @@ from hw.bus.axi import MAX_BURST, PAGE_BYTES
 
 
 def burst_length(
-    m: Module, *, address: Value, remaining: Value, memory_bits: int
+    m: Module, *, address: Value, rest: Value, memory_bits: int
 ) -> tuple[Value, Value]:
     """(beats of the next burst less one, as AXI has it; it is the last): what remains, at least one
     beat, at most 256 of them and never across a 4 KiB page.
+
+    rest: beats that remain, less one as well.
     """
     word_bytes = memory_bits // 8
     word = address[word_bytes.bit_length() - 1 : PAGE_BYTES.bit_length() - 1]
@@ -20,6 +22,6 @@ def burst_length(
     beyond = to_page[len(most) :].any() if len(to_page) > len(most) else 0
     m.d.comb += [
         most.eq(Mux(beyond, MAX_BURST - 1, to_page)),
-        last.eq(remaining <= most + 1),
+        last.eq(rest <= most),
     ]
-    return Mux(last, (remaining - 1)[: len(most)], most), last
+    return Mux(last, rest[: len(most)], most), last

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class Ledger(wiring.Component):
             self.empty.eq(count == 0),
             self.full.eq(count == MOST_BURSTS),
         ]
-        m.d.sync += count.eq(count + self.put - self.take)
+        m.d.sync += count.eq(Mux(self.take, count - 1 + self.put, count + self.put))  # take is late
         with m.If(self.put):
             m.d.sync += begun.eq(begun + 1)
         with m.If(self.step):

@@ -2,14 +2,18 @@
 
 import contextlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codegen import clock_model
 from codegen.buffers import fit_buffers, worst_case_acc_bits
 from codegen.candidates import candidates, column_choices, lane_choices, row_choices
+from codegen.clock_model import ClockModel
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
 from codegen.lower import lower
@@ -20,6 +24,7 @@ from codegen.resources import predict_resources
 from codegen.sizing import Sizing, size
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
+from ir.files import write_json
 from ir.graph import IntegerGraph
 from ir.precision import Precision
 from tests.codegen.networks import d4, mlp
@@ -259,3 +264,41 @@ def test_narrower_widths_are_not_slower_on_an_overlay_of_their_own():
     narrow = with_bits(wide, dict(zip(names, [(4, 8), (4, 4), (5, 5), (5, 5)], strict=True)))
     before = sized(wide, 11_200)
     assert sized(narrow, 11_200, must_run=(wide,)).cycles <= cycles_on(narrow, before)
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A clock model of two parts: 5 ns, and 2 ns for each doubling of the LUTs over 1,024."""
+    model = ClockModel(
+        family="xc7",
+        device="none",
+        tool="none",
+        version="0",
+        hardware="0",
+        period_ns={"fixed": 5.0, "spread": 2.0},
+        errors={},
+        overlays=(),
+    )
+    monkeypatch.setattr(clock_model, "FOLDER", tmp_path)
+    write_json(tmp_path / "xc7.json", asdict(model))
+    clock_model.load_clock_model.cache_clear()
+    yield
+    clock_model.load_clock_model.cache_clear()
+
+
+def test_overlays_that_miss_the_clock_are_left_out(clock: None) -> None:
+    any_clock = size(MLP, luts=9000, **BOARD)
+    assert any_clock.clock and any_clock.clock["needed_mhz"] == 0
+    needed = any_clock.clock["mhz"] + 1
+    found = size(MLP, luts=9000, clock_mhz=needed, **BOARD)
+    assert found.clock and found.clock["mhz"] >= needed
+    assert found.cycles > any_clock.cycles and found.resources["luts"] < any_clock.resources["luts"]
+    assert f"clock: {needed:g} MHz; next size would reach" in found.limit
+    quick = size(MLP, luts=9000, clock_mhz=needed, most=10_000, **BOARD)
+    assert quick.cycles == found.cycles
+    with pytest.raises(CapacityError, match=r"no overlay reaches 1000 MHz on xc7: the fastest"):
+        size(MLP, luts=9000, clock_mhz=1000, **BOARD)
+
+
+def test_without_a_clock_model_none_is_predicted() -> None:
+    assert size(MLP, luts=9000, clock_mhz=1e6, **BOARD).clock is None

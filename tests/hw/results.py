@@ -9,6 +9,7 @@ import numpy as np
 from codegen.memory import pack_activations
 from codegen.tiling import Tiling
 from hw.config import OverlayConfig
+from hw.ring import element_units
 
 
 class RingImage:
@@ -24,11 +25,14 @@ class RingImage:
         unit = self.config.write_unit
         lap = self.config.ring_depth * self.config.memory_bits
         place = write.place * unit
-        if write.units:  # the nearest lap: writes never go back by half a ring
+        units = element_units(self.config) if write.element else write.units
+        if not write.valid:
+            return
+        if units:  # the nearest lap: writes never go back by half a ring
             while place < self.units_seen - lap // 2:
                 place += lap
             self.units_seen = max(self.units_seen, place)
-        for index in range(write.units * unit):
+        for index in range(units * unit):
             self.bits[place + index] = write.bits >> index & 1
 
     def bytes(self, first_word: int, size: int) -> bytes:

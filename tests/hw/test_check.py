@@ -108,6 +108,8 @@ def test_starvation_needs_silence() -> None:
             assert not ctx.get(dut.fault.valid)
             await pulse(ctx, signal)
         await ctx.tick().repeat(STARVED_CYCLES)
+        assert not ctx.get(dut.fault.valid)
+        await ctx.tick()
         assert ctx.get(dut.fault.valid) and ctx.get(dut.fault.code) == Code.STARVED
 
     simulate(dut, bench, limit=4 * STARVED_CYCLES)

@@ -19,7 +19,7 @@ def test_every_event_counts(rng, count: int) -> None:
 
     async def drive(ctx) -> None:
         nonlocal model
-        low, taken = 0, False
+        low, taken, earlier = 0, False, [model, model]
         density, started = 0, 0
         for cycle in range(6000):
             if cycle % 200 == 0:
@@ -33,11 +33,12 @@ def test_every_event_counts(rng, count: int) -> None:
             ctx.set(dut.asked, rng.randrange(count))
             index = ctx.get(dut.index)
             if not ctx.get(dut.high):
-                low, taken, wanted = ctx.get(dut.value), True, model[index]
-            elif taken and started < cycle - 1:
+                low, taken, wanted = ctx.get(dut.value), True, earlier[0][index]
+            elif taken and started < cycle - 3:
                 assert ctx.get(dut.value) << 32 | low == wanted, (cycle, index)
                 seen[index] = max(seen.get(index, 0), wanted)
             await ctx.tick()
+            earlier = [earlier[1], model]
             model = [value + (word >> n & 1) for n, value in enumerate(model)]
             if clear:
                 model, started = [first.get(n, 0) for n in range(count)], cycle

@@ -148,8 +148,12 @@ def test_start_fetches_the_program(instructions: int) -> None:
     async def drive(ctx) -> None:
         ctx.set(dut.prog_address, 4000)
         ctx.set(dut.prog_words, instructions)
-        await pulse(ctx, dut.start)
-        job = await get(ctx, dut.job)
+        await ctx.tick()
+        ctx.set(dut.job.ready, 1)
+        ctx.set(dut.start, 1)
+        *_, job, given = await ctx.tick().sample(dut.job.payload, dut.job.valid)
+        assert given, "START is a gate passed"
+        ctx.set(dut.start, 0)
         assert (job.kind, job.units, job.chunks) == (Kind.PROGRAM, instructions, 1)
         assert job.groups * instructions == beats
         assert job.tail_bits == CONFIG.memory_bits

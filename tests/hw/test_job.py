@@ -28,6 +28,12 @@ def run(drive: Any, dut: Job | None = None) -> tuple[Job, list[dict]]:
     return dut, simulate(dut, bench, trace=trace)
 
 
+async def wish(ctx, write) -> None:
+    """What the host asks for, seen a cycle after its write."""
+    await pulse(ctx, write)
+    await ctx.tick()
+
+
 def test_a_job_that_ends_by_itself() -> None:
     """irq in the cycle after `finished`; the core is cleared while nobody may start."""
 
@@ -36,7 +42,7 @@ def test_a_job_that_ends_by_itself() -> None:
         assert ctx.get(dut.busy)
         await pulse(ctx, dut.finished)
         assert flags(ctx.get(dut.status)) == {"DONE"} and ctx.get(dut.irq) and ctx.get(dut.clear)
-        await pulse(ctx, dut.clear_write)
+        await wish(ctx, dut.clear_write)
         assert not ctx.get(dut.irq) and not ctx.get(dut.clear) and not ctx.get(dut.status)
 
     _, cycles = run(drive)
@@ -53,7 +59,7 @@ def test_a_fault_is_told_after_the_drain(draining: int) -> None:
         for _ in range(draining):
             assert flags(ctx.get(dut.status)) == {"BUSY", "DRAINING"}
             await pulse(ctx, dut.finished)
-            await pulse(ctx, dut.clear_write)
+            await wish(ctx, dut.clear_write)
         ctx.set(dut.bus_idle, 1)
         await ctx.tick().until(dut.irq)
         assert flags(ctx.get(dut.status)) == {"ERROR"}
@@ -69,15 +75,15 @@ def test_a_fault_is_told_after_the_drain(draining: int) -> None:
 
 def test_abort_and_start_ignored() -> None:
     async def drive(ctx, dut) -> None:
-        await pulse(ctx, dut.abort_write)
+        await wish(ctx, dut.abort_write)
         assert not ctx.get(dut.status), "nothing runs, nothing to abort"
         await pulse(ctx, dut.start_write)
         await pulse(ctx, dut.start_write)
         assert flags(ctx.get(dut.status)) == {"BUSY", "START_IGNORED"}
-        await pulse(ctx, dut.abort_write)
+        await wish(ctx, dut.abort_write)
         await ctx.tick().until(dut.irq)
         assert flags(ctx.get(dut.status)) == {"ABORTED", "START_IGNORED"}
-        await pulse(ctx, dut.clear_write)
+        await wish(ctx, dut.clear_write)
         assert not ctx.get(dut.status) and not ctx.get(dut.irq)
 
     run(drive)
@@ -88,7 +94,7 @@ def test_soft_reset_ends_as_reset_does() -> None:
         for busy in (False, True):
             if busy:
                 await pulse(ctx, dut.start_write)
-            await pulse(ctx, dut.soft_write)
+            await wish(ctx, dut.soft_write)
             assert flags(ctx.get(dut.status)) == {"BUSY", "DRAINING"}
             await ctx.tick().repeat(2)
             assert not ctx.get(dut.status)
@@ -109,7 +115,7 @@ def test_a_memory_that_never_answers_is_told_at_once() -> None:
         assert ctx.get(dut.irq)
         assert flags(ctx.get(dut.status)) == {"BUSY", "ERROR", "DRAINING"}
         assert ctx.get(dut.status) >> CODE_SHIFT == Code.READ_TIMEOUT
-        await pulse(ctx, dut.clear_write)
+        await wish(ctx, dut.clear_write)
         assert flags(ctx.get(dut.status)) == {"BUSY", "DRAINING"} and not ctx.get(dut.irq)
         ctx.set(dut.bus_idle, 1)
         await ctx.tick().repeat(3)
@@ -122,7 +128,7 @@ def test_the_drain_of_an_abort_may_time_out() -> None:
     async def drive(ctx, dut) -> None:
         await pulse(ctx, dut.start_write)
         ctx.set(dut.bus_idle, 0)
-        await pulse(ctx, dut.abort_write)
+        await wish(ctx, dut.abort_write)
         ctx.set(dut.timed_out, 1)
         await pulse(ctx, dut.fault, {**FAULT, "code": Code.WRITE_TIMEOUT})
         assert flags(ctx.get(dut.status)) == {"BUSY", "ERROR", "DRAINING"}

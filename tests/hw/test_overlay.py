@@ -200,9 +200,9 @@ def test_latencies(config: BitSerial) -> None:
     issue = when(cycles, "taken")[0]  # the ring is taken with the tile's last word
     first_drain = when(cycles, "load")[0] + 1
     assert first_drain == issue + latencies.issue_to_drain
-    first_write = next(number for number, cycle in enumerate(cycles) if cycle["ring"].units)
+    first_write = next(number for number, cycle in enumerate(cycles) if cycle["ring"].valid)
     last_group = first_drain + config.row_groups - 1
-    assert first_write == last_group + latencies.requantize + READY_TO_STEP
+    assert first_write == last_group + latencies.requantize + READY_TO_STEP - 1
 
 
 def test_ports_are_standard_axi() -> None:

@@ -34,6 +34,7 @@ def pairs_seen(config: OverlayConfig, w_digits: int, a_digits: int) -> list[tupl
         now = {"taps": 1, "chunks": 1, "k_words": 1, "plane_words": 1, "a_digits": a_digits}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, w_digits)
+        ctx.set(dut.following, w_digits)
         await settle(ctx, dut)
         ctx.set(dut.issue, 1)
         for tile in range(2):
@@ -70,13 +71,16 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
     dut = PairWalk(config=CONFIGS[0])
     words = [(tap, chunk) for tap in range(taps) for chunk in range(chunks)]
     planes = [(0, 0), (0, 1), (1, 0), (1, 1)]
-    expected = [(t + 1, 6 * i + t * chunks + c, 9 * j + c) for i, j in planes for t, c in words]
+    ends = [(c + 1 == chunks, (t + 1, c + 1) == (taps, chunks)) for t, c in words]
+    places = [(6 * i + t * chunks + c, 9 * j + c) for i, j in planes for t, c in words]
+    expected = [(*end, *place) for end, place in zip(4 * ends, places, strict=True)]
     seen = []
 
     async def drive(ctx) -> None:
         now = {"taps": taps, "chunks": chunks, "k_words": 6, "plane_words": 9, "a_digits": 2}
         ctx.set(dut.now, now)
         ctx.set(dut.digits, 2)
+        ctx.set(dut.following, 2)
         await settle(ctx, dut)
         while len(seen) < 2 * len(expected):
             issue = rng.randrange(3) > 0
@@ -85,7 +89,9 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
             end = len(seen) % len(expected) + 1 == len(expected)
             assert ctx.get(dut.tile_end) == end
             if issue:
-                seen.append((ctx.get(dut.tap), ctx.get(dut.lhs), ctx.get(dut.rhs)))
+                seen.append(
+                    tuple(ctx.get(s) for s in (dut.chunk_end, dut.pair_end, dut.lhs, dut.rhs))
+                )
             await ctx.tick()
 
     simulate(dut, drive)

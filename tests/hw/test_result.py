@@ -166,8 +166,8 @@ def test_cycles_of_a_tile(rng, config: OverlayConfig, case: Case) -> None:
     expected = [load + (n + 1) * period for n in range(tiling.columns)]
     assert when(cycles, "advance")[: tiling.columns] == expected
     last_group = load + 1 + config.row_groups - 1
-    first_write = last_group + SELECT_TO_CODE + READY_TO_STEP + 1
-    writes = [number for number, cycle in enumerate(cycles) if cycle["ring"].units]
+    first_write = last_group + SELECT_TO_CODE + READY_TO_STEP
+    writes = [number for number, cycle in enumerate(cycles) if cycle["ring"].valid]
     count = min(tiling.steps, case.rows)  # as elements, rows that pad the tile are not written
     assert writes[:count] == [first_write + step for step in range(count)]
 

@@ -23,10 +23,13 @@ def test_random_runs(rng, config: BitSerial) -> None:
 
     async def write_run(ctx, place: int, units: int, element: bool = False) -> None:
         bits = rng.getrandbits(write_bits(config))
-        run = {"place": place, "units": units, "element": int(element), "bits": bits}
-        ctx.set(dut.write, run)
+        ctx.set(dut.write.valid, 1)
+        ctx.set(dut.write.place, place)
+        ctx.set(dut.write.element, element)
+        ctx.set(dut.write.units, rng.randint(0, plane_units(config)) if element else units)
+        ctx.set(dut.write.bits, bits)
         await ctx.tick()
-        ctx.set(dut.write.units, 0)
+        ctx.set(dut.write.valid, 0)
         for index in range(units):
             image[(place + index) % places] = (bits >> (index * unit)) & ((1 << unit) - 1)
 
@@ -40,7 +43,8 @@ def test_random_runs(rng, config: BitSerial) -> None:
             await write_run(ctx, place, size, element=True)
         for _ in range(80):
             await write_run(ctx, rng.randrange(places), rng.randint(0, plane_units(config)))
-            await write_run(ctx, rng.randrange(0, places, size), rng.choice((0, size)), True)
+            await write_run(ctx, rng.randrange(0, places, size), size, True)
+            await ctx.tick()
             address = rng.randrange(config.ring_depth)
             ctx.set(dut.read_address, address)
             ctx.set(dut.read_enable, 1)

@@ -52,6 +52,25 @@ def test_entries_follow_the_row_tiles_of_one_layer_after_the_other(rng, rows: in
 
 
 @pytest.mark.parametrize("p", [1, 2])
+def test_numbers_of_digits_that_nothing_has(p: int) -> None:
+    dut = RowTable(config=BitSlice(p=p, q=2, **SIZES))
+
+    async def drive(ctx) -> None:
+        for digits in range(16):
+            ctx.set(
+                dut.write,
+                {"rows": 1, "piece": pack(ROW, {"digits": digits, "bipolar": 0, "offset": 0})},
+            )
+            await ctx.tick()
+            assert ctx.get(dut.illegal) == (not 1 <= digits <= 8 // p), digits
+        ctx.set(dut.write, {"taps": 1, "piece": 0})
+        await ctx.tick()
+        assert not ctx.get(dut.illegal)
+
+    simulate(dut, drive)
+
+
+@pytest.mark.parametrize("p", [1, 2])
 def test_without_a_table_all_rows_are_as_the_instruction_says(p: int) -> None:
     """Digits of several bits have a sign: none of them is {-1, +1}."""
     dut = RowTable(config=BitSlice(p=p, q=2, **SIZES))

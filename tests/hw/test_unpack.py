@@ -53,8 +53,12 @@ def run(config: OverlayConfig, fetches: list[Fetch], rng: random.Random | None):
                 await put(ctx, bus, word, rng)
         await ctx.tick().repeat(config.memory_bits + 40)  # the last word's pieces
 
-    trace = {n: getattr(dut, n) for n in ("write", "queue_write", "lhs_token", "rhs_token")}
-    trace |= {"pixel": dut.raster.pixel, "bank": dut.port.bank, "enable": dut.port.enable}
+    trace = {n: getattr(dut, n) for n in ("write", "queue_write", "word", "lhs_token", "rhs_token")}
+    trace |= {
+        "pixel": dut.raster.leaves & dut.raster.pixel,
+        "bank": dut.port.bank,
+        "enable": dut.port.enable,
+    }
     trace |= {"address": dut.port.address, "data": dut.port.data}
     return simulate(dut, feed_jobs, feed_words, trace=trace, limit=20000)
 
@@ -195,7 +199,7 @@ def test_program_words_go_to_their_stage(rng, memory_bits: int) -> None:
         "tail_bits": memory_bits,
     }
     cycles = run(config, [Fetch(fields=fields, words=words, writes=[])], rng)
-    seen = [(c["queue_write"], c["write"].piece) for c in cycles if c["queue_write"]]
+    seen = [(c["queue_write"], c["word"]) for c in cycles if c["queue_write"]]
     assert seen == [(1 << stages[i // beats], word) for i, word in enumerate(words)]
 
 
@@ -204,7 +208,7 @@ def test_one_piece_a_cycle_across_instructions(rng) -> None:
     fetches = [table(config, rng, Kind.PARAMS, rows=rows) for rows in (4, 3, 10, 4, 4)]
     cycles = run(config, fetches, None)
     writes = [n for n, cycle in enumerate(cycles) if cycle["write"].params]
-    assert writes == [JOB_SLOTS + 2 + n for n in range(25)]
+    assert writes == [JOB_SLOTS + 3 + n for n in range(25)]
 
 
 def test_zeros_beyond_a_row_cost_a_cycle_a_plane_and_no_data(rng) -> None:

@@ -63,6 +63,7 @@ def run(config: BitSerial, begin: int, grants: list[int], rng):
             while (given - ctx.get(dut.position)) % config.ring_depth > config.ring_depth // 2:
                 await ctx.tick()
             await idle(ctx, 3 * gap(rng))
+        await ctx.tick()
         await ctx.tick().until(dut.idle)
         assert len(memory.words) == total, "idle before everything was written"
         assert memory.answered == len(memory.bursts), "idle before the last answer"
