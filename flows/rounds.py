@@ -1,6 +1,6 @@
 """One round of the loop: a plan becomes a network, an overlay, measured cycles and a cost table."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -184,6 +184,26 @@ def _table(
     )
 
 
+def with_weights(shares: Mapping[str, int], layers: Container[str]) -> dict[str, int]:
+    """{layer: its share, with those of the layers behind it that have no weights}.
+
+    shares: of all layers of the device, in running order; layers: those that a plan names. What
+    runs before the first of them (a pool of the image) counts as the first's. The sum stays.
+    """
+    found: dict[str, int] = {}
+    before, current = 0, None
+    for name, share in shares.items():
+        if name in layers:
+            current = name
+            found[name] = share + before
+            before = 0
+        elif current is None:
+            before += share
+        else:
+            found[current] += share
+    return found
+
+
 def _rows(
     columns: Mapping[int, PrecisionPlan],
     cycles: Mapping[int, Mapping[str, int]],
@@ -192,7 +212,7 @@ def _rows(
     """{layer: {(w_bits, a_bits): cycles}} from {bits: {layer: cycles}}."""
     rows: dict[str, dict[tuple[int, int], int]] = {}
     for bits in sorted(set(cycles) & set(choices)):
-        for layer, spent in cycles[bits].items():
+        for layer, spent in with_weights(cycles[bits], columns[bits].layers).items():
             rows.setdefault(layer, {})[columns[bits][layer].pair] = spent
     return rows
 

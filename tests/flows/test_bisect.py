@@ -5,16 +5,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from codegen.emit import emit_verilog
 from codegen.frontend.qonnx.importer import Imported, import_onnx
 from codegen.lower import lower
 from flows import bisect
-from flows.bisect import describe_first, first_of_device, first_of_reference, first_place
+from flows.bisect import (
+    describe_first,
+    first_of_device,
+    first_of_reference,
+    first_of_torch,
+    first_place,
+)
 from flows.model_inputs import drawn_inputs
 from flows.qonnx_reference import reference
 from flows.run_folder import RunFolder
 from hw.overlays.bit_serial import BitSerial
+from ir.nodes import Linear
+from ir.plan import uniform_plan
+from quant.data import DataConfig, load_data
+from quant.integerize import snap
+from quant.prepare import QuantizerConfig, layer_names, prepare
+from quant.train import inputs_of
 from tests.codegen.frontend.models import ModelMaker
 
 SMALL = BitSerial(
@@ -87,3 +101,22 @@ def test_a_fault_in_the_device_is_in_its_layer_and_its_cycles(
     begin, end = first["cycles"]
     assert (begin == 0) == (broken == 0) and begin < end and first["waves"] is None
     assert f"digit-plane {first['plane']}, in cycles {begin} to {end}" in describe_first(first)
+
+
+def test_a_fault_in_golden_is_found_against_the_trained_network() -> None:
+    data = load_data(DataConfig())
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 9), nn.ReLU(), nn.Linear(9, 10)).eval()
+    plan = uniform_plan(layer_names(net), 4, first_a_bits=5)
+    sample = inputs_of(data.search.train)[:64]
+    quantized = prepare(net, plan, task=data.task, calibration=sample, quantizer=QuantizerConfig())
+    snapped = snap(quantized)
+    assert first_of_torch(snapped, snapped.graph, data.test) is None
+    broken = snap(quantized).graph
+    last = broken.layers()[1].linear
+    assert isinstance(last, Linear)
+    last.weight[4, :] += 1
+    first = first_of_torch(snapped, broken, data.test)
+    assert first is not None
+    assert (first["stage"], first["layer"], first["element"][0]) == ("golden", "3.sums", 4)
+    assert first["got"] > first["expected"]

@@ -1,21 +1,26 @@
 """Channels of no bits: snapped torch == golden, they say the same for every image, and on the
-overlay they cost what channels of one bit cost."""
+overlay they cost what channels of one bit cost. Prices of networks with branches."""
 
 import numpy as np
 import pytest
+import torch
 
+from codegen.cycles import MemoryTiming, predict
 from codegen.frontend.torch_module import to_graph
+from codegen.lower import lower
 from flows.plan_price import PlanPrice
 from hw.overlays.bit_serial import BitSerial
 from ir import golden
+from ir.graph import IntegerGraph
 from ir.nodes import Linear
-from ir.plan import LayerBits, PrecisionPlan
+from ir.plan import LayerBits, PrecisionPlan, uniform_plan
 from quant.data import DataConfig, load_data
 from quant.integerize import codes_name, snap
 from quant.net import NetConfig
-from quant.prepare import QuantizerConfig
+from quant.prepare import QuantizerConfig, layer_names, prepare
 from quant.recipe import Recipe
 from quant.train import fine_tune, inputs_of, train_float
+from tests.quant.test_traced import Residual
 
 PRUNED = (4, 0, 2, 1, 0, 3, 2, 8)
 
@@ -65,3 +70,26 @@ def test_pruned_channels_are_constant_and_exact(granularity) -> None:
     assert price.weight_bytes(plan_with(PRUNED)) < price.weight_bytes(plan_with((8,) * 8))
     unsorted = PlanPrice(graph, overlay, latency=20, sort=False)
     assert price.cycles(plan_with(PRUNED)) < unsorted.cycles(plan_with(PRUNED))
+
+
+def test_the_price_of_a_network_with_branches_is_that_of_its_graph() -> None:
+    """Layers that share a step change width together, sums that no layer reads keep theirs."""
+    data = load_data(DataConfig(fold=2))
+    torch.manual_seed(0)
+    model, sample = Residual().eval(), inputs_of(data.search.train)[:64]
+
+    def graph_at(plan: PrecisionPlan) -> IntegerGraph:
+        how = QuantizerConfig()
+        return snap(prepare(model, plan, task=data.task, calibration=sample, quantizer=how)).graph
+
+    names = layer_names(model)
+    overlay = BitSerial(dm=4, dk=16, dn=2, lhs_depth=512, rhs_depth=1024, ring_depth=64)
+    price = PlanPrice(graph_at(uniform_plan(names, 8, first_a_bits=5)), overlay, latency=20)
+    mixed = {
+        name: LayerBits(w_bits=2 + place, a_bits=5 if place == 0 else 3 + place // 2)
+        for place, name in enumerate(names)
+    }
+    mixed["conv2d"] = LayerBits(w_bits=4, a_bits=mixed["down"].a_bits)  # they read one step
+    for plan in (PrecisionPlan(mixed), uniform_plan(names, 2, first_a_bits=5)):
+        network = lower(graph_at(plan), overlay)
+        assert price.cycles(plan) == predict(network, MemoryTiming(latency=20)).cycles
