@@ -22,6 +22,7 @@ BITWRIGHT := $(BIN)/bitwright
 SETTINGS := $(if $(BOARD),--set board=$(BOARD)) $(if $(SEED),--set seed=$(SEED))
 WAVES_OPTION := $(if $(filter-out 0,$(WAVES)),--waves)
 JOBS_OPTION := $(if $(JOBS),--jobs $(JOBS))
+STUDIES := $(basename $(notdir $(filter-out %/__init__.py,$(wildcard flows/studies/*.py))))
 SEEDS_OPTION := $(if $(SEEDS),--seeds $(SEEDS))
 
 .PHONY: help setup doctor demo verilog sim bitstream codesign bench bench-area bench-quant report docs \
@@ -121,11 +122,12 @@ nightly-proof: $(STAMP) ## every proof, the coverage and the mutants
 	$(BIN)/python -m flows.nightly $@-coverage $(BIN)/python -m sim_tests.coverage
 	$(BIN)/python -m flows.nightly $@-mutate $(BIN)/python -m sim_tests.mutate
 
-nightly-quant: $(STAMP) ## every quantizer and allocator to the end, studies of training at one seed
+nightly-quant: $(STAMP) ## every quantizer and allocator to the end, every study at fewer seeds
 	$(BIN)/python -m flows.nightly $@ $(BIN)/pytest tests/quant
-	$(BIN)/python -m flows.nightly $@-quantizers $(BITWRIGHT) study quantizers --seeds 1
-	$(BIN)/python -m flows.nightly $@-faq $(BITWRIGHT) study faq --seeds 1
-	$(BIN)/python -m flows.nightly $@-one-bitwidth $(BITWRIGHT) study one_bitwidth --seeds 1
+	@for study in $(STUDIES); do \
+	    $(BIN)/python -m flows.nightly $@-$$study \
+	        $(BITWRIGHT) study $$study --nightly --jobs $(or $(JOBS),2) || failed=1; \
+	done; exit $${failed:-0}
 
 nightly-synth: $(STAMP) ## netlists simulated, the resource model fitted again to synthesized overlays
 	$(BIN)/python -m flows.nightly $@-netlists $(BIN)/python -m sim_tests.netlists

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ir.errors import ConfigError
 from ir.graph import (
+    Add,
     Concat,
     Conv,
     IntegerGraph,
@@ -78,14 +79,24 @@ def _activations(graph: IntegerGraph, bits: Mapping[str, Widths]) -> dict[str, P
 
 
 def _tied(graph: IntegerGraph) -> dict[str, str]:
-    """{tensor: name of the set of tensors that have its precision}."""
+    """{tensor: name of the set of tensors that have its precision}.
+
+    The two sides of an addition share a step, and so a precision, unless they differ already.
+    """
     tied = {name: name for name in graph.tensors}
     for node in graph.nodes:
-        if isinstance(node, MaxPool | Concat):
-            for name in node.inputs:
-                old, new = tied[name], tied[node.output]
+        together = (
+            (*node.inputs, node.output) if isinstance(node, MaxPool | Concat) else node.inputs
+        )
+        if isinstance(node, MaxPool | Concat | Add) and _alike(graph, together):
+            for name in together:
+                old, new = tied[name], tied[together[-1]]
                 tied = {n: new if root == old else root for n, root in tied.items()}
     return tied
+
+
+def _alike(graph: IntegerGraph, names: Sequence[str]) -> bool:
+    return len({graph.tensors[name].precision for name in names}) == 1
 
 
 def _with_weights(node: Linear, w_bits: int | tuple[int, ...]) -> Linear:

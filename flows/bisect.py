@@ -23,6 +23,10 @@ from flows.verify import FOLDER
 from ir.errors import BitwrightError
 from ir.files import write_json
 from ir.golden import execute
+from ir.graph import IntegerGraph
+from quant.data import Split
+from quant.snapped import SnappedNet
+from quant.train import inputs_of
 
 FIRST = f"{FOLDER}/first_difference.json"
 WAVES = f"{FOLDER}/bisect/dump.vcd"
@@ -45,6 +49,16 @@ def first_of_reference(
         place = first_place(theirs, ours)
         if place is not None:
             return {"stage": "golden", "layer": value.tensor, "tensor": name} | place
+    return None
+
+
+def first_of_torch(snapped: SnappedNet, graph: IntegerGraph, split: Split) -> dict[str, Any] | None:
+    """The first code or sum of golden's that differs from the trained network's; None: none."""
+    values = execute(graph, split.images.astype(np.int64))
+    for name, theirs in snapped.activations(inputs_of(split)).items():
+        place = first_place(theirs, values[name])
+        if place is not None:
+            return {"stage": "golden", "layer": name, "tensor": name} | place
     return None
 
 

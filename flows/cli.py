@@ -76,13 +76,18 @@ MODEL = {
 }
 BISECT = {
     "action": "store_true",
-    "help": "an ONNX model's first difference: layer, element, digit-plane, cycles, waveforms",
+    "help": "where there is a difference, the first: layer, element, digit-plane, cycles, waves",
 }
 INPUTS = {"type": int, "default": 16, "metavar": "N", "help": "inputs (default 16)"}
 INPUTS_FILE = {
     "type": Path,
     "metavar": "X.npy",
     "help": "the inputs, in the model's own shape and floats, instead of random ones",
+}
+FORMAT = {
+    "choices": ("ip", "qonnx"),
+    "default": "ip",
+    "help": "ip: a folder for Vivado (default); qonnx: the network, also of an ONNX model",
 }
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
 BOARD = {"metavar": "NAME", "help": "instead of the config's, see `bitwright list boards`"}
@@ -131,7 +136,11 @@ CONFIG_VERBS = (
         help="the board's chip, placed and routed by open tools",
         options={"seeds": SEEDS},
     ),
-    ConfigVerb(name="export", help="an IP folder for Vivado, with a PYNQ driver", options={}),
+    ConfigVerb(
+        name="export",
+        help="an IP folder for Vivado, with a PYNQ driver; the network as a QONNX file",
+        options={"format": FORMAT},
+    ),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}
     ),

@@ -89,9 +89,7 @@ def describe(result: Mapping[str, Any]) -> str:
     """The rounds as a table, what came out, and where it lies."""
     columns = ("round", "plan (weights x activations)", "overlay", "table sum", "plan_cycles")
     columns += ("measured", "bound", "budget", "val. loss", "val. acc.", "seconds")
-    rows = [
-        _row(line, result["best_round"], result["cycle_budget"]) for line in result["iterations"]
-    ]
+    rows = [_row(line, result["best_round"]) for line in result["iterations"]]
     accuracy, cycles = result["accuracy"], result["cycles"]
     return "\n".join(
         [
@@ -101,6 +99,7 @@ def describe(result: Mapping[str, Any]) -> str:
             f"integer {accuracy['integer']:.3f}",
             f"cycles: {cycles['measured']} measured, {cycles['predicted']} predicted, "
             f"{cycles['lower_bound']} lower bound, budget {result['cycle_budget']}",
+            *_bytes(result),
             f"bit-exact: {'yes' if result['bit_exact'] else 'NO'}",
             result["files"]["report"],
             result["files"]["summary"],
@@ -108,7 +107,13 @@ def describe(result: Mapping[str, Any]) -> str:
     )
 
 
-def _row(line: Mapping[str, Any], best: int, budget: int) -> list[str]:
+def _bytes(result: Mapping[str, Any]) -> list[str]:
+    if result["byte_budget"] is None:
+        return []
+    return [f"weights: {result['weight_bytes']} bytes, budget {result['byte_budget']}"]
+
+
+def _row(line: Mapping[str, Any], best: int) -> list[str]:
     overlay, cycles = line["overlay"], line["cycles"]
     plan = "  ".join(f"{name} {w}x{a}" for name, (w, a) in line["plan"].items())
     return [
@@ -119,8 +124,13 @@ def _row(line: Mapping[str, Any], best: int, budget: int) -> list[str]:
         str(cycles["predicted"]),
         str(cycles["measured"]),
         str(cycles["bound"]),
-        f"{'within' if line['within_budget'] else 'over'} {budget}",
+        f"{'within' if line['within_budget'] else 'over'} {_budget(line)}",
         f"{line['nll']:.4f}",
         f"{line['accuracy']:.3f}",
         f"{line['seconds']:.1f}",
     ]
+
+
+def _budget(line: Mapping[str, Any]) -> str:
+    limit = line["byte_budget"]
+    return str(line["budget"]) if limit is None else f"{line['budget']}, {limit} bytes"

@@ -64,7 +64,7 @@ def _run_model(
     with open_model("compile", path, settings, overrides, steps=1) as space:
         compiled = model_run.compile_model(space, first_input(space))
         overlay = describe_overlay(compiled.overlay.config)
-        summary = model_run.write_summary(space, compiled, {}, overlay)
+        summary = model_run.write_report(space, compiled, overlay)
         folder = space.run.path
         return {
             "name": settings.name,
@@ -74,6 +74,10 @@ def _run_model(
             "made": compiled.made,
             "plan": summary["plan"],
             "cycles": summary["cycles"],
+            "limited_by": summary["limited_by"],
+            "bytes": summary["bytes"],
+            "performance": summary["performance"],
+            "layers": summary["layers"],
             "resources": summary["resources"],
             "notes": list(space.model.notes),
             "files": [str(folder / name) for name in (*FILES, *FOLDERS, model_run.SUMMARY)],
@@ -100,6 +104,6 @@ def describe(result: Mapping[str, Any]) -> str:
     overlay = result["overlay"]
     sizes = f"{overlay['Dm']}x{overlay['Dk']}x{overlay['Dn']}"
     state = "made" if result["made"] else "up to date, nothing to do"
-    return "\n".join(
-        [*result.get("notes", ()), f"overlay {overlay['style']} {sizes}: {state}", *result["files"]]
-    )
+    layers = model_run.describe_layers(result) if "layers" in result else []
+    head = f"overlay {overlay['style']} {sizes}: {state}"
+    return "\n".join([*result.get("notes", ()), head, *layers, *result["files"]])

@@ -22,7 +22,8 @@ LEAST_SHARE = 0.6  # below it, bits move too little for the loop to mean anythin
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """All rounds. budget: cycles. share: bit_dependent_share of the first overlay.
+    """All rounds. budget: cycles; byte_budget: of packed weights, None: no limit. share:
+    bit_dependent_share of the first overlay.
     repeats: the round whose plan and overlay came again; None: the rounds ran out."""
 
     rounds: tuple[Round, ...]
@@ -30,22 +31,39 @@ class Loop:
     budget: int
     share: float
     repeats: int | None
+    byte_budget: int | None = None
 
     def keeps(self, found: Round) -> bool:
-        """Whether a round's measured cycles are within the budget."""
-        return found.measured.cycles <= self.budget
+        """Whether a round is within both budgets. Its plan kept them on the overlay of the round
+        before: the new overlay takes other cycles, and packs weights for its own tiles."""
+        within = self.byte_budget is None or found.weight_bytes <= self.byte_budget
+        return within and found.measured.cycles <= self.budget
 
     @property
     def best(self) -> Round:
         """Of the rounds that keep the budget the one of least validation loss."""
         kept = [found for found in self.rounds if self.keeps(found)]
         if not kept:
-            fewest = min(found.measured.cycles for found in self.rounds)
-            raise CapacityError(
+            raise self._too_small()
+        return min(kept, key=lambda found: (found.tuned.loss, found.measured.cycles))
+
+    def _too_small(self) -> CapacityError:
+        fewest = min(found.measured.cycles for found in self.rounds)
+        if fewest > self.budget or self.byte_budget is None:
+            return CapacityError(
                 f"no round keeps the cycle budget: the fastest needs {fewest} cycles, the budget "
                 f"has {self.budget}; raise cycle_budget, rounds, or the LUTs of the overlay"
             )
-        return min(kept, key=lambda found: (found.tuned.loss, found.measured.cycles))
+        smallest = min(found.weight_bytes for found in self.rounds)
+        if smallest > self.byte_budget:
+            return CapacityError(
+                f"no round keeps the byte budget: the smallest needs {smallest} bytes of weights, "
+                f"the budget has {self.byte_budget}; raise byte_budget or rounds"
+            )
+        return CapacityError(
+            f"no round keeps both budgets, {self.budget} cycles and {self.byte_budget} bytes; "
+            "raise one of them, or rounds"
+        )
 
 
 def run_loop(space: Workspace, networks: Networks, report: Callable[[Loop], None]) -> Loop:
@@ -61,6 +79,7 @@ def run_loop(space: Workspace, networks: Networks, report: Callable[[Loop], None
         rounds=(first,),
         allocations={},
         budget=cycle_budget(project.cycle_budget, first),
+        byte_budget=project.byte_budget,
         share=bit_dependent_share(first),
         repeats=None,
     )

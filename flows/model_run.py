@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from codegen.lower import CompiledNetwork, lower
 from flows import toolchain
 from flows.artifacts import publish
 from flows.build import GRAPH, PLAN, publish_hardware
+from flows.console import table
 from flows.hardware import Sized, graph_digest, size_for
+from flows.layer_facts import Values, layer_facts
 from flows.measure import check_memory
 from flows.progress import Progress
 from flows.project import NAME, OverlayBudget, hash_of
@@ -32,13 +34,13 @@ from flows.steps import Steps, digest
 from ir import plugins
 from ir.config import apply_overrides, bind, plain
 from ir.errors import ConfigError
-from ir.files import to_json, write_json
+from ir.files import to_json
 from ir.graph import IntegerGraph
 from ir.graph_file import graph_to_dict
 from ir.plan import LayerBits, PrecisionPlan
 
 SUFFIX = ".onnx"
-SUMMARY = "report/summary.json"
+SUMMARY, LAYERS = "report/summary.json", "report/layers.json"
 OTHERS = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -166,13 +168,22 @@ def plan_of(graph: IntegerGraph) -> PrecisionPlan:
     )
 
 
-def write_summary(
-    space: ModelSpace, compiled: Compiled, facts: dict[str, Any], overlay: dict[str, Any]
+def write_report(
+    space: ModelSpace,
+    compiled: Compiled,
+    overlay: dict[str, Any],
+    *,
+    measured: Mapping[str, int] | None = None,
+    values: Values | None = None,
+    bit_exact: bool | None = None,
 ) -> dict[str, Any]:
-    """report/summary.json, with what `facts` adds: measured cycles, and whether all was exact."""
-    network, latency = compiled.network, space.board.memory.latency_cycles
+    """report/summary.json and layers.json. measured: cycles by layer; values: of the golden model;
+    bit_exact: None where nothing was simulated.
+    """
+    network, clock = compiled.network, space.board.clock
     bounds = network_bounds(network)
-    predicted = predict(network, MemoryTiming(latency=latency))
+    predicted = predict(network, MemoryTiming(latency=space.board.memory.latency_cycles))
+    layers = layer_facts(network, predicted, measured=measured, values=values)
     plan = plan_of(space.model.graph)
     summary = {
         "name": space.settings.name,
@@ -181,9 +192,9 @@ def write_summary(
         "overlay": overlay,
         "plan": {layer: list(bits.pair) for layer, bits in plan.layers.items()},
         "accuracy": {"float": None, "quantized": None, "integer": None},
-        "bit_exact": facts.get("bit_exact"),
+        "bit_exact": bit_exact,
         "cycles": {
-            "measured": facts.get("measured"),
+            "measured": None if measured is None else sum(measured.values()),
             "predicted": predicted.cycles,
             "lower_bound": total_bound(bounds).cycles,
             "per_layer": list(predicted.layers),
@@ -194,9 +205,46 @@ def write_summary(
         "seconds": round(sum(space.steps.seconds.values()), 3),
         "seed": space.settings.seed,
         "notes": list(space.model.notes),
+        "performance": {
+            "latency_cycles": predicted.cycles,
+            "max_cycles": max(predicted.layers),
+            "estimated_latency_ns": predicted.cycles * clock.clk_period_ns,
+            "estimated_throughput_fps": round(clock.frequency_hz / predicted.cycles, 3),
+        },
+        "limited_by": total_bound(bounds).limited_by,
+        "bytes": {
+            what: sum(layer["bytes"][what] for layer in layers) for what in ("read", "written")
+        },
     }
-    write_json(space.run / SUMMARY, summary)
-    return summary
+    facts = {SUMMARY: summary, LAYERS: layers}
+    data = {name: (to_json(value, indent=1) + "\n").encode() for name, value in facts.items()}
+    publish(space.run, "report", digest(facts)[:16], lambda: data)
+    return summary | {"layers": layers}
+
+
+def describe_layers(result: Mapping[str, Any]) -> list[str]:
+    """A table of the layers, and the whole in two lines."""
+    columns = ("layer", "bits", "cycles", "bound", "limited by", "bytes read", "bytes written")
+    rows = [
+        [
+            layer["name"],
+            f"{layer['w_bits']} x {layer['a_bits']}",
+            f"{layer['cycles']['predicted']:,}",
+            f"{layer['cycles']['lower_bound']:,}",
+            layer["limited_by"],
+            f"{layer['bytes']['read']:,}",
+            f"{layer['bytes']['written']:,}",
+        ]
+        for layer in result["layers"]
+    ]
+    cycles, fps = result["cycles"], result["performance"]["estimated_throughput_fps"]
+    moved = result["bytes"]
+    return [
+        table(columns, rows).rstrip("\n"),
+        f"{cycles['predicted']:,} cycles an input, bound {cycles['lower_bound']:,} (by "
+        f"{result['limited_by']}); {fps:,.1f} a second at the board's clock",
+        f"{moved['read']:,} bytes read and {moved['written']:,} written an input",
+    ]
 
 
 def command_line(verb: str, path: Path, settings: ModelSettings, overrides: Sequence[str]) -> str:

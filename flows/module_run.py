@@ -4,7 +4,8 @@
     report = accelerate(net, images, board="ulx3s_85f")
 
 The module is written as a QONNX file, build/models/<name>.onnx, and goes the way of any such file
-(flows/verify_verb.py, flows/compile.py). Nothing is trained: steps come from `images`.
+(flows/verify_verb.py, flows/compile.py). A float module is not trained: steps come from `images`.
+One that was trained with quantizers in it (quant.train.fine_tune) goes as it was snapped.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from codegen.frontend.torch_module import to_graph
 from codegen.frontend.torch_qonnx import Bits, to_qonnx
+from codegen.qonnx_writer import write_qonnx
 from flows import compile as compiling
 from flows import verify_verb
 from flows.project import NAME
 from flows.run_folder import BUILD
 from ir.errors import ConfigError, shorten
 from ir.files import staged, write_bytes
+from quant.integerize import snap
+from quant.layers import QuantNet
+from quant.snapped import SnappedNet
 
 MODELS = "models"
 
@@ -39,13 +45,21 @@ def accelerate(
 ) -> Mapping[str, Any]:
     """What `bitwright verify` answers of the module: cycles, bound, layers, whether all was exact.
 
-    images: (N, ...) float, typical inputs, which set the steps; the first `inputs` of them are
-    simulated, none with 0: then it is what `bitwright compile` answers. UnsupportedModelError names
-    what the overlay cannot compute, before anything is written.
+    images: (N, ...) float, typical inputs, which set the steps of a float module; the first
+    `inputs` of them are simulated, none with 0: then it is what `bitwright compile` answers. bits:
+    of a float module; a trained one has its own. UnsupportedModelError names what the overlay
+    cannot compute, before anything is written.
     """
     if not NAME.fullmatch(name):
         raise ConfigError(f"name must be letters, digits, '_', '-' and '.', not {shorten(name)}")
-    proto = to_qonnx(model, images, bits, name)
+    if isinstance(model, QuantNet | SnappedNet):
+        snapped = snap(model) if isinstance(model, QuantNet) else model
+        if bits is not None:
+            raise ConfigError("bits are of a float module; a trained one has its plan's")
+        proto = write_qonnx(to_graph(snapped, name)).proto
+        images = snapped.grid.codes(images).float()
+    else:
+        proto = to_qonnx(model, images, bits, name)
     path = write_bytes(BUILD / MODELS / f"{name}.onnx", proto.SerializeToString())
     if inputs < 1:
         return compiling.run(path, overrides, board=board)

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from codegen.frontend.torch_module import check_supported, to_graph
+from codegen.frontend.torch_module import to_graph
 from flows.project import Project
 from flows.run_folder import file_digest
 from flows.steps import FOLDER, step_key
@@ -21,10 +21,11 @@ from ir.graph import IntegerGraph
 from ir.plan import PrecisionPlan, uniform_plan
 from quant.checkpoint import load_checkpoint, load_weights
 from quant.data import Dataset
-from quant.integerize import SnappedNet, snap
+from quant.integerize import snap
 from quant.layers import QuantNet
 from quant.net import build_net
-from quant.prepare import prepare
+from quant.prepare import check_supported, prepare
+from quant.snapped import SnappedNet
 from quant.train import (
     CALIBRATION_IMAGES,
     Progress,
@@ -60,7 +61,7 @@ class Networks:
         self._space = space
         self._float: nn.Module | None = None
         self._tuned: dict[PrecisionPlan, Tuned] = {}
-        self.names = check_supported(self._fresh())
+        self.names = check_supported(self._fresh(), space.data.task)
 
     def _fresh(self) -> nn.Module:
         project = self._space.project

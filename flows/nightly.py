@@ -13,7 +13,8 @@ from pathlib import Path
 from ir.files import read_text, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "docs" / "nightly.md"
+SHOWN = "docs/nightly.md"
+RECORD = ROOT / SHOWN
 HEADER = (
     "# Nightly runs\n\n| date (UTC) | commit | target | result | minutes |\n|---|---|---|---|---|\n"
 )
@@ -28,12 +29,17 @@ def record(name: str, result: str, minutes: float, path: Path = RECORD) -> Path:
 
 
 def commit() -> str:
-    """The short hash of the tree, with a + when it differs from it."""
+    """The short hash of the tree, with a + when it differs from it in more than the record."""
     try:
-        words = ["git", "describe", "--always", "--dirty=+", "--abbrev=8"]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        name = _git("rev-parse", "--short=8", "HEAD")
+        changes = ("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{SHOWN}")
+        return name + ("+" if _git(*changes) else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

@@ -24,12 +24,14 @@ MOST_SIMULATED_CYCLES = 50_000_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Round:
-    """What one round found. uniform: cycles of all layers at b bits, for every b that fits."""
+    """What one round found. weight_bytes: of the plan's packed weights. uniform: cycles of all
+    layers at b bits, for every b that fits."""
 
     number: int
     tuned: Tuned
     overlay: Sized
     measured: Measured
+    weight_bytes: int
     table: CostTable
     uniform: dict[int, int]
     seconds: float
@@ -87,6 +89,7 @@ def play_round(space: Workspace, networks: Networks, plan: PrecisionPlan, number
         tuned=tuned,
         overlay=overlay,
         measured=Measured(**result["plan"]),
+        weight_bytes=result["plan_bytes"],
         table=_table(columns, simulated, predicted, result["weight_bytes"], space.project.choices),
         uniform={bits: found.cycles for bits, found in simulated.items()},
         seconds=round(tuned.seconds + steps.seconds[sizing] + steps.seconds[measuring], 3),
@@ -104,13 +107,15 @@ def _measure(
     overlay: Sized,
     columns: Mapping[int, PrecisionPlan],
 ) -> dict[str, Any]:
-    """{plan, columns, predicted, weight_bytes, left_out}: simulated, or what the models gave."""
+    """{plan, plan_bytes, columns, predicted, weight_bytes, left_out}: simulated, or what the models
+    gave."""
     memory = space.board.memory
+    network = lower(graph, overlay.config)
     fitting, left_out = _compile(graph, overlay, columns)
     simulated = _to_simulate(fitting, memory.latency_cycles)
     titles = {f"all layers at {bits} bits": fitting[bits] for bits in simulated}
     found, bench = measure(
-        {"the plan": lower(graph, overlay.config)} | titles,
+        {"the plan": network} | titles,
         verilog_of(overlay.config),
         latency=memory.latency_cycles,
         memory_limit=memory.size_bytes,
@@ -119,6 +124,7 @@ def _measure(
     measured = list(found.values())
     return {
         "plan": asdict(measured[0]),
+        "plan_bytes": sum(weight_bytes(network).values()),
         "columns": {b: asdict(m) for b, m in zip(simulated, measured[1:], strict=True)},
         "predicted": {
             bits: _predicted(fitting[bits], memory.latency_cycles)

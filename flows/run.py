@@ -1,6 +1,7 @@
 """`bitwright run`: images through the network on a device, simulated or real, with one driver.
 
     bitwright run examples/digits.yaml --link harness
+    bitwright run model.onnx                         drawn inputs, of somebody else's model
     bitwright run build/digits/latest --link uart:/dev/ttyUSB0
     bitwright run examples/digits.yaml --set board=ulx3s_85f --link uart       a simulated board
 
@@ -19,6 +20,7 @@ import numpy as np
 from boards.loader import Board, board_names, load_board
 from codegen.board_top import check_board_memory
 from codegen.lower import CompiledNetwork, lower
+from codegen.random_network import random_codes
 from flows import compile as compiling
 from flows.build import GRAPH, VERILOG, published_overlay
 from flows.driver.board_sim import simulated_board
@@ -28,14 +30,18 @@ from flows.driver.live import cocotb_link, harness_link
 from flows.driver.serial_port import SerialPort
 from flows.driver.uart import UartLink
 from flows.execute import bench_of
+from flows.model_inputs import first_input
+from flows.model_run import ModelSettings, compile_model, is_model, open_model, settings_of
 from flows.project import Project, load_project
 from flows.run_folder import CONFIG, RunFolder
 from flows.verify import FOLDER
 from flows.workspace import open_workspace
+from ir.config import load_config
 from ir.errors import ConfigError, MismatchError, shorten
 from ir.golden import execute
 from ir.graph_file import load_graph
-from quant.data import Split, load_data
+from ir.yaml_reader import read_yaml
+from quant.data import load_data
 
 STEPS = compiling.STEPS
 SIMULATED = "sim"
@@ -44,28 +50,31 @@ LINKS = ("harness", "cocotb", "uart")
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is run: a compiled network with its board and its test images."""
+    """What is run: a compiled network with its board. images: (N, C, H, W) codes; labels: (N,), of
+    test images; None where they are drawn, for a model of somebody else's.
+    """
 
     name: str
     folder: Path
     board: Board
     network: CompiledNetwork
-    test: Split
+    images: np.ndarray
+    labels: np.ndarray | None
 
 
 def run(
     config: Path, overrides: tuple[str, ...] = (), link: str = "harness", images: int = 4
 ) -> Mapping[str, Any]:
-    """config: a YAML file, or the folder of a run. images: how many of the test images.
+    """config: a YAML file, an ONNX model, or the folder of a run. images: how many of the test
+    images; drawn ones for an ONNX model.
 
     MismatchError (exit code 1) at the first code or cycle that is not as it must be.
     """
     if images < 1:
         raise ConfigError(f"--images must be at least 1, not {images}")
     kind, port = parse_link(link)
-    with _subject(config, overrides) as subject:
-        test = subject.test
-        codes = list(test.images[:images].astype(np.int64))
+    with _subject(config, overrides, images) as subject:
+        codes = list(subject.images[:images].astype(np.int64))
         with _open(kind, port, subject) as device:
             started = time.monotonic()
             driver = Driver(device, subject.network, latency=subject.board.memory.latency_cycles)
@@ -76,7 +85,7 @@ def run(
         expected = _golden(subject.network, codes)
         _compare(outcomes, expected, subject.network, driver.predicted)
         classes = [int(outcome.codes.reshape(-1).argmax()) for outcome in outcomes]
-        labels = [int(label) for label in test.labels[:images]]
+        labels = None if subject.labels is None else subject.labels[:images].tolist()
         return {
             "ok": True,
             "name": subject.name,
@@ -98,16 +107,23 @@ def run(
 
 def describe(result: Mapping[str, Any]) -> str:
     """What was run, and that it was right."""
-    right = sum(a == b for a, b in zip(result["classes"], result["labels"], strict=True))
+    labels = result["labels"]
+    judged = (
+        "" if labels is None else f", labels {labels}: {_right(result['classes'], labels)} right"
+    )
     return "\n".join(
         [
             f"{result['images']} images through {result['name']} over {result['link']}: bit-exact, "
             f"{result['codes']} codes equal",
             f"{result['cycles']['measured']} cycles an image, measured as predicted",
-            f"classes {result['classes']}, labels {result['labels']}: {right} right",
+            f"classes {result['classes']}{judged}",
             f"loaded in {result['load_seconds']} s, run in {result['run_seconds']} s",
         ]
     )
+
+
+def _right(classes: Sequence[int], labels: Sequence[int]) -> int:
+    return sum(a == b for a, b in zip(classes, labels, strict=True))
 
 
 def parse_link(link: str) -> tuple[str, str]:
@@ -119,9 +135,15 @@ def parse_link(link: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _subject(config: Path, overrides: Sequence[str]) -> Iterator[Subject]:
+def _subject(config: Path, overrides: tuple[str, ...], images: int) -> Iterator[Subject]:
     if config.is_dir():
-        yield _from_folder(config, overrides)
+        yield _from_folder(config, overrides, images)
+        return
+    if is_model(config):
+        settings = settings_of(config, overrides, board=None, input_precision="", inexact=False)
+        with open_model("run", config, settings, overrides, steps=1) as space:
+            compiled = compile_model(space, first_input(space))
+            yield _of_model(settings, space.run.path, compiled.network, images)
         return
     with open_workspace("run", config, overrides, steps=STEPS) as space:
         model, overlay, _ = compiling.compile_model(space)
@@ -130,22 +152,45 @@ def _subject(config: Path, overrides: Sequence[str]) -> Iterator[Subject]:
             folder=space.run.path,
             board=space.board,
             network=lower(model.graph, overlay.config),
-            test=space.data.test,
+            images=space.data.test.images,
+            labels=space.data.test.labels,
         )
 
 
-def _from_folder(folder: Path, overrides: Sequence[str]) -> Subject:
+def _from_folder(folder: Path, overrides: Sequence[str], images: int) -> Subject:
     """What an earlier run left; nothing is trained or made."""
     if overrides:
         raise ConfigError(f"--set does not change {folder}: give the config instead of a run")
     overlay = published_overlay(RunFolder(path=folder))
+    network = lower(load_graph(folder / GRAPH), overlay)
+    if "model" in (read_yaml(folder / CONFIG) or {}):
+        settings = load_config(ModelSettings, folder / CONFIG)
+        return _of_model(settings, folder, network, images)
     project: Project = load_project(folder / CONFIG)
+    test = load_data(project.data).test
     return Subject(
         name=project.name,
         folder=folder,
         board=load_board(project.board),
-        network=lower(load_graph(folder / GRAPH), overlay),
-        test=load_data(project.data).test,
+        network=network,
+        images=test.images,
+        labels=test.labels,
+    )
+
+
+def _of_model(
+    settings: ModelSettings, folder: Path, network: CompiledNetwork, images: int
+) -> Subject:
+    """Drawn codes, all equally likely."""
+    tensor = network.graph.tensors[network.graph.input]
+    rng = np.random.default_rng(settings.seed)
+    return Subject(
+        name=settings.name,
+        folder=folder,
+        board=load_board(settings.board),
+        network=network,
+        images=random_codes(rng, tensor.precision, (images, *tensor.shape)),
+        labels=None,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from codegen.frontend.torch_module import check_supported, to_graph
+from codegen.frontend.torch_module import to_graph
 from codegen.search import Point
 from codegen.sizing import size
 from flows.compile import describe_overlay
@@ -26,6 +26,7 @@ from ir.plan import PrecisionPlan, load_plan, uniform_plan
 from quant.data import Dataset, load_data
 from quant.integerize import snap
 from quant.net import build_net
+from quant.prepare import check_supported
 
 COLUMNS = ("array", "requantizers", "LUTs", "18 Kbit blocks", "cycles")
 
@@ -103,7 +104,7 @@ def _config_beside(plan: Path) -> Path:
 
 def _widest_plan(project: Project, data: Dataset) -> PrecisionPlan:
     """Every layer at the widest choice: where the loop starts."""
-    names = check_supported(build_net(project.network.setup(project.seed), data.task))
+    names = check_supported(build_net(project.network.setup(project.seed), data.task), data.task)
     return uniform_plan(names, project.widest, first_a_bits=data.task.precision.bits)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from codegen.frontend.qonnx.importer import Imported, examine_onnx
-from codegen.frontend.torch_module import check_supported
 from flows.console import table
 from flows.model_run import is_model, refuse_model_options
 from flows.project import load_project
 from ir.errors import UnsupportedModelError
 from quant.data import load_data
 from quant.net import build_net
+from quant.prepare import check_supported
 
 COLUMNS = ("node", "operator", "why", "rewrite")
 
@@ -71,10 +71,11 @@ def _facts(model: Imported) -> dict[str, Any]:
 
 def _config(config: Path, overrides: tuple[str, ...]) -> dict[str, Any]:
     project = load_project(config, overrides)
-    net = build_net(project.network.setup(project.seed), load_data(project.data).task)
+    task = load_data(project.data).task
+    net = build_net(project.network.setup(project.seed), task)
     found: dict[str, Any] = {"model": str(config), "problems": [], "layers": []}
     try:
-        found["layers"] = [{"name": name} for name in check_supported(net)]
+        found["layers"] = [{"name": name} for name in check_supported(net, task)]
     except UnsupportedModelError as error:
         entry = {"node": project.network.name, "op": "", "why": str(error), "rewrite": ""}
         found["problems"] = [entry]

@@ -22,7 +22,7 @@ from ir.files import write_json
 from ir.golden import execute
 from ir.graph import IntegerGraph
 from quant.data import Split
-from quant.integerize import SnappedNet
+from quant.snapped import SnappedNet
 from quant.train import inputs_of
 
 FOLDER = "verification"
@@ -113,16 +113,19 @@ def prove_device(
     images: np.ndarray,
     latency: int,
     simulate: Callable[[Bench, Sequence[Job]], BenchResult] = harness.simulate,
+    *,
+    golden: Mapping[str, np.ndarray] | None = None,
 ) -> Device:
     """RTL and golden model agree in every layer, in as many cycles as predicted.
 
-    images: (N, C, H, W) codes. MismatchError at the first difference.
+    images: (N, C, H, W) codes; golden: what the golden model makes of them, where that is known.
+    MismatchError at the first difference.
     """
     bench = bench_of([network], verilog, latency=latency)
     codes = list(images.astype(np.int64))
     done = run_images(network, bench, codes, simulate)
-    for layer, golden in expected_outputs(network, codes).items():
-        _compare(run, stage, layer, golden, done.outputs[layer])
+    for layer, expected in expected_outputs(network, codes, golden).items():
+        _compare(run, stage, layer, expected, done.outputs[layer])
     found = [measured_of(network, job, latency=latency) for job in done.result.jobs]
     _check_cycles(run, stage, found)
     proof = Proof(

@@ -9,24 +9,31 @@ verification/first_mismatch.json; outputs are in verification/outputs.npy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from codegen.cycles import MemoryTiming, predict
 from codegen.frontend.qonnx.importer import Imported
 from codegen.lower import lower
 from flows import compile as compiling
 from flows import model_run
 from flows.artifacts import CHECKPOINT
-from flows.bisect import describe_first, first_of_device, first_of_reference, write_first
+from flows.bisect import (
+    describe_first,
+    first_of_device,
+    first_of_reference,
+    first_of_torch,
+    write_first,
+)
 from flows.build import VERILOG
+from flows.layer_facts import layer_facts
 from flows.model_inputs import drawn_inputs, read_inputs
 from flows.model_run import (
     ModelSettings,
-    ModelSpace,
     is_model,
     open_model,
     refuse_model_options,
@@ -34,6 +41,7 @@ from flows.model_run import (
 )
 from flows.networks import load_tuned
 from flows.qonnx_reference import reference
+from flows.run_folder import RunFolder
 from flows.verify import FOLDER, Device, prove_device, prove_golden
 from flows.workspace import open_workspace
 from ir.errors import ConfigError, MismatchError
@@ -69,12 +77,10 @@ def run(
         )
         return _verify_model(config, overrides, settings, inputs, inputs_file, bisect)
     refuse_model_options(input_precision, inexact)
-    if inputs_file is not None or bisect:
-        raise ConfigError(
-            "--inputs-file and --bisect are for ONNX models; a config has its own test images"
-        )
+    if inputs_file is not None:
+        raise ConfigError("--inputs-file is for ONNX models; a config has its own test images")
     changed = (*overrides, *([f"board={board}"] if board else []))
-    return _verify_config(config, changed, inputs)
+    return _verify_config(config, changed, inputs, bisect)
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -113,7 +119,8 @@ def _verify_model(
         )
         codes = model.encode(floats)
         progress.begin("reference against the golden model")
-        differences = compare_reference(path, model, floats, codes)
+        values = execute(model.graph, codes)
+        differences = compare_reference(path, model, floats, values)
         equal = None if differences is None else not any(differences.values())
         progress.end({None: "qonnx is not installed", True: "equal", False: "NOT equal"}[equal])
         write_json(space.run / REFERENCE, {"equal": equal, "differences": differences})
@@ -122,24 +129,33 @@ def _verify_model(
         latency = space.board.memory.latency_cycles
         verilog = read_text(space.run / VERILOG)
         try:
-            device = prove_device(space.run, "harness", compiled.network, verilog, codes, latency)
+            device = prove_device(
+                space.run, "harness", compiled.network, verilog, codes, latency, golden=values
+            )
         except MismatchError as error:
             if not bisect:
                 raise
             first = first_of_device(space.run, compiled.network, verilog, codes, latency)
-            return _difference(space, equal, first, str(error))
+            return _difference(space.run, settings.name, equal, first, str(error))
         progress.end(f"{device.proof.codes} codes equal, {device.proof.cycles} cycles as predicted")
         _save_outputs(space.run / OUTPUTS, model.decode(device.output))
         overlay = compiling.describe_overlay(compiled.overlay.config)
-        facts = {"bit_exact": equal is not False, "measured": device.proof.cycles}
-        model_run.write_summary(space, compiled, facts, overlay)
+        report = model_run.write_report(
+            space,
+            compiled,
+            overlay,
+            measured=device.measured.layers,
+            values=values,
+            bit_exact=equal is not False,
+        )
         first = None
         if bisect and equal is False:
             found = reference(path, floats)
             first = None if found is None else first_of_reference(model, found, codes)
         write_first(space.run, first)
-        return _result(device, equal, differences or {}) | {
+        return _result(device, equal, differences or {}, report["layers"]) | {
             "first_difference": first,
+            **{name: report[name] for name in ("limited_by", "bytes", "performance")},
             "name": settings.name,
             "run": str(space.run.path),
             "board": space.board.name,
@@ -151,40 +167,55 @@ def _verify_model(
 
 
 def _difference(
-    space: ModelSpace, equal: bool | None, first: dict[str, Any] | None, message: str
+    run: RunFolder, name: str, equal: bool | None, first: dict[str, Any] | None, message: str
 ) -> Mapping[str, Any]:
-    """The answer where the RTL differs."""
-    write_first(space.run, first)
+    """The answer where a stage differs. equal: whether reference and golden model are."""
+    write_first(run, first)
     return {
         "ok": False,
         "reference_equal": equal,
         "rtl_bit_exact": False,
         "first_difference": first,
         "message": message,
-        "name": space.settings.name,
-        "run": str(space.run.path),
+        "name": name,
+        "run": str(run.path),
     }
 
 
-def _verify_config(config: Path, overrides: tuple[str, ...], count: int) -> Mapping[str, Any]:
-    """Torch is the reference: prove_golden raises where it differs."""
+def _verify_config(
+    config: Path, overrides: tuple[str, ...], count: int, bisect: bool
+) -> Mapping[str, Any]:
+    """Torch is the reference, in every tensor."""
     with open_workspace("verify", config, overrides, steps=compiling.STEPS + 2) as space:
         model, overlay, _ = compiling.compile_model(space)
-        net = load_tuned(space, model.plan, space.run / CHECKPOINT)
-        test = space.data.test
+        snapped = snap(load_tuned(space, model.plan, space.run / CHECKPOINT))
+        test, latency = space.data.test, space.board.memory.latency_cycles
         split = replace(test, images=test.images[:count], labels=test.labels[:count])
-        space.progress.begin("torch against the golden model")
-        golden = prove_golden(space, snap(net), model.graph, split)
-        space.progress.end(f"{golden.codes} codes equal")
-        space.progress.begin("golden model against RTL")
-        network = lower(model.graph, overlay.config)
         codes = split.images.astype(np.int64)
-        latency = space.board.memory.latency_cycles
-        verilog = read_text(space.run / VERILOG)
-        device = prove_device(space.run, "harness", network, verilog, codes, latency)
+        network, verilog = lower(model.graph, overlay.config), read_text(space.run / VERILOG)
+        try:
+            space.progress.begin("torch against the golden model")
+            golden = prove_golden(space, snapped, model.graph, split)
+            space.progress.end(f"{golden.codes} codes equal")
+            space.progress.begin("golden model against RTL")
+            device = prove_device(space.run, "harness", network, verilog, codes, latency)
+        except MismatchError as error:
+            if not bisect:
+                raise
+            first = first_of_torch(snapped, model.graph, split) or first_of_device(
+                space.run, network, verilog, codes, latency
+            )
+            return _difference(space.run, space.project.name, None, first, str(error))
         space.progress.end(f"{device.proof.codes} codes equal, {device.proof.cycles} cycles")
+        write_first(space.run, None)
         _save_outputs(space.run / OUTPUTS, device.output)
-        return _result(device, True, {}) | {
+        layers = layer_facts(
+            network,
+            predict(network, MemoryTiming(latency=latency)),
+            measured=device.measured.layers,
+        )
+        return _result(device, True, {}, layers) | {
+            "first_difference": None,
             "name": space.project.name,
             "run": str(space.run.path),
             "board": space.board.name,
@@ -196,20 +227,19 @@ def _verify_config(config: Path, overrides: tuple[str, ...], count: int) -> Mapp
 
 
 def compare_reference(
-    path: Path, model: Imported, floats: np.ndarray, codes: np.ndarray
+    path: Path, model: Imported, floats: np.ndarray, values: Mapping[str, np.ndarray]
 ) -> dict[str, int] | None:
     """{tensor of the file: how many of its codes differ from qonnx's}; None: not installed.
 
-    floats: (N, ...) the file's inputs; codes: (N, C, H, W) the same for the graph. qonnx's floats
+    floats: (N, ...) the file's inputs; values: what golden makes of them. qonnx's floats
     are brought to the nearest code; the network's output, where it is no code, to FLOAT_TOLERANCE.
     """
     found = reference(path, floats)
     if found is None:
         return None
-    values = execute(model.graph, codes)
     differences = {}
     for name, value in model.codes.items():
-        ours = values[value.tensor].reshape(len(codes), *value.shape)
+        ours = values[value.tensor].reshape(len(floats), *value.shape)
         scale, offset = value.affine()
         theirs = np.rint((found[name].astype(np.float64) - offset) / scale)
         differences[name] = int((ours != theirs).sum())
@@ -219,7 +249,13 @@ def compare_reference(
     return differences
 
 
-def _result(device: Device, equal: bool | None, differences: Mapping[str, int]) -> dict[str, Any]:
+def _result(
+    device: Device,
+    equal: bool | None,
+    differences: Mapping[str, int],
+    layers: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """layers: as in report/layers.json."""
     measured = device.measured
     return {
         "ok": equal is not False,
@@ -231,13 +267,12 @@ def _result(device: Device, equal: bool | None, differences: Mapping[str, int]) 
         "lower_bound": measured.bound,
         "layers": [
             {
-                "name": name,
-                "measured": cycles,
-                "predicted": measured.layers_predicted[name],
-                "lower_bound": measured.layers_bound[name],
-                "codes": device.proof.layers[name],
+                "name": layer["name"],
+                **layer["cycles"],
+                "codes": device.proof.layers[layer["name"]],
+                **{name: layer[name] for name in ("limited_by", "bytes", "w_bits", "a_bits")},
             }
-            for name, cycles in measured.layers.items()
+            for layer in layers
         ],
     }
 

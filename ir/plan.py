@@ -115,13 +115,16 @@ class PrecisionPlan:
         return " ".join(f"{n}:{b.widest}x{b.a_bits}" for n, b in self.layers.items())
 
 
-def uniform_plan(layers: Iterable[str], bits: int, *, first_a_bits: int) -> PrecisionPlan:
-    """Every layer at w = a = ``bits``; the first reads the network input's own width."""
-    names = list(layers)
+def uniform_plan(
+    layers: Iterable[str], bits: int, *, first_a_bits: int, a_bits: int | None = None
+) -> PrecisionPlan:
+    """Every layer's weights at ``bits``, its input at a_bits (none: at ``bits`` too); the first
+    reads the network input's own width."""
+    inner = bits if a_bits is None else a_bits
     return PrecisionPlan(
         {
-            name: LayerBits(w_bits=bits, a_bits=first_a_bits if index == 0 else bits)
-            for index, name in enumerate(names)
+            name: LayerBits(w_bits=bits, a_bits=inner if index else first_a_bits)
+            for index, name in enumerate(layers)
         }
     )
 

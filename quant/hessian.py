@@ -6,11 +6,13 @@ One product with the whole Hessian serves all layers: the cross terms have mean 
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional
 
+from quant.body import float_net
 from quant.data import Split
-from quant.layers import QuantLayer, QuantNet
+from quant.layers import QuantNet
 from quant.train import inputs_of, threads
 
 
@@ -24,7 +26,7 @@ def hessian_traces(model: QuantNet, split: Split, *, probes: int, seed: int) -> 
     generator = torch.Generator().manual_seed(seed)
     totals = torch.zeros(len(weights), dtype=torch.float64)
     with threads(1):
-        logits = float_logits(model.chain, weights, inputs_of(split))
+        logits = float_logits(model, weights, inputs_of(split))
         loss = functional.cross_entropy(logits, labels)
         slopes = torch.autograd.grad(loss, weights, create_graph=True)
         for _ in range(probes):
@@ -37,21 +39,13 @@ def hessian_traces(model: QuantNet, split: Split, *, probes: int, seed: int) -> 
     return {layer.block_name: m for layer, m in zip(model.chain, means, strict=True)}
 
 
-def float_logits(chain: list[QuantLayer], weights: list[Tensor], x: Tensor) -> Tensor:
-    """The network without quantizers. x: (N, C, H, W) float -> (N, classes)."""
-    for layer, weight in zip(chain, weights, strict=True):
-        if layer.flatten:
-            x = x.flatten(1)
-        linear, norm = layer.linear, layer.batch_norm
-        if isinstance(linear, nn.Conv2d):
-            x = functional.conv2d(x, weight, linear.bias, linear.stride, linear.padding)
-        else:
-            x = functional.linear(x, weight, linear.bias)
-        if norm is not None:
-            fixed = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-            x = functional.batch_norm(x, *fixed, training=False, eps=norm.eps)
-        x = x.relu() if layer.relu else x
-    return x
+def float_logits(model: QuantNet, weights: list[Tensor], x: Tensor) -> Tensor:
+    """The network without quantizers, on these weights and the norms' fixed statistics.
+
+    x: (N, C, H, W) float -> (N, classes).
+    """
+    own = {f"{n}.weight": w for n, w in zip(model.structure.layers, weights, strict=True)}
+    return functional_call(float_net(model).eval(), own, (x,))
 
 
 def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:

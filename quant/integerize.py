@@ -1,123 +1,45 @@
 """A trained quantized network, snapped to the integers that the device computes.
 
-Batch norm, bias, ReLU and the next layer's step size fold into one requantizer per layer. From
-then on the snapped network *is* the network: torch evaluates exactly its integers in float64, the
-golden model in int64, the overlay in gates.
+Batch norm, bias, ReLU and the next quantizer's step fold into one requantizer per layer. From then
+on the integer graph *is* the network: torch evaluates exactly its integers in float64, the golden
+model in int64, the overlay in gates.
 """
+
+from __future__ import annotations
+
+import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from ir.errors import UnsupportedModelError, shorten
-from ir.nodes import INT32
-from ir.plan import LayerBits, PrecisionPlan
-from ir.precision import Precision
-from ir.shapes import accumulator_range
-from quant.data import Task
-from quant.layers import InputGrid, QuantLayer, QuantNet
-from quant.quantizer import Quantizer
+from ir.graph import IntegerGraph
+from ir.nodes import (
+    INT32,
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    GlobalAveragePool,
+    MatMul,
+    MaxPool,
+    Node,
+    Requantize,
+    Sums,
+    Tensor,
+)
+from ir.precision import Precision, narrowest
+from ir.shapes import output_shape, sums_range
+from quant.layers import Activations, QuantLayer, QuantNet
 from quant.requantizer import Requantizer, identity_requantizer, snap_requantizer
-
-
-class SnappedLayer(nn.Module):
-    """One layer in integers, carried in float64, where every step of it is exact.
-
-    x: (N, C, H, W) or (N, K) float64 codes -> (N, M, H', W') or (N, M) float64 codes.
-    """
-
-    def __init__(self, source: QuantLayer, *, requantizer: Requantizer, output: Precision) -> None:
-        super().__init__()
-        linear = source.linear
-        self.block_name = source.block_name
-        self.flatten = source.flatten
-        self.is_conv = isinstance(linear, nn.Conv2d)
-        self.stride = int(linear.stride[0]) if isinstance(linear, nn.Conv2d) else 1
-        self.padding = int(linear.padding[0]) if isinstance(linear, nn.Conv2d) else 0
-        self.input_precision = source.inputs.precision
-        self.weight_precision = source.weights.precision
-        self.w_bits = source.bits.stored
-        self.output_precision = output
-        self.requantizer = requantizer
-        self.register_buffer("weight", source.weights.codes(linear.weight.detach()).double())
-
-    @property
-    def weight_codes(self) -> np.ndarray:
-        """(M, C, kh, kw) or (M, K) int64."""
-        return self.get_buffer("weight").numpy().astype(np.int64)
-
-    def sums(self, x: Tensor) -> Tensor:
-        """The raw accumulators of input codes."""
-        x = x.flatten(1) if self.flatten else x
-        weight = self.get_buffer("weight")
-        if self.is_conv:
-            return functional.conv2d(x, weight, None, self.stride, self.padding)
-        return functional.linear(x, weight)
-
-    def requantize(self, acc: Tensor) -> Tensor:
-        """clip(floor((acc * M + B) / 2^n), lo, hi): the arithmetic shift, in float64."""
-        rule = self.requantizer
-        multiplier = _per_channel(rule.multiplier, acc)
-        offset = _per_channel(rule.offset, acc)
-        scaled = (acc * multiplier + offset) * 2.0**-rule.shift
-        return torch.floor(scaled).clamp(rule.lo, rule.hi)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return self.requantize(self.sums(x))
-
-    @property
-    def bits(self) -> LayerBits:
-        """The widths of its weights and input."""
-        return LayerBits(w_bits=self.w_bits, a_bits=self.input_precision.bits)
-
-
-class SnappedNet(nn.Module):
-    """A chain of snapped layers. x: (N, C, H, W) float, codes * task.scale -> (N, classes) float64.
-
-    output_scale: what one unit of the last sums is worth; the argmax does not need it.
-    """
-
-    def __init__(self, task: Task, layers: list[SnappedLayer], output_scale: float) -> None:
-        super().__init__()
-        self.task = task
-        self.layers = nn.ModuleList(layers)
-        self.output_scale = output_scale
-        self.grid = InputGrid(task.precision, task.scale)
-
-    @property
-    def chain(self) -> list[SnappedLayer]:
-        """The layers, typed, in running order."""
-        return [layer for layer in self.layers if isinstance(layer, SnappedLayer)]
-
-    @property
-    def plan(self) -> PrecisionPlan:
-        """The widths as they are."""
-        return PrecisionPlan({layer.block_name: layer.bits for layer in self.chain})
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        codes = self.grid.codes(x).double()
-        for layer in self.chain:
-            codes = layer(codes)
-        return codes * self.output_scale
-
-    @torch.no_grad()
-    def activations(self, x: Tensor) -> dict[str, np.ndarray]:
-        """Every tensor of the network by its name in the integer graph, (N, C, H, W) int64.
-
-        x: (N, C, H, W) float as in ``forward``.
-        """
-        codes = self.grid.codes(x).double()
-        found = {INPUT: codes}
-        for layer in self.chain:
-            found[sums_name(layer.block_name)] = acc = layer.sums(codes)
-            found[codes_name(layer.block_name)] = codes = layer.requantize(acc)
-        return {name: _as_image(value) for name, value in found.items()}
-
+from quant.snapped import SnappedNet
+from quant.structure import WEIGHTED, Stage, node_of
+from quant.trace import Operation
 
 INPUT = "input"
+Affine = tuple[np.ndarray, np.ndarray]
+"""(gain, offset), each (M,) float64: what a layer's sums are worth is gain * acc + offset."""
 
 
 def sums_name(layer: str) -> str:
@@ -131,95 +53,216 @@ def codes_name(layer: str) -> str:
 
 
 @torch.no_grad()
-def snap(model: QuantNet) -> SnappedNet:
+def snap(model: QuantNet, name: str = "network") -> SnappedNet:
     """The integer network of a trained quantized one, which stays as it is.
 
     UnsupportedModelError names a layer whose gain, offset or sums do not fit the device.
     """
-    chain = model.chain
-    layers = [
-        _snap_hidden(layer, following)
-        for layer, following in zip(chain[:-1], chain[1:], strict=True)
-    ]
-    last, scale = _snap_last(chain[-1])
-    return SnappedNet(model.task, [*layers, last], scale).eval()
+    builder = _Builder(model)
+    for stage in model.structure.stages[:-1]:
+        builder.hidden(stage)
+    scale = builder.last(model.structure.stages[-1])
+    output = builder.nodes[-1].output
+    graph = IntegerGraph(name, builder.tensors, builder.nodes, INPUT, output).verify()
+    return SnappedNet(model.task, graph, model.plan, scale).eval()
 
 
-def _snap_hidden(layer: QuantLayer, following: QuantLayer) -> SnappedLayer:
-    """acc * s_w * s_x, batch norm, and division by the next step size, as one gain and offset."""
-    assert isinstance(following.inputs, Quantizer)
-    step = _one(following.inputs.scale(torch.empty(0)))
-    gain, offset = _affine(layer)
-    output = following.inputs.precision
-    requantizer = snap_requantizer(
-        layer.block_name,
-        gain / step,
-        offset / step,
-        reach=_reach(layer),
-        lo=max(output.min, 0) if layer.relu else output.min,
-        hi=output.max,
-    )
-    return SnappedLayer(layer, requantizer=requantizer, output=output)
+class _Builder:
+    """Nodes one by one. known: tensors of codes in the graph, by the network's name for them."""
 
+    def __init__(self, net: QuantNet) -> None:
+        self.net, self.structure = net, net.structure
+        self.nodes: list[Node] = []
+        self.tensors = {INPUT: Tensor(INPUT, net.task.shape, net.task.precision)}
+        self.known = {self.structure.input: INPUT}
 
-def _snap_last(layer: QuantLayer) -> tuple[SnappedLayer, float]:
-    """Raw int32 sums with bias = round(b / (s_w * s_x)); also what one unit is worth."""
-    gain, offset = _affine(layer)
-    unit = float(gain[0])
-    bias = np.floor(offset / unit + 0.5)
-    if not np.isfinite(bias).all() or np.abs(bias).max() + _reach(layer) > INT32.max:
-        raise UnsupportedModelError(
-            f"layer {shorten(layer.block_name)}: its sums and bias do not fit 32 bits"
+    def hidden(self, stage: Stage) -> None:
+        """acc * s_w * s_x, batch norms, and division by the next step size, as one gain and offset;
+        then the maxima, of codes."""
+        group = self.structure.groups[stage.tensor]
+        quantizer = self.net.quantizer(group)
+        step = _step(quantizer)
+        sums, (gain, offset) = self._sums(stage)
+        lo, hi = _clipped(stage, quantizer.precision, step)
+        rule = snap_requantizer(
+            stage.operation.name, gain / step, offset / step, reach=self._reach(sums), lo=lo, hi=hi
         )
-    rule = identity_requantizer(bias.astype(np.int64), lo=INT32.min, hi=INT32.max)
-    return SnappedLayer(layer, requantizer=rule, output=INT32), unit
+        codes = self._rule(sums, rule, quantizer.precision)
+        for fold in stage.folds:
+            if fold.op == "MaxPool":
+                codes = self._add(_max_pool(fold, codes), quantizer.precision)
+        self.known[stage.tensor] = codes
+
+    def last(self, stage: Stage) -> float:
+        """Raw int32 sums with bias = round(b / (s_w * s_x)); what one unit is worth."""
+        name = stage.operation.name
+        sums, (gain, offset) = self._sums(stage)
+        unit = float(gain[0])
+        bias = np.floor(offset / unit + 0.5)
+        if not np.isfinite(bias).all() or np.abs(bias).max() + self._reach(sums) > INT32.max:
+            raise UnsupportedModelError(
+                f"layer {shorten(name)}: its sums and bias do not fit 32 bits"
+            )
+        rule = identity_requantizer(bias.astype(np.int64), lo=INT32.min, hi=INT32.max)
+        self._rule(sums, rule, INT32)
+        return unit
+
+    def _sums(self, stage: Stage) -> tuple[Sums, Affine]:
+        """The node that makes sums, and what they are worth behind the batch norms."""
+        operation = stage.operation
+        step = _step(self.net.quantizer(self.structure.read_by(operation)))
+        if operation.op in WEIGHTED:
+            layer = self.net.layer(operation.name)
+            node, worth = self._weighted(operation, layer), _worth(layer, step)
+        else:
+            node, share = self._unweighted(operation)
+            channels = self._shape(node)[0]
+            worth = np.full(channels, step / share), np.zeros(channels)
+        for name in stage.norms:
+            norm = self.net.body.get_submodule(name)
+            assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+            worth = _normed(norm, worth)
+        self._add(node, narrowest(*self._range(node)))
+        return node, worth
+
+    def _weighted(self, operation: Operation, layer: QuantLayer) -> Conv | MatMul:
+        source, padding = self._read(operation.inputs[0])
+        codes = layer.weights.codes(layer.linear.weight.detach()).numpy()
+        stored = layer.bits.stored
+        rows = stored if isinstance(stored, tuple) else None
+        names = operation.name, source, sums_name(operation.name)
+        precision = layer.weights.precision
+        if operation.op == "Gemm":
+            return MatMul(*names, codes, precision, rows)
+        numbers = operation.numbers
+        return Conv(
+            *names,
+            codes,
+            precision,
+            stride=numbers["strides"][0],
+            padding=_padding(numbers["pads"], padding),
+            dilation=numbers["dilations"][0],
+            groups=numbers["group"],
+            row_bits=rows,
+        )
+
+    def _unweighted(self, operation: Operation) -> tuple[Sums, int]:
+        """An addition or average, and what its sums are divided by."""
+        numbers, target = operation.numbers, sums_name(operation.name)
+        places = [self._read(name) for name in operation.inputs]
+        source, padding = places[0]
+        height, width = self.tensors[source].shape[1:]
+        if operation.op == "Add":
+            return Add(operation.name, (source, places[1][0]), target), 1
+        if operation.op == "ReduceMean" or (
+            tuple(numbers["kernel_shape"]) == (height, width)
+            and not any(padding + tuple(numbers["pads"]))
+        ):
+            return GlobalAveragePool(operation.name, source, target), height * width
+        rows, columns = numbers["kernel_shape"]
+        pads = _padding(numbers["pads"], padding)
+        stride = numbers["strides"][0]
+        kernel = (rows, columns)
+        return AveragePool(operation.name, source, target, kernel, stride, pads), rows * columns
+
+    def _read(self, tensor: str) -> tuple[str, tuple[int, int, int, int]]:
+        """(codes in the graph, zeros to put around them)."""
+        if tensor not in self.known and self.structure.operations[tensor].op == "Pad":
+            operation = self.structure.operations[tensor]
+            top, left, bottom, right = (operation.numbers["pads"][i] for i in (2, 3, 6, 7))
+            source, inner = self._read(operation.inputs[0])
+            outer = (top, left, bottom, right)
+            sides = tuple(a + b for a, b in zip(inner, outer, strict=True))
+            return source, (sides[0], sides[1], sides[2], sides[3])
+        return self._codes(tensor), (0, 0, 0, 0)
+
+    def _codes(self, tensor: str) -> str:
+        """The codes of a tensor in the graph; movers are written where they are read first."""
+        if tensor not in self.known:
+            operation = self.structure.operations[tensor]
+            sources = [self._codes(name) for name in operation.inputs]
+            self.known[tensor] = self._moved(operation, sources)
+        return self.known[tensor]
+
+    def _moved(self, operation: Operation, sources: list[str]) -> str:
+        precision = self.tensors[sources[0]].precision
+        if operation.op == "Flatten":
+            return sources[0]
+        if operation.op == "Concat":
+            name = node_of(operation)
+            return self._add(Concat(name, tuple(sources), codes_name(name)), precision)
+        return self._add(_max_pool(operation, sources[0]), precision)
+
+    def _rule(self, sums: Sums, rule: Requantizer, output: Precision) -> str:
+        numbers = rule.multiplier, rule.offset, rule.shift, rule.lo, rule.hi
+        names = f"{sums.name}.requantize", sums.output, codes_name(sums.name)
+        return self._add(Requantize(*names, *numbers), output)
+
+    def _add(self, node: Node, precision: Precision) -> str:
+        self.tensors[node.output] = Tensor(node.output, self._shape(node), precision)
+        self.nodes.append(node)
+        return node.output
+
+    def _shape(self, node: Node) -> tuple[int, int, int]:
+        return output_shape(node, *(self.tensors[name].shape for name in node.inputs))
+
+    def _range(self, node: Sums) -> tuple[int, int]:
+        sources = [self.tensors[name] for name in node.inputs]
+        return sums_range(node, [s.shape for s in sources], [s.precision for s in sources])
+
+    def _reach(self, node: Sums) -> int:
+        low, high = self._range(node)
+        return max(-low, high)
 
 
-def _affine(layer: QuantLayer) -> tuple[np.ndarray, np.ndarray]:
-    """(gain, offset), each (M,) float64: the layer's float output is gain * acc + offset."""
+def _step(quantizer: Activations) -> float:
+    """What one code of an activation is worth."""
+    return float(quantizer.scale(torch.empty(0)).detach().double().reshape(()))
+
+
+def _worth(layer: QuantLayer, step: float) -> Affine:
     weight = layer.linear.weight
     scales = _array(layer.weights.scale(weight))
     channels = weight.shape[0]
-    gain = np.broadcast_to(scales, channels) * input_scale(layer)
     bias = np.zeros(channels) if layer.linear.bias is None else _array(layer.linear.bias)
-    norm = layer.batch_norm
-    if norm is None:
-        return gain.copy(), bias
+    return np.broadcast_to(scales, channels) * step, bias
+
+
+def _normed(norm: nn.BatchNorm1d | nn.BatchNorm2d, worth: Affine) -> Affine:
+    gain, offset = worth
     assert norm.running_mean is not None and norm.running_var is not None
     slope = 1 / np.sqrt(_array(norm.running_var) + norm.eps)
-    shift = np.zeros(channels)
+    shift = np.zeros(len(slope))
     if norm.affine:
         slope, shift = slope * _array(norm.weight), _array(norm.bias)
-    return slope * gain, shift + slope * (bias - _array(norm.running_mean))
+    return slope * gain, shift + slope * (offset - _array(norm.running_mean))
 
 
-def input_scale(layer: QuantLayer) -> float:
-    """What one code of the layer's input is worth."""
-    if isinstance(layer.inputs, InputGrid):
-        return layer.inputs.fixed_scale
-    return _one(layer.inputs.scale(torch.empty(0)))
+def _clipped(stage: Stage, codes: Precision, step: float) -> tuple[int, int]:
+    """Least and greatest code: rounding is monotone, so clips may act on codes."""
+    lo, hi = codes.min, codes.max
+    for least, greatest in stage.clips:
+        lo = max(lo, _code(least, step, codes))
+        hi = min(hi, _code(greatest, step, codes))
+    return lo, max(lo, hi)
 
 
-def _reach(layer: QuantLayer) -> int:
-    codes = layer.weights.codes(layer.linear.weight).numpy()
-    low, high = accumulator_range(codes, layer.inputs.precision)
-    return max(-low, high)
+def _code(value: float, step: float, codes: Precision) -> int:
+    return math.floor(min(max(value / step, codes.min), codes.max) + 0.5)
 
 
-def _one(scale: Tensor) -> float:
-    return float(scale.detach().double().reshape(()))
+def _max_pool(operation: Operation, source: str) -> MaxPool:
+    numbers, name = operation.numbers, node_of(operation)
+    rows, columns = numbers["kernel_shape"]
+    pads = _padding(numbers["pads"], (0, 0, 0, 0))
+    return MaxPool(name, source, codes_name(name), (rows, columns), numbers["strides"][0], pads)
 
 
-def _array(values: Tensor) -> np.ndarray:
+def _padding(own: list[int], before: tuple[int, int, int, int]) -> int | tuple[int, int, int, int]:
+    """Sides as the graph has them: one number where they are equal."""
+    top, left, bottom, right = (a + b for a, b in zip(own, before, strict=True))
+    return top if top == left == bottom == right else (top, left, bottom, right)
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
     return values.detach().double().numpy()
-
-
-def _per_channel(values: np.ndarray, like: Tensor) -> Tensor:
-    """(C,) int64 -> (C, 1, 1) or (C,) float64, exact below 2^53."""
-    return torch.from_numpy(values.astype(np.float64)).reshape(-1, *[1] * (like.ndim - 2))
-
-
-def _as_image(x: Tensor) -> np.ndarray:
-    """(N, C, H, W), or (N, K) as (N, K, 1, 1), int64."""
-    array = x.numpy().astype(np.int64)
-    return array if array.ndim == 4 else array.reshape(*array.shape, 1, 1)

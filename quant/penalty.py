@@ -117,13 +117,4 @@ def packed_bytes(table: CostTable) -> dict[str, float]:
 
 def input_bytes(net: QuantNet) -> dict[str, float]:
     """{layer: bytes that one bit of its input takes}, for one image."""
-    sizes: dict[str, float] = {}
-    x = torch.zeros(1, *net.task.shape)
-    was_training = net.training
-    net.eval()
-    with torch.no_grad():
-        for layer in net.chain:
-            sizes[layer.block_name] = x.numel() / 8
-            x = layer(x)
-    net.train(was_training)
-    return sizes
+    return {layer: inputs.numel() / 8 for layer, (inputs, _) in net.sizes().items()}

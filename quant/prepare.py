@@ -1,23 +1,31 @@
-"""A float network and a plan become a quantized network, its steps set on a calibration batch."""
+"""A float network and a plan become a quantized network, its steps set on a calibration batch.
 
-import copy
+Any traced module: see `quant/structure.py` for where quantizers go. The user's own code stays as it
+is; the quantized network is a copy of its graph.
+"""
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from ir.errors import ConfigError, UnsupportedModelError, shorten
 from ir.plan import LayerBits, PrecisionPlan
-from ir.precision import Precision, weight_precision
+from ir.precision import MAX_OPERAND_BITS, Precision, weight_precision
 from quant.bipolar import build_quantizer
+from quant.body import float_net, quantized_body
 from quant.data import Task
-from quant.layers import InputGrid, QuantLayer, QuantNet
+from quant.layers import Activations, InputGrid, QuantLayer, QuantNet
 from quant.mixed import MixedWeights
 from quant.quantizer import Quantizer, QuantizerSetup
-from quant.structure import Block, read_blocks
+from quant.structure import WEIGHTED, Structure, read_structure
+from quant.trace import symbolic, trace
 
 Granularity = Literal["per_tensor", "per_channel"]
+
+JOIN_BITS = MAX_OPERAND_BITS
+"""Of activations that no layer with weights reads, so that the plan says nothing about them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +45,17 @@ class QuantizerConfig:
             )
 
 
-def blocks_of(model: nn.Module) -> list[Block]:
-    """The float blocks of a float or quantized network."""
-    if isinstance(model, QuantNet):
-        return [layer.block for layer in model.chain]
-    return read_blocks(model)
-
-
 def layer_names(model: nn.Module) -> list[str]:
     """The names that a plan for this network has, in running order."""
-    return [block.name for block in blocks_of(model)]
+    if isinstance(model, QuantNet):
+        return model.structure.layers
+    module = symbolic(model)
+    return [name for node in module.graph.nodes if (name := _layer_name(node, module))]
+
+
+def check_supported(model: nn.Module, task: Task) -> list[str]:
+    """The layer names of a float network; UnsupportedModelError names what is in the way."""
+    return read_structure(trace(model, torch.zeros(1, *task.shape))).layers
 
 
 def prepare(
@@ -57,40 +66,76 @@ def prepare(
     calibration: Tensor,
     quantizer: QuantizerConfig,
 ) -> QuantNet:
-    """A quantized copy of ``model`` at ``plan``; the model itself stays as it is.
+    """A quantized copy of ``model``, float or quantized, at ``plan``; the model stays as it is.
 
     calibration: (N, C, H, W) float, typical inputs. ConfigError when the plan does not fit the
     network, UnsupportedModelError when the overlay does not.
     """
-    blocks = blocks_of(model)
-    _check_plan(plan, blocks, task)
-    layers: list[QuantLayer] = []
-    for index, block in enumerate(copy.deepcopy(blocks)):
-        inputs = (
-            InputGrid(task.precision, task.scale)
-            if index == 0
-            else _activations(quantizer, plan[block.name], signed=not blocks[index - 1].relu)
-        )
-        is_last = index == len(blocks) - 1
-        weights = _weights(quantizer, plan[block.name], block, one_step=is_last)
-        layers.append(QuantLayer(block=block, inputs=inputs, weights=weights))
-    net = QuantNet(task, layers)
-    _calibrate(net, calibration)
-    return net
+    source = float_net(model) if isinstance(model, QuantNet) else model
+    traced = trace(source, torch.zeros(1, *task.shape))
+    structure = read_structure(traced)
+    _check_plan(plan, structure, task)
+
+    def weights(name: str, linear: nn.Conv2d | nn.Linear) -> Quantizer:
+        return _weights(quantizer, plan[name], name, linear, one_step=name == structure.last)
+
+    inputs = _activations(quantizer, plan, structure, task)
+    net = QuantNet(task, quantized_body(traced, structure, inputs, weights), structure)
+    with torch.no_grad():
+        _Calibration(net.eval().body).run(calibration)
+    return net.train()
 
 
-def _activations(config: QuantizerConfig, bits: LayerBits, *, signed: bool) -> Quantizer:
-    precision = Precision(bits.a_bits, signed=signed)
-    return build_quantizer(config.name, QuantizerSetup(precision=precision, role="activation"))
+def _layer_name(node: fx.Node, module: fx.GraphModule) -> str | None:
+    if node.op == "call_module":
+        kind = module.get_submodule(str(node.target))
+        return str(node.target) if isinstance(kind, nn.Conv2d | nn.Linear) else None
+    functions = (nn.functional.conv2d, nn.functional.linear)
+    return node.name if node.op == "call_function" and node.target in functions else None
+
+
+def _activations(
+    config: QuantizerConfig, plan: PrecisionPlan, structure: Structure, task: Task
+) -> dict[str, Activations]:
+    """{group: its quantizer}."""
+    found: dict[str, Activations] = {}
+    for reader in structure.readers:
+        group = structure.read_by(reader)
+        if group == structure.groups[structure.input]:
+            found.setdefault(group, InputGrid(task.precision, task.scale))
+        elif group not in found:
+            signed = group not in structure.unsigned
+            precision = Precision(_group_bits(group, plan, structure), signed=signed)
+            setup = QuantizerSetup(precision=precision, role="activation")
+            found[group] = build_quantizer(config.name, setup)
+    return found
+
+
+def _group_bits(group: str, plan: PrecisionPlan, structure: Structure) -> int:
+    """ConfigError: layers that read one step want several widths."""
+    asked = {
+        reader.name: plan[reader.name].a_bits
+        for reader in structure.readers
+        if reader.op in WEIGHTED and structure.read_by(reader) == group
+    }
+    if len(set(asked.values())) > 1:
+        named = ", ".join(f"{shorten(name)} {bits}" for name, bits in asked.items())
+        raise ConfigError(f"these layers read activations of one step, so of one a_bits: {named}")
+    return next(iter(asked.values()), JOIN_BITS)
 
 
 def _weights(
-    config: QuantizerConfig, bits: LayerBits, block: Block, *, one_step: bool
+    config: QuantizerConfig,
+    bits: LayerBits,
+    name: str,
+    linear: nn.Conv2d | nn.Linear,
+    *,
+    one_step: bool,
 ) -> Quantizer:
     shared = one_step or config.granularity == "per_tensor"
-    channels = block.linear.weight.shape[0]
+    channels = linear.weight.shape[0]
     if isinstance(bits.w_bits, tuple):
-        _check_rows(block.name, bits.w_bits, channels, one_step=one_step)
+        _check_rows(name, bits.w_bits, channels, one_step=one_step)
         return MixedWeights(config.name, bits.w_bits, per_channel=not shared)
     setup = QuantizerSetup(
         precision=weight_precision(bits.w_bits), role="weight", channels=1 if shared else channels
@@ -111,28 +156,43 @@ def _check_rows(layer: str, w_bits: tuple[int, ...], channels: int, *, one_step:
         )
 
 
-def _check_plan(plan: PrecisionPlan, blocks: list[Block], task: Task) -> None:
-    names = [block.name for block in blocks]
-    for name in names:
+def _check_plan(plan: PrecisionPlan, structure: Structure, task: Task) -> None:
+    for name in structure.layers:
         plan[name]  # raises with the name that is missing
     for name in plan.layers:
-        if name not in names:
+        if name not in structure.layers:
             raise ConfigError(f"the plan's layer {shorten(name)} is not in the network")
-    first = plan[names[0]].a_bits
-    if first != task.precision.bits:
-        raise ConfigError(
-            f"layer {shorten(names[0])}: a_bits must be {task.precision.bits}, the input's own "
-            f"width, not {first}"
-        )
+    for reader in structure.readers:
+        if reader.op in WEIGHTED and structure.read_by(reader) == structure.groups[structure.input]:
+            asked = plan[reader.name].a_bits
+            if asked != task.precision.bits:
+                raise ConfigError(
+                    f"layer {shorten(reader.name)}: a_bits must be {task.precision.bits}, the "
+                    f"input's own width, not {asked}"
+                )
 
 
-@torch.no_grad()
-def _calibrate(net: QuantNet, x: Tensor) -> None:
-    """Initialise each quantizer on what reaches it through the layers before, already quantized."""
-    net.eval()
-    for layer in net.chain:
-        if isinstance(layer.inputs, Quantizer):
-            layer.inputs.initialise(x)
-        layer.weights.initialise(layer.linear.weight)
-        x = layer(x)
-    net.train()
+class _Calibration(fx.Interpreter):
+    """Initialises each quantizer on what has reached it through those before, already quantized."""
+
+    def __init__(self, body: fx.GraphModule) -> None:
+        super().__init__(body)
+        self.seen: dict[Quantizer, list[Tensor]] = {}
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        module = self.fetch_attr(target)
+        if isinstance(module, QuantLayer):
+            self._initialise(module.inputs, args[0])
+            module.weights.initialise(module.linear.weight)
+        else:
+            self._initialise(module, args[0])
+        return super().call_module(target, args, kwargs)
+
+    def _initialise(self, module: nn.Module, x: Tensor) -> None:
+        if not isinstance(module, Quantizer):
+            return
+        seen = self.seen.setdefault(module, [])
+        if not any(x is other for other in seen):
+            seen.append(x)
+            several = [other.flatten() for other in seen]
+            module.initialise(x if len(seen) == 1 else torch.cat(several))

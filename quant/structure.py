@@ -1,189 +1,269 @@
-"""Reads what a float network is made of: a chain of blocks that the overlay can compute.
+"""What a traced network is on the device: its layers, and which activations share a step.
 
-A block is a convolution or linear layer, its batch norm, its ReLU. Everything unsupported is found
-here, before any training, and listed in one message with each layer's name and the way out.
+*Readers* (Conv, Gemm, Add, averages) need codes and make sums of them. *Movers* (MaxPool, Flatten,
+Concat, Pad) do the same to codes as to floats, so what they read and write has one step; so have
+the two sides of an addition. What stands between sums and a reader, batch norm, ReLU, clip, *folds*
+into the rule that makes codes of the sums.
+
+Everything that has no place is found here, before any training.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import fx, nn
-
 from ir.errors import UnsupportedModelError, shorten
+from quant.trace import Operation, Traced
 
-IGNORED = (nn.Dropout, nn.Dropout2d, nn.Identity)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-SUPPORTED = (nn.Conv2d, nn.Linear, nn.ReLU, nn.Flatten, *NORMS, *IGNORED)
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-WAYS_OUT: dict[type[nn.Module], str] = {
-    nn.RNNBase: "the overlay has no recurrence: use convolutions or linear layers",
-    nn.MaxPool2d: "use a convolution of stride 2",
-    nn.AvgPool2d: "use a convolution of stride 2",
-    nn.AdaptiveAvgPool2d: "flatten into the linear layer instead",
-    nn.Conv1d: "write it as a Conv2d over one row",
-    nn.GELU: "use ReLU",
-    nn.SiLU: "use ReLU",
-    nn.Sigmoid: "use ReLU, or leave it to the host after the last layer",
-    nn.Softmax: "leave it to the host: argmax does not need it",
-    nn.LayerNorm: "use BatchNorm2d, which folds into the requantizer",
-}
-RELU_CALLS = (torch.relu, nn.functional.relu, "relu")
-FLATTEN_CALLS = (torch.flatten, "flatten")
+WEIGHTED = ("Conv", "Gemm")
+AVERAGES = ("AveragePool", "ReduceMean")
+READERS = (*WEIGHTED, "Add", *AVERAGES)
+MOVERS = ("MaxPool", "Flatten", "Concat", "Pad")
+PADDED = ("Conv", "AveragePool", "Pad")
+"""Whose input may have a frame of zeros."""
+NORM = "BatchNormalization"
+CLIPS = ("Relu", "Clip")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Block:
-    """One future layer of the device. flatten: its input is flattened in (c, y, x) order first."""
+class Stage:
+    """A layer of the device. operation: makes sums of codes; folds: between it and `tensor`, in
+    running order, maxima among them; tensor: what is quantized, or goes out of the network.
+    """
 
-    name: str
-    linear: nn.Conv2d | nn.Linear
-    batch_norm: nn.BatchNorm1d | nn.BatchNorm2d | None = None
-    relu: bool = False
-    flatten: bool = False
+    operation: Operation
+    folds: tuple[Operation, ...]
+    tensor: str
 
+    @property
+    def clips(self) -> list[tuple[float, float]]:
+        """(least, greatest) of each ReLU and clip."""
+        return [limits(fold) for fold in self.folds if fold.op in CLIPS]
 
-def read_blocks(model: nn.Module) -> list[Block]:
-    """The chain of blocks of a float network; UnsupportedModelError names each layer in the way."""
-    problems = [
-        f"layer {shorten(name or 'network')} ({type(module).__name__}): {_way_out(module)}"
-        for name, module in model.named_modules()
-        if _is_foreign(module)
-    ]
-    if problems:
-        raise UnsupportedModelError("the overlay cannot compute " + "; ".join(problems))
-    blocks: list[Block] = []
-    flat = False
-    for step in _steps(model):
-        if isinstance(step.module, nn.Flatten):
-            flat = True
-        elif isinstance(step.module, nn.Conv2d | nn.Linear):
-            blocks.append(_open_block(step, flat, after=blocks[-1] if blocks else None))
-        elif not isinstance(step.module, IGNORED):
-            blocks = [*blocks[:-1], _extend(blocks[-1] if blocks else None, step, flat)]
-    _check_last(blocks)
-    return blocks
+    @property
+    def norms(self) -> list[str]:
+        """Names of the batch norms."""
+        return [fold.name for fold in self.folds if fold.op == NORM]
 
 
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """A module in the order it runs; a functional relu or flatten stands as its module."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Structure:
+    """stages: in running order, the last of which gives the network's output. operations: what
+    computes each tensor, by the tensor's name. groups: {tensor: first of those with its step}.
+    unsigned: groups without a value below zero, whatever the weights.
+    """
 
-    name: str
-    module: nn.Module
+    input: str
+    operations: Mapping[str, Operation]
+    groups: Mapping[str, str]
+    stages: Sequence[Stage]
+    unsigned: frozenset[str]
 
+    @property
+    def layers(self) -> list[str]:
+        """Names of those with weights, in running order."""
+        return [op.name for op in self.operations.values() if op.op in WEIGHTED]
 
-def _steps(model: nn.Module) -> list[_Step]:
-    try:
-        graph = fx.Tracer().trace(model)
-    except Exception as cause:  # tracing runs the model's own forward, which may throw anything
-        raise UnsupportedModelError(
-            f"{type(model).__name__}: its forward depends on the data and cannot be traced; "
-            "write it as a fixed chain of layers"
-        ) from cause
-    for node in graph.nodes:
-        if len(node.all_input_nodes) > 1 or len(node.users) > 1:
-            raise UnsupportedModelError(
-                f"layer {shorten(str(node.target))}: branches and joins are not supported; "
-                "the network must be a chain"
-            )
-    modules = dict(model.named_modules())
-    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
-    steps = [_step(node, modules) for node in nodes]
-    seen: set[int] = set()
-    for step in steps:
-        if id(step.module) in seen and list(step.module.parameters()):
-            raise UnsupportedModelError(
-                f"layer {shorten(step.name)}: used twice; give each use a layer of its own"
-            )
-        seen.add(id(step.module))
-    return steps
+    @property
+    def readers(self) -> list[Operation]:
+        """What reads codes, in running order."""
+        return [op for op in self.operations.values() if op.op in READERS]
+
+    def read_by(self, operation: Operation) -> str:
+        """The group that a reader reads."""
+        return self.groups[operation.inputs[0]]
+
+    @property
+    def last(self) -> str:
+        """Name of the operation whose sums are the network's output."""
+        return self.stages[-1].operation.name
 
 
-def _step(node: fx.Node, modules: dict[str, nn.Module]) -> _Step:
-    target = node.target
-    if node.op == "call_module":
-        module = modules[str(target)]
-        if not isinstance(module, nn.Flatten) or (module.start_dim, module.end_dim) == (1, -1):
-            return _Step(str(target), module)
-    elif target in RELU_CALLS:
-        return _Step(node.name, nn.ReLU())
-    elif target in FLATTEN_CALLS and (*node.args[1:], *node.kwargs.values()) == (1,):
-        return _Step(node.name, nn.Flatten())
-    raise UnsupportedModelError(
-        f"operation {shorten(node.name)} in forward: the overlay computes convolution, linear, "
-        "batch norm, ReLU and flatten(1) alone"
+def node_of(operation: Operation) -> str:
+    """The tensor that it computes."""
+    return str(operation.numbers["node"])
+
+
+def limits(clip: Operation) -> tuple[float, float]:
+    """(least, greatest) value of a ReLU or clip."""
+    if clip.op == "Relu":
+        return 0.0, float("inf")
+    return float(clip.tensors["min"]), float(clip.tensors["max"])
+
+
+def share_steps(traced: Traced) -> dict[str, str]:
+    """{tensor: the first of those whose step it has}."""
+    group = {name: name for name in (traced.input.name, *map(node_of, traced.operations))}
+
+    def join(first: str, second: str) -> None:
+        old, new = group[second], group[first]
+        for name, root in group.items():
+            if root == old:
+                group[name] = new
+
+    for operation in traced.operations:
+        first, *others = operation.inputs
+        if operation.op in (*MOVERS, "Add"):
+            for other in others:
+                join(first, other)
+        if operation.op in MOVERS:
+            join(first, node_of(operation))
+    return group
+
+
+def read_structure(traced: Traced) -> Structure:
+    """UnsupportedModelError names the layer that has no place on the device."""
+    padded = {node_of(op) for op in traced.operations if op.op == "Pad"}
+    for operation in traced.operations:
+        _check(operation)
+        if padded & {*operation.inputs} and operation.op not in PADDED:
+            _refuse(operation, "zeros are put around the input of convolutions and average pools")
+    _check_weights(traced.operations)
+    # Weights are the modules'; a copy of the structure must not be one of them.
+    known = {
+        node_of(op): replace(op, tensors=op.tensors if op.op == "Clip" else {})
+        for op in traced.operations
+    }
+    groups = share_steps(traced)
+    stages = _Walk(known, traced.input.name).stages(traced.output)
+    _check_uses(known, stages, groups, traced.input.name)
+    return Structure(
+        input=traced.input.name,
+        operations=known,
+        groups=groups,
+        stages=stages,
+        unsigned=_unsigned(stages, groups, traced.input.name),
     )
 
 
-def _is_foreign(module: nn.Module) -> bool:
-    """Whether this is a torch layer that is not supported; the user's own classes are traced."""
-    kinds = [kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn")]
-    return kinds[0] is not nn.Module and not isinstance(module, SUPPORTED + CONTAINERS)
+class _Walk:
+    """From each tensor that is read as codes back to the sums that it comes from."""
 
+    def __init__(self, known: Mapping[str, Operation], source: str) -> None:
+        self.known, self.source = known, source
 
-def _way_out(module: nn.Module) -> str:
-    for kind, way in WAYS_OUT.items():
-        if isinstance(module, kind):
-            return way
-    return "use Conv2d, Linear, BatchNorm, ReLU and Flatten"
-
-
-def _open_block(step: _Step, flat: bool, after: Block | None) -> Block:
-    module = step.module
-    if isinstance(module, nn.Linear):
-        opens_flat = flat and (after is None or isinstance(after.linear, nn.Conv2d))
-        if not flat:
+    def stages(self, output: str) -> list[Stage]:
+        found: dict[str, Stage] = {}
+        for operation in self.known.values():
+            if operation.op in READERS:
+                for name in operation.inputs:
+                    for tensor in self._moved(name):
+                        found.setdefault(tensor, self._stage(tensor))
+        while output in self.known and self.known[output].op == "Flatten":
+            output = self.known[output].inputs[0]
+        last = self.known.get(output)
+        if last is None or last.op not in READERS:
+            what = "the network" if last is None else f"layer {shorten(last.name)}"
             raise UnsupportedModelError(
-                f"layer {shorten(step.name)}: a linear layer needs Flatten before it"
+                f"{what}: the last layer gives raw sums; drop what follows it"
             )
-        return Block(name=step.name, linear=module, flatten=opens_flat)
-    assert isinstance(module, nn.Conv2d)
-    if flat:
-        raise UnsupportedModelError(f"layer {shorten(step.name)}: a convolution after Flatten")
-    for what, wanted, found in (
-        ("groups", 1, module.groups),
-        ("dilation", (1, 1), module.dilation),
-        ("padding_mode", "zeros", module.padding_mode),
-    ):
-        if found != wanted:
+        order = {name: place for place, name in enumerate(self.known)}
+        inner = sorted(found.values(), key=lambda stage: order[node_of(stage.operation)])
+        return [*inner, Stage(operation=last, folds=(), tensor=output)]
+
+    def _moved(self, tensor: str) -> list[str]:
+        """The quantized tensors behind movers; none behind the network's input."""
+        if tensor == self.source:
+            return []
+        operation = self.known[tensor]
+        if operation.op not in MOVERS:
+            return [tensor]
+        return [root for name in operation.inputs for root in self._moved(name)]
+
+    def _stage(self, tensor: str) -> Stage:
+        folds: list[Operation] = []
+        at = tensor
+        while at != self.source and self.known[at].op not in READERS:
+            operation = self.known[at]
+            _check_fold(operation, folds[0] if folds else None)
+            folds.insert(0, operation)
+            at = operation.inputs[0]
+        if at == self.source:
             raise UnsupportedModelError(
-                f"layer {shorten(step.name)}: {what} must be {wanted}, not {found}"
+                f"layer {shorten(folds[0].name)}: nothing may stand before the first convolution "
+                "or linear layer"
             )
-    for what, pair in (("stride", module.stride), ("padding", module.padding)):
-        if isinstance(pair, str) or pair[0] != pair[1]:
-            raise UnsupportedModelError(
-                f"layer {shorten(step.name)}: {what} must be one number, not {pair}"
-            )
-    return Block(name=step.name, linear=module)
+        kept = tuple(fold for fold in folds if fold.op != "Flatten")
+        return Stage(operation=self.known[at], folds=kept, tensor=tensor)
 
 
-def _extend(block: Block | None, step: _Step, flat: bool) -> Block:
-    """The open block with this batch norm or ReLU added."""
-    if block is None:
+def _check_fold(operation: Operation, following: Operation | None) -> None:
+    """following: the fold after it."""
+    if operation.op not in (NORM, *CLIPS, "MaxPool", "Flatten"):
         raise UnsupportedModelError(
-            f"layer {shorten(step.name)}: nothing may stand before the first convolution or linear"
+            f"layer {shorten(following.name if following else operation.name)}: batch norm and "
+            f"ReLU follow a layer that computes sums, not {operation.op}; put them before it"
         )
-    if isinstance(step.module, nn.ReLU):
-        return replace(block, relu=True)
-    assert isinstance(step.module, NORMS)
-    if block.relu or block.batch_norm is not None or (flat and isinstance(block.linear, nn.Conv2d)):
+    if following is not None and following.op == NORM and operation.op != NORM:
         raise UnsupportedModelError(
-            f"layer {shorten(step.name)}: batch norm must directly follow its convolution or "
-            "linear layer, before ReLU"
+            f"layer {shorten(following.name)}: batch norm must directly follow its convolution or "
+            "linear layer, before ReLU, pools and Flatten"
         )
-    if step.module.running_mean is None:
-        raise UnsupportedModelError(
-            f"layer {shorten(step.name)}: batch norm without running statistics cannot be folded; "
-            "set track_running_stats=True"
-        )
-    return replace(block, batch_norm=step.module)
 
 
-def _check_last(blocks: list[Block]) -> None:
-    if not blocks:
+def _check_weights(operations: Sequence[Operation]) -> None:
+    layers: dict[int, str] = {}
+    for operation in operations:
+        if operation.op in WEIGHTED:
+            first = layers.setdefault(id(operation.tensors["weight"]), node_of(operation))
+            if first != node_of(operation):
+                raise UnsupportedModelError(
+                    f"layer {shorten(operation.name)}: used twice; give each use a layer of its own"
+                )
+    if not layers:
         raise UnsupportedModelError("the network has no convolution and no linear layer")
-    last = blocks[-1]
-    if last.relu or last.batch_norm is not None:
-        raise UnsupportedModelError(
-            f"layer {shorten(last.name)}: the last layer gives raw sums; drop what follows it"
-        )
+
+
+def _check_uses(
+    known: Mapping[str, Operation], stages: Sequence[Stage], groups: Mapping[str, str], source: str
+) -> None:
+    seen: dict[str, str] = {}
+    for stage in stages:
+        before = seen.setdefault(node_of(stage.operation), stage.tensor)
+        if before != stage.tensor:
+            raise UnsupportedModelError(
+                f"layer {shorten(stage.operation.name)}: its sums are quantized twice, as "
+                f"{before} and as {stage.tensor}; the device makes codes of them once"
+            )
+        if stage is not stages[-1] and groups[stage.tensor] == groups[source]:
+            raise UnsupportedModelError(
+                f"layer {shorten(stage.operation.name)}: added to or joined with the network's "
+                "input, which keeps its own codes; put a convolution between the input and that"
+            )
+
+
+def _unsigned(stages: Sequence[Stage], groups: Mapping[str, str], source: str) -> frozenset[str]:
+    """Groups all of whose tensors come from a ReLU, or from sums of such groups."""
+    found = {groups[stage.tensor] for stage in stages} | {groups[source]}
+    while True:
+        falling = {
+            groups[stage.tensor]
+            for stage in stages
+            if not any(least >= 0 for least, _ in stage.clips)
+            and (
+                stage.norms
+                or stage.operation.op in WEIGHTED
+                or any(groups[name] not in found for name in stage.operation.inputs)
+            )
+        }
+        if not falling & found:
+            return frozenset(found)
+        found -= falling
+
+
+def _check(operation: Operation) -> None:
+    """What the device's windows cannot do."""
+    numbers = operation.numbers
+    for what in ("strides", "dilations"):
+        pair = numbers.get(what, [1, 1])
+        if pair[0] != pair[1]:
+            _refuse(operation, f"{what[:-1]} must be one number, not {tuple(pair)}")
+    if numbers.get("ceil_mode"):
+        _refuse(operation, "ceil_mode adds a window that hangs over the edge; pad instead")
+    if operation.op == "AveragePool" and any(numbers["pads"]) and not numbers["count_include_pad"]:
+        _refuse(operation, "averages must count padding; set count_include_pad=True")
+
+
+def _refuse(operation: Operation, why: str) -> None:
+    raise UnsupportedModelError(f"layer {shorten(operation.name)}: {why}")

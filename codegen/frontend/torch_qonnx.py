@@ -17,14 +17,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from codegen.frontend.torch_trace import Operation, Traced, trace
 from ir.errors import ConfigError, shorten
 from ir.plan import check_width
+from quant.structure import MOVERS, READERS, WEIGHTED, node_of, share_steps
+from quant.trace import Operation, Traced, trace
 
 QONNX = "qonnx.custom_op.general"
 OPSET = 13
-READS_CODES = ("Conv", "Gemm", "Add", "AveragePool", "ReduceMean", "Concat", "Pad")
-KEEPS_STEP = ("MaxPool", "Flatten", "Pad")
+READS_CODES = (*READERS, "Concat", "Pad")
 SHARES = np.linspace(0.3, 1.0, 15)
 """Of the largest weight: where the range of a channel may end."""
 
@@ -61,10 +61,10 @@ class _Writer:
 
     def __init__(self, traced: Traced, bits: Bits) -> None:
         self.traced, self.bits = traced, bits
-        self.known = {str(op.numbers["node"]): op for op in traced.operations}
+        self.known = {node_of(op): op for op in traced.operations}
         self.known[traced.input.name] = traced.input
         self._refuse_unknown_layers()
-        self.groups = self._groups()
+        self.groups = share_steps(traced)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[TensorProto] = []
         self.coded: dict[str, str] = {}
@@ -75,35 +75,17 @@ class _Writer:
         source, last = self.traced.input, self.traced.operations[-1]
         shape = (1, *source.shape[1:])
         inputs = [helper.make_tensor_value_info(source.name, TensorProto.FLOAT, shape)]
-        outputs = [helper.make_tensor_value_info(_node(last), TensorProto.FLOAT, None)]
+        outputs = [helper.make_tensor_value_info(node_of(last), TensorProto.FLOAT, None)]
         graph = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX, 1)]
         return helper.make_model(graph, opset_imports=versions, ir_version=8)
 
     def _refuse_unknown_layers(self) -> None:
-        layers = {op.name for op in self.traced.operations if op.op in ("Conv", "Gemm")}
+        layers = {op.name for op in self.traced.operations if op.op in WEIGHTED}
         for name in self.bits.layers:
             if name not in layers:
                 known = ", ".join(sorted(layers))
                 raise ConfigError(f"bits name {name!r}, which is no layer; there is: {known}")
-
-    def _groups(self) -> dict[str, str]:
-        """{activation: the set of those that share its step}."""
-        group = {name: name for name in self.known}
-
-        def join(first: str, second: str) -> None:
-            old, new = group[second], group[first]
-            for name, root in group.items():
-                if root == old:
-                    group[name] = new
-
-        for operation in self.traced.operations:
-            if operation.op in KEEPS_STEP:
-                join(operation.inputs[0], _node(operation))
-            elif operation.op in ("Add", "Concat"):
-                for other in operation.inputs[1:]:
-                    join(operation.inputs[0], other)
-        return group
 
     def _operation(self, operation: Operation) -> None:
         reads = operation.op in READS_CODES
@@ -115,9 +97,9 @@ class _Writer:
         inputs += [self._constant(_array(tensor)) for tensor in tensors.values()]
         if operation.op == "Pad":
             inputs.append(self._constant(np.array(numbers.pop("pads"), np.int64)))
-        self._add(operation.op, inputs, _node(operation), operation.name, numbers)
-        if operation.op in KEEPS_STEP and operation.inputs[0] in self.coded:
-            self.coded[_node(operation)] = _node(operation)
+        self._add(operation.op, inputs, node_of(operation), operation.name, numbers)
+        if operation.op in MOVERS and operation.inputs[0] in self.coded:
+            self.coded[node_of(operation)] = node_of(operation)
 
     def _place(self, name: str) -> str:
         """Codes where there are some already, else the floats."""
@@ -220,7 +202,3 @@ def _shaped(steps: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().float().numpy()
-
-
-def _node(operation: Operation) -> str:
-    return str(operation.numbers["node"])

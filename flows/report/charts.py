@@ -94,13 +94,15 @@ def cycles_by_layer(layers: Sequence[Mapping[str, Any]]) -> str:
     """Predicted, measured and least cycles of each layer."""
     left, top, bar, gap, width = 150, 30, 13, 16, 560
     group = len(KINDS) * (bar + 2) + gap
-    most = max(max(layer["cycles"].values()) for layer in layers)
+    most = max(value for layer in layers for value in layer["cycles"].values() if value is not None)
     parts = _legend([(name.replace("_", " "), colour) for name, colour in KINDS], left)
     for index, layer in enumerate(layers):
         y = top + index * group
         parts.append(text(left - 10, y + group / 2 - 4, shown(layer["name"]), class_="end"))
         for row, (kind, colour) in enumerate(KINDS):
             value = layer["cycles"][kind]
+            if value is None:  # not simulated
+                continue
             place = y + row * (bar + 2)
             length = (width - left - 80) * value / most
             title = f"{layer['name']}: {kind} {value}"

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from boards.loader import board_names, load_board
-from codegen.cycles import MemoryTiming, timeline
-from codegen.lower import CompiledNetwork, lower
+from codegen.cycles import MemoryTiming, predict, timeline
+from codegen.lower import lower
 from codegen.resources import load_coefficients, predict_resources
-from codegen.tiling import Tiling
 from flows.artifacts import publish
 from flows.compile import describe_overlay
 from flows.hardware import sizing_question
+from flows.layer_facts import layer_facts
 from flows.loop import LEAST_SHARE, Loop
 from flows.networks import Networks
 from flows.report.trace import perfetto
@@ -45,7 +45,12 @@ def write_facts(
     spans = timeline(network, memory)
     files = {
         SUMMARY: summary,
-        LAYERS: layer_facts(space, network, best),
+        LAYERS: layer_facts(
+            network,
+            predict(network, memory),
+            measured=best.measured.layers,
+            values=execute(network.graph, space.data.test.images.astype(np.int64)),
+        ),
         RESOURCES: resources,
         COSTS: best.table.to_dict(),
         TRACE: perfetto(best.measured.layers, spans, f"bitwright {space.project.name}"),
@@ -90,6 +95,8 @@ def summarize(
         "seed": project.seed,
         "best_round": best.number,
         "cycle_budget": loop.budget,
+        "byte_budget": loop.byte_budget,
+        "weight_bytes": best.weight_bytes,
         "repeats_round": loop.repeats,
         "bit_dependent_share": round(loop.share, 4),
         "bit_dependent_share_ok": loop.share >= LEAST_SHARE,
@@ -143,63 +150,13 @@ def _iteration(loop: Loop, found: Round) -> dict[str, Any]:
             "predicted": found.table.count("predicted"),
         },
         "budget": loop.budget,
+        "weight_bytes": found.weight_bytes,
+        "byte_budget": loop.byte_budget,
         "within_budget": loop.keeps(found),
         "accuracy": found.tuned.accuracy,
         "nll": found.tuned.loss,
         "allocation": None if allocation is None else allocation.provenance.to_dict(),
         "seconds": found.seconds,
-    }
-
-
-def layer_facts(space: Workspace, network: CompiledNetwork, best: Round) -> list[dict[str, Any]]:
-    """Shape, bits, cycles and ranges of each layer; ranges over the test images."""
-    codes = execute(network.graph, space.data.test.images.astype(np.int64))
-    measured = best.measured
-    found = []
-    for layer in network.layers:
-        shape, node = layer.tiling.shape, layer.layer.requantize
-        output, sums = codes[layer.layer.output], codes[layer.layer.linear.output]
-        found.append(
-            {
-                "name": layer.name,
-                "kind": type(layer.layer.linear).__name__,
-                "M": shape.rows,
-                "K": shape.depth,
-                "N": shape.pixels,
-                "w_bits": shape.weights.bits,
-                "a_bits": shape.activations.bits,
-                "cycles": {
-                    "measured": measured.layers[layer.name],
-                    "predicted": measured.layers_predicted[layer.name],
-                    "lower_bound": measured.layers_bound[layer.name],
-                },
-                "tiles": _tiles(layer.bands),
-                "sums": {"min": int(sums.min()), "max": int(sums.max())},
-                "codes": _range(output, node.lo, node.hi),
-            }
-        )
-    return found
-
-
-def _tiles(bands: Sequence[Tiling]) -> dict[str, int]:
-    """rows, k_words: of each band. columns: of all together."""
-    return {
-        "rows": bands[0].row_tiles,
-        "columns": sum(band.col_tiles for band in bands),
-        "k_words": bands[0].k_words,
-        "bands": len(bands),
-    }
-
-
-def _range(codes: np.ndarray, lo: int, hi: int) -> dict[str, Any]:
-    """What of its range a tensor uses; clipped: shares of codes at the upper limit and at 0."""
-    return {
-        "min": int(codes.min()),
-        "max": int(codes.max()),
-        "lo": lo,
-        "hi": hi,
-        "at_hi": round(float((codes == hi).mean()), 4),
-        "at_zero": round(float((codes == 0).mean()), 4),
     }
 
 

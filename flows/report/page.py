@@ -18,6 +18,11 @@ from ir.files import read_json, read_text, to_json, write_text
 PAGE = "report/report.html"
 TEMPLATE = Path(__file__).with_name("page.html")
 STAGES = ("golden", "harness", "cocotb")
+RANGES = (
+    "Over the test images: sums before, codes after the requantizer; the exact bound holds for any "
+    "input. Ones in each digit-plane, in per cent, the least plane first; potential: one-bit "
+    "products with a zero operand, if weights and activations are independent."
+)
 FACTS = {
     "summary": "report/summary.json",
     "layers": "report/layers.json",
@@ -41,12 +46,17 @@ def check_facts(folder: Path, config: Path) -> None:
 def write_page(folder: Path) -> Path:
     """Write report.html from what lies in the folder; ConfigError names a fact that is missing."""
     facts = {name: read_json(folder / place) for name, place in FACTS.items()}
-    stages = [folder / "verification" / f"{stage}.json" for stage in STAGES]
-    facts["proofs"] = [read_json(place) for place in stages if place.exists()]
+    facts["proofs"] = proofs_of(folder)
     try:
         return write_text(folder / PAGE, page(facts))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise ConfigError(f"a fact in {folder} is missing or wrong: {error}") from error
+
+
+def proofs_of(folder: Path) -> list[Any]:
+    """What verification/ holds, in the stages' order."""
+    stages = [folder / "verification" / f"{stage}.json" for stage in STAGES]
+    return [read_json(place) for place in stages if place.exists()]
 
 
 def page(facts: Mapping[str, Any]) -> str:
@@ -92,33 +102,34 @@ def _tiles(summary: Mapping[str, Any]) -> str:
         (f"{summary['resources']['lut_cells']:,}", f"LUTs, {escape(summary['resources']['tool'])}"),
         (f"{summary['bit_dependent_share']:.2f}", "bit_dependent_share, at least 0.6"),
     ]
-    return '<div class="tiles">' + "".join(map(_tile, tiles)) + "</div>"
+    return '<div class="tiles">' + "".join(map(tile, tiles)) + "</div>"
 
 
-def _tile(tile: tuple[str, str]) -> str:
-    return f'<div class="tile"><b>{tile[0]}</b><span>{tile[1]}</span></div>'
+def tile(shown: tuple[str, str]) -> str:
+    """A figure and what it is."""
+    return f'<div class="tile"><b>{shown[0]}</b><span>{shown[1]}</span></div>'
 
 
 def _pictures(facts: Mapping[str, Any]) -> str:
     summary = facts["summary"]
     rounds, best = summary["iterations"], summary["best_round"]
     pictures = [
-        _section(
+        section(
             "Accuracy against cycles",
             "Validation accuracy of each round; the filled one is reported.",
             charts.accuracy_over_cycles(rounds, summary["cycle_budget"], best),
         ),
-        _section(
+        section(
             "Bits of each layer",
             "Weights × activations, round by round; darker is wider.",
             charts.bits_over_rounds(rounds, best),
         ),
-        _section(
+        section(
             "Cycles of each layer",
             "Measured on the RTL, predicted by the cycle model, and what no schedule can undercut.",
             charts.cycles_by_layer(facts["layers"]),
         ),
-        _section(
+        section(
             "Where the cycles go",
             "The execute stage, from the overlay's own counters.",
             charts.stalls(summary["counters"]),
@@ -134,30 +145,31 @@ def _tables(facts: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in summary["versions"].items())
     return "".join(
         [
-            _section(
+            section(
                 "Schedule",
                 "Layers as measured; fetches run ahead of the layer that needs them. "
                 "schedule.perfetto.json holds the same for ui.perfetto.dev.",
                 charts.schedule(facts["trace"]["traceEvents"], summary["cycles"]["measured"]),
             ),
-            _section("Rounds", "* is the round reported.", sections.rounds_table(summary)),
-            _section(
+            section("Rounds", "* is the round reported.", sections.rounds_table(summary)),
+            section(
                 "Verification",
                 "Code for code; cycles of every image measured, predicted and counted alike.",
                 sections.proofs_table(facts["proofs"]),
             ),
-            _section("Resources", source, sections.boards_table(facts["resources"]["boards"])),
-            _section(
-                "Layers and ranges",
-                "Over the test images: sums before, codes after the requantizer.",
+            section("Resources", source, sections.boards_table(facts["resources"]["boards"])),
+            section(
+                "Layers",
+                "limited by: where the array's cycles went; bytes: whole bus words.",
                 sections.layers_table(facts["layers"]),
             ),
-            _section(
+            section("Ranges and planes", RANGES, sections.ranges_table(facts["layers"])),
+            section(
                 "Cost table",
                 "Cycles of each layer when all have that width; ~ predicted, else simulated.",
                 sections.costs_table(facts["costs"]),
             ),
-            _section(
+            section(
                 "Do it again",
                 versions,
                 f"<pre>{escape(str(manifest['command']))}</pre>",
@@ -166,7 +178,8 @@ def _tables(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _section(title: str, note: str, content: str) -> str:
+def section(title: str, note: str, content: str) -> str:
+    """A card with a heading."""
     return f"<section><h2>{escape(title)}</h2><p>{escape(note)}</p>{content}</section>"
 
 

@@ -59,24 +59,47 @@ def rounds_table(summary: Mapping[str, Any]) -> str:
 
 
 def layers_table(layers: Sequence[Mapping[str, Any]]) -> str:
-    """Shape, bits and the share of its range that each layer uses."""
+    """Shape, bits, cycles and what limits them, bytes moved."""
     rows = [
         [
             layer["name"],
             layer["kind"],
             f"{layer['M']} × {layer['K']} × {layer['N']}",
             f"{layer['w_bits']} × {layer['a_bits']}",
-            layer["cycles"]["measured"],
+            _known(layer["cycles"]["measured"]),
+            layer["cycles"]["lower_bound"],
+            layer["limited_by"],
+            layer["bytes"]["read"],
+            layer["bytes"]["written"],
+        ]
+        for layer in layers
+    ]
+    columns = ["layer", "kind", "M × K × N", "bits", "cycles", "bound", "limited by"]
+    return table([*columns, "bytes read", "bytes written"], rows)
+
+
+def ranges_table(layers: Sequence[Mapping[str, Any]]) -> str:
+    """What of its range each layer uses, and what zeros in digit-planes might save."""
+    rows = [
+        [
+            layer["name"],
+            f"{layer['accumulator']['min']:,} … {layer['accumulator']['max']:,}",
+            layer["accumulator"]["bits"],
             f"{layer['sums']['min']:,} … {layer['sums']['max']:,}",
             f"{layer['codes']['min']:,} … {layer['codes']['max']:,}",
             _limits(layer["codes"]),
             f"{100 * layer['codes']['at_hi']:.1f} %",
             f"{100 * layer['codes']['at_zero']:.1f} %",
+            _ones(layer["planes"]["weights"]),
+            _ones(layer["planes"]["activations"]),
+            f"{100 * layer['planes']['potential']:.0f} %",
         ]
         for layer in layers
+        if "sums" in layer
     ]
-    columns = ["layer", "kind", "M × K × N", "bits", "cycles", "sums", "codes", "limits"]
-    return table([*columns, "at upper limit", "zero"], rows)
+    columns = ["layer", "exact bound", "its bits", "sums", "codes", "limits", "at upper limit"]
+    planes = ["zero", "ones in weight planes", "ones in input planes", "potential"]
+    return table([*columns, *planes], rows)
 
 
 def costs_table(costs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -128,6 +151,15 @@ def proofs_table(proofs: Sequence[Mapping[str, Any]]) -> str:
 
 def _array(overlay: Mapping[str, Any]) -> str:
     return f"{overlay['Dm']} × {overlay['Dk']} × {overlay['Dn']}"
+
+
+def _known(value: int | None) -> object:
+    return "–" if value is None else value
+
+
+def _ones(shares: Sequence[float]) -> str:
+    """Per cent, the least plane first."""
+    return " ".join(f"{100 * share:.0f}" for share in shares) or "–"
 
 
 def _limits(codes: Mapping[str, int]) -> str:

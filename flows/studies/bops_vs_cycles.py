@@ -17,11 +17,14 @@ from typing import Any
 
 from flows.console import table
 from flows.study.cell import Cell
+from flows.study.choices import flat, means, of_method, violations
+from flows.study.hypotheses import held_lines, judged
 from flows.study.picture import curves
 from flows.study.prices import Prices, even_shares, prepared, simulate_plans
 from flows.study.runner import Findings, Row
 from flows.study.setting import StudyConfig
-from flows.study.statistics import interval, mean_per_row
+from flows.study.statistics import HELD, NOT_HELD, interval, mean_per_row
+from flows.study.wording import head, percent, share_lines
 from ir.cost import CostEntry, CostModel, CostTable
 from ir.errors import ConfigError
 from ir.plan import PrecisionPlan
@@ -31,9 +34,10 @@ from quant.fit import fit_budget
 from quant.macs import layer_macs
 from quant.plan_space import PlanSpace
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS = ("cycles", "bit-operations")
+SAID = "plans priced by bit-operations break budgets that plans priced by cycles keep"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ QUICK = (
     "setting.training.tune_epochs=2",
     "setting.training.frozen_norm_epochs=1",
 )
+NIGHTLY = ("setting.seeds=1",)
 
 
 def bops_model(table: CostTable, macs: Mapping[str, int]) -> CostModel:
@@ -122,37 +127,30 @@ def gather(shared: tuple[BopsVsCycles, Prices], rows: list[Row]) -> Findings:
     config, prices = shared
     methods = {name: _summary(rows, name) for name in METHODS}
     broken = {name: methods[name]["broken"] for name in METHODS}
+    held = broken["cycles"] == 0 < broken["bit-operations"]
+    note = ", ".join(f"{count} priced by {name}" for name, count in broken.items())
     results = {
-        "study": config.name,
-        "repetitions": len(rows),
+        **head(config, rows, prices),
         "budgets": config.cycle_budgets(prices),
-        "uniform_cycles": {str(bits): cycles for bits, cycles in prices.uniform.items()},
-        "bit_dependent_share": prices.share,
-        "warning": prices.warning,
         "methods": methods,
-        "verdict": "held"
-        if broken["cycles"] == 0 and broken["bit-operations"] > 0
-        else "did not hold",
+        "hypotheses": [judged(SAID, HELD if held else NOT_HELD, f"broken: {note}")],
         "cells": rows,
     }
-    flat = [
-        {"fold": r["fold"], "seed": r["seed"]} | choice for r in rows for choice in r["choices"]
-    ]
-    return Findings(results=results, table=flat, picture=_picture(config, prices, rows))
+    return Findings(results=results, table=flat(rows), picture=_picture(config, prices, rows))
 
 
 def _summary(rows: Sequence[Row], name: str) -> dict[str, Any]:
-    chosen = [[c for c in row["choices"] if c["method"] == name] for row in rows]
+    chosen = [of_method(row, name) for row in rows]
     over = [[c for c in row if not c["within"]] for row in chosen]
     kept = [[c for c in row if c["within"]] for row in chosen]
     excess = [share - 1 for share in mean_per_row(over, "share")]
     unused = [1 - share for share in mean_per_row(kept, "share")]
     return {
         "plans": sum(map(len, chosen)),
-        "broken": sum(map(len, over)),
+        "broken": violations(rows, name),
         "excess": interval(excess) if excess else None,
         "unused": interval(unused) if unused else None,
-        "gain": interval(mean_per_row(chosen, "gain")),
+        **means(rows, name, ["gain"]),
     }
 
 
@@ -183,8 +181,8 @@ def describe(result: Mapping[str, Any]) -> str:
         [
             name,
             f"{m['broken']} of {m['plans']}",
-            _percent(m["excess"]),
-            _percent(m["unused"]),
+            percent(m["excess"]),
+            percent(m["unused"]),
             f"{m['gain']['mean']:.3f}",
         ]
         for name, m in result["methods"].items()
@@ -193,14 +191,8 @@ def describe(result: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             table(columns, rows, f"{result['repetitions']} repetitions"),
-            f"bit_dependent_share {result['bit_dependent_share']:.2f}",
-            *([f"warning: {result['warning']}"] if result["warning"] else []),
-            "plans priced by bit-operations break budgets that plans priced by cycles keep: "
-            + result["verdict"],
+            *share_lines(result),
             *result["files"],
+            *held_lines(result),
         ]
     )
-
-
-def _percent(found: Mapping[str, Any] | None) -> str:
-    return "-" if found is None else f"{100 * found['mean']:.1f} %"

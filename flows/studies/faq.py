@@ -21,7 +21,7 @@ from flows.study.arms import (
 from ir.errors import ConfigError
 from quant.recipe import Changes, Recipe, Schedule, load_preset
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 WIDE, NARROW = "8 bits, one epoch", "4 bits, the recipe"
 CONSTANT = "4 bits, constant learning rate"
@@ -76,3 +76,4 @@ def batch_arm(share: float) -> str:
 
 CONFIG = Faq
 QUICK = ("setting.training.float_epochs=6", "epochs=2")
+NIGHTLY = ("setting.seeds=1",)

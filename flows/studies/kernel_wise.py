@@ -15,24 +15,25 @@ cycles than HAQ's at equal loss.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import expm1, log
 from pathlib import Path
 from typing import Any, Literal
 
 from flows.console import table
 from flows.study.cell import Cell
+from flows.study.choices import flat, mean_bits, means, points_of, violations
+from flows.study.hypotheses import Judged, held_lines, judged
 from flows.study.picture import curves
 from flows.study.prices import Prices, prepared, simulate_plans
 from flows.study.runner import Findings, Row
-from flows.study.setting import StudyConfig
-from flows.study.statistics import equal_loss_ratio, interval, mean_per_row, verdict
-from ir.errors import ConfigError
-from ir.plan import PrecisionPlan, plan_from_dict
-from quant.allocator import build_allocator
-from quant.budget import Budget
+from flows.study.search import Took, searched
+from flows.study.setting import StudyConfig, check_shares
+from flows.study.statistics import equal_loss_ratio, interval, verdict
+from flows.study.wording import head, share_lines
+from ir.plan import PrecisionPlan
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 METHODS: dict[str, tuple[str, Literal["kernel", "layer"]]] = {
     "haq": ("haq", "layer"),
@@ -58,8 +59,7 @@ class KernelWise(StudyConfig):
     warmup: int = 60
 
     def __post_init__(self) -> None:
-        if not self.shares or not all(0 < share < 1 for share in self.shares):
-            raise ConfigError(f"shares must lie inside 0..1, not {list(self.shares)}")
+        check_shares(self.shares)
 
 
 CONFIG = KernelWise
@@ -73,44 +73,42 @@ QUICK = (
     "episodes=8",
     "warmup=5",
 )
+NIGHTLY = ("setting.folds=2", "shares=[0.05, 0.1, 0.2]", "episodes=30", "warmup=10")
 
 
 def one_cell(shared: tuple[KernelWise, Prices], fold: int, seed: int, folder: Path) -> Row:
-    """Both methods' plans at every budget: test loss, cycles sorted and unsorted."""
+    """All methods' plans at every budget: test loss, cycles sorted and unsorted."""
     config, prices = shared
     cell = Cell(config.setting, fold, seed, folder)
     found = [
-        (name, budget, *_searched(config, prices, cell, name, budget))
+        (name, budget, *_search(config, prices, cell, name, budget))
         for budget in prices.budgets(config.setting, config.shares)
         for name in METHODS
     ]
     plans = [plan for _, _, plan, _ in found]
     cycles = simulate_plans(config.setting, cell.steps, plans)
     unsorted = simulate_plans(config.setting, cell.steps, plans, sort=False)
-    choices = []
-    for name, budget, plan, told in found:
-        outcome = cell.outcome(plan)
-        choices.append(
-            {
-                "method": name,
-                "budget": budget,
-                "nll": outcome.test["nll"],
-                "accuracy": outcome.test["accuracy"],
-                "cycles": cycles[plan],
-                "cycles_unsorted": unsorted[plan],
-                "within": cycles[plan] <= budget,
-                "mean_bits": mean_bits(plan),
-                "plan": plan.to_dict(),
-                **told,
-            }
-        )
+    choices = [
+        {
+            "method": name,
+            "budget": budget,
+            **cell.outcome(plan).test,
+            "cycles": cycles[plan],
+            "cycles_unsorted": unsorted[plan],
+            "within": cycles[plan] <= budget,
+            "mean_bits": mean_bits(plan),
+            "plan": plan.to_dict(),
+            **asdict(took),
+        }
+        for name, budget, plan, took in found
+    ]
     return {"fold": fold, "seed": seed, "choices": choices}
 
 
-def _searched(
+def _search(
     config: KernelWise, prices: Prices, cell: Cell, name: str, budget: int
-) -> tuple[PrecisionPlan, dict[str, Any]]:
-    """A search as a step of the cell: (plan, what it took)."""
+) -> tuple[PrecisionPlan, Took]:
+    """A method's plan for a budget, and what finding it took."""
     allocator, granularity = METHODS[name]
     settings = replace(
         cell.search,
@@ -119,93 +117,56 @@ def _searched(
         warmup=config.warmup,
         granularity=granularity,
     )
-
-    def work() -> dict[str, Any]:
-        found = build_allocator(allocator, settings).allocate(
-            cell.base, cell.data.search, prices.cost, Budget(cycles=budget), cell.seed
-        )
-        told = found.provenance
-        return {
-            "plan": found.plan.to_dict(),
-            "seconds": told.seconds,
-            "evaluations": told.evaluations,
-        }
-
-    result = cell.searched(name, budget, settings, work)
-    plan = plan_from_dict(result["plan"])
-    return plan, {key: result[key] for key in ("seconds", "evaluations")}
+    return searched(cell, prices, allocator, budget, settings)
 
 
-def mean_bits(plan: PrecisionPlan) -> float:
-    """Mean weight bits over all output channels that are listed, or the layer's one width."""
-    rows = [bits.w_bits for bits in plan.layers.values()]
-    means = [sum(row) / len(row) if isinstance(row, tuple) else float(row) for row in rows]
-    return sum(means) / len(means)
-
-
-def points_of(row: Row, curve: str) -> list[tuple[float, float]]:
+def curve_of(row: Row, curve: str) -> list[tuple[float, float]]:
     """(cycles, test loss) of a method's plans in one repetition."""
     method, _, order = curve.partition(", ")
-    key = "cycles_unsorted" if order == "unsorted" else "cycles"
-    return [(c[key], c["nll"]) for c in row["choices"] if c["method"] == method]
+    return points_of(row, method, x="cycles_unsorted" if order == "unsorted" else "cycles")
+
+
+MEANS = ("nll", "accuracy", "cycles", "cycles_unsorted", "mean_bits", "seconds", "evaluations")
 
 
 def gather(shared: tuple[KernelWise, Prices], rows: list[Row]) -> Findings:
     """Ratios of cycles at equal loss, sorted and unsorted, over the repetitions."""
     config, prices = shared
-    ratios = [(*pair, _ratio_summary(_ratios(rows, *pair))) for pair in PAIRS]
     results = {
-        "study": config.name,
-        "repetitions": len(rows),
+        **head(config, rows, prices),
         "budgets": prices.budgets(config.setting, config.shares),
-        "uniform_cycles": {str(bits): cycles for bits, cycles in prices.uniform.items()},
-        "bit_dependent_share": prices.share,
-        "warning": prices.warning,
-        "ratios": [{"first": a, "second": b, **found} for a, b, found in ratios],
-        "methods": {name: _summary(rows, name) for name in METHODS},
+        "hypotheses": [_compared(rows, first, second) for first, second in PAIRS],
+        "methods": {
+            name: means(rows, name, MEANS) | {"violations": violations(rows, name)}
+            for name in METHODS
+        },
         "cells": rows,
     }
-    keys = [k for k in rows[0]["choices"][0] if k != "plan"]
-    flat = [
-        {"fold": row["fold"], "seed": row["seed"]} | {key: choice[key] for key in keys}
-        for row in rows
-        for choice in row["choices"]
-    ]
-    return Findings(results=results, table=flat, picture=_picture(rows))
+    return Findings(results=results, table=flat(rows, ["plan"]), picture=_picture(rows))
 
 
-def _ratios(rows: Sequence[Row], first: str, second: str) -> list[float | None]:
-    return [equal_loss_ratio(points_of(row, first), points_of(row, second)) for row in rows]
-
-
-def _ratio_summary(found: Sequence[float | None]) -> dict[str, Any]:
-    """The interval is that of the mean logarithm; repetitions whose fronts share no loss are
-    counted apart."""
-    known = [ratio for ratio in found if ratio is not None]
-    logs = interval([log(ratio) for ratio in known]) if known else None
-    return {
-        "ratios": list(found),
-        "comparable": len(known),
-        "log": logs,
-        "verdict": verdict(logs) if logs else "not tested: no losses in common",
-    }
-
-
-def _summary(rows: Sequence[Row], name: str) -> dict[str, Any]:
-    chosen = [[c for c in row["choices"] if c["method"] == name] for row in rows]
-    keys = ("nll", "accuracy", "cycles", "cycles_unsorted", "mean_bits", "seconds", "evaluations")
-    means = {key: interval(mean_per_row(chosen, key)) for key in keys}
-    return means | {"violations": sum(not c["within"] for row in chosen for c in row)}
+def _compared(rows: Sequence[Row], first: str, second: str) -> Judged:
+    """Whether the first takes fewer cycles at equal loss. The interval is that of the mean
+    logarithm; repetitions whose fronts share no loss are counted apart."""
+    said = f"{first} takes fewer cycles than {second} at equal loss"
+    ratios = [equal_loss_ratio(curve_of(row, first), curve_of(row, second)) for row in rows]
+    known = [ratio for ratio in ratios if ratio is not None]
+    note = f"{len(known)} of {len(rows)} repetitions comparable"
+    if not known:
+        return judged(said, "not tested: no losses in common", note) | {"ratios": ratios}
+    logs = interval([log(ratio) for ratio in known])
+    answer = judged(said, verdict(logs), f"cycles {_change(logs)}, {note}")
+    return answer | {"ratios": ratios, "log": logs}
 
 
 def _picture(rows: Sequence[Row]) -> str:
     """The first repetition's plans: means would mix losses of different plans."""
-    lines = {curve: sorted(points_of(rows[0], curve)) for curve in CURVES}
+    lines = {curve: sorted(curve_of(rows[0], curve)) for curve in CURVES}
     return curves(lines, "measured cycles an image", "test loss, nats")
 
 
 def describe(result: Mapping[str, Any]) -> str:
-    """Both methods in a table, the ratios at equal loss, and where everything lies."""
+    """The methods in a table, the ratios at equal loss, and where everything lies."""
     rows = [
         [
             name,
@@ -218,27 +179,19 @@ def describe(result: Mapping[str, Any]) -> str:
     ]
     columns = ("method", "test loss", "accuracy", "cycles", "unsorted", "weight bits")
     columns += ("evaluations", "search s", "over budget")
-    ratios = [
-        f"{found['first']} against {found['second']} at equal loss: cycles "
-        f"{_percent(found['log'])}, {found['comparable']} of {result['repetitions']} comparable; "
-        f"fewer cycles: {found['verdict']}"
-        for found in result["ratios"]
-    ]
+    title = f"{result['repetitions']} repetitions, means over the budgets"
     return "\n".join(
         [
-            table(columns, rows, f"{result['repetitions']} repetitions, means over the budgets"),
-            f"bit_dependent_share {result['bit_dependent_share']:.2f}",
-            *([f"warning: {result['warning']}"] if result["warning"] else []),
-            *ratios,
+            table(columns, rows, title),
+            *share_lines(result),
             *result["files"],
+            *held_lines(result),
         ]
     )
 
 
-def _percent(logs: Mapping[str, Any] | None) -> str:
+def _change(logs: Mapping[str, Any]) -> str:
     """A mean logarithm of a ratio as a change in percent."""
-    if logs is None:
-        return "-"
     bounds = (
         ""
         if logs["low"] is None

@@ -12,7 +12,7 @@ from ir.plan import check_width
 from quant.quantizer import FOLDER as QUANTIZERS
 from quant.recipe import Changes, Recipe, load_preset
 
-__all__ = ["CONFIG", "QUICK", "describe", "gather", "one_cell", "prepared"]
+__all__ = ["CONFIG", "NIGHTLY", "QUICK", "describe", "gather", "one_cell", "prepared"]
 
 ORDER = ("lsq", "pact", "dorefa")
 
@@ -73,3 +73,4 @@ QUICK = (
     "setting.training.frozen_norm_epochs=1",
     "most_epochs=2",
 )
+NIGHTLY = ("setting.seeds=1",)

@@ -16,12 +16,14 @@ from torch.nn import functional
 from flows.console import table
 from flows.steps import Steps
 from flows.study.cell import SOURCES, Cell
+from flows.study.hypotheses import Judged, below, held_lines, judged
 from flows.study.picture import curves
 from flows.study.runner import Findings, Row
-from flows.study.setting import Setting, StudyConfig
-from flows.study.statistics import interval, paired, verdict
+from flows.study.setting import StudyConfig, wider
+from flows.study.statistics import HELD, NOT_HELD, UNTESTED, interval
+from flows.study.wording import shown
 from ir.config import plain
-from ir.plan import LayerBits, PrecisionPlan, uniform_plan
+from ir.plan import PrecisionPlan, uniform_plan
 from quant.integerize import snap
 from quant.layers import QuantNet
 from quant.prepare import QuantizerConfig, layer_names
@@ -33,8 +35,8 @@ FLOAT = "float"
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """All weights at ``bits``, activations at a_bits (none: the same). width: channels of the first
-    layer, none: the setting's."""
+    """All weights at ``bits``, activations at a_bits (none: the same); or layer by layer at
+    ``mixed``. width: channels of the first layer, none: the setting's."""
 
     name: str
     bits: int
@@ -42,16 +44,13 @@ class Arm:
     recipe: Recipe
     width: int | None = None
     a_bits: int | None = None
+    mixed: PrecisionPlan | None = None
 
     def plan(self, layers: Sequence[str], input_bits: int) -> PrecisionPlan:
         """The network's input keeps its own width."""
-        found = uniform_plan(layers, self.bits, first_a_bits=input_bits)
-        if self.a_bits is None:
-            return found
-        rest = LayerBits(w_bits=self.bits, a_bits=self.a_bits)
-        return PrecisionPlan(
-            {name: bits if name == layers[0] else rest for name, bits in found.layers.items()}
-        )
+        if self.mixed is not None:
+            return self.mixed
+        return uniform_plan(layers, self.bits, first_a_bits=input_bits, a_bits=self.a_bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +97,15 @@ def one_cell(study: ArmsStudy, fold: int, seed: int, folder: Path) -> Row:
     cell = Cell(study.config.setting, fold, seed, folder)
     found = {FLOAT: evaluate(cell.float_net, cell.data.test) | {"epochs": 0}}
     for arm in study.arms:
-        found[arm.name] = trained(cell_of(study.config.setting, arm, cell, folder), arm)
+        found[arm.name] = trained(cell_of(cell, arm.width, folder), arm)
     return {"fold": fold, "seed": seed, "arms": found}
 
 
-def cell_of(setting: Setting, arm: Arm, cell: Cell, folder: Path) -> Cell:
+def cell_of(cell: Cell, width: int | None, folder: Path) -> Cell:
     """The cell itself, or one of the same fold and seed with a network of another width."""
-    if arm.width is None or arm.width == setting.network.width:
+    if width is None or width == cell.setting.network.width:
         return cell
-    wider = replace(setting, network=replace(setting.network, width=arm.width))
-    return Cell(wider, cell.fold, cell.seed, folder)
+    return Cell(wider(cell.setting, width), cell.fold, cell.seed, folder)
 
 
 def trained(cell: Cell, arm: Arm) -> dict[str, Any]:
@@ -156,15 +154,14 @@ def similarity(float_net: torch.nn.Module, net: QuantNet) -> float:
 
 def gather(study: ArmsStudy, rows: list[Row]) -> Findings:
     """Means with intervals, verdicts, loss over bits as a picture."""
-    names = [FLOAT, *(arm.name for arm in study.arms)]
     columns = ("nll", "accuracy", "integer_accuracy", "similarity")
     arms = {
         name: {
             column: interval([row["arms"][name][column] for row in rows])
             for column in columns
-            if column in rows[0]["arms"][name]
+            if column in first
         }
-        for name in names
+        for name, first in rows[0]["arms"].items()
     }
     results = {
         "study": study.config.name,
@@ -174,27 +171,27 @@ def gather(study: ArmsStudy, rows: list[Row]) -> Findings:
         "cells": rows,
     }
     flat = [
-        {"fold": row["fold"], "seed": row["seed"], "arm": arm.name, **row["arms"][arm.name]}
+        {"fold": row["fold"], "seed": row["seed"], "arm": name, **found}
         for row in rows
-        for arm in study.arms
+        for name, found in row["arms"].items()
+        if name != FLOAT
     ]
     return Findings(results=results, table=flat, picture=_picture(study, arms))
 
 
-def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> dict[str, Any]:
-    """The hypothesis with effect, interval and whether it held."""
+def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> Judged:
+    """The hypothesis with its effect, or with the figures that decide it."""
     first, second = hypothesis.first, hypothesis.second
-    column = "nll" if hypothesis.kind == "below" else "accuracy"
-    values = [[row["arms"][name][column] for row in rows] for name in (first, second)]
-    found = paired(*values)
     if hypothesis.kind == "below":
-        held = verdict(found)
-    elif arms[second]["accuracy"]["low"] is None:
-        held = "not tested: a single repetition"
+        mine, other = ([row["arms"][name]["nll"] for row in rows] for name in (first, second))
+        return below(f"{first}: test loss below that of {second}", mine, other, "nats")
+    reached, goal = arms[first]["accuracy"], arms[second]["accuracy"]
+    note = f"{shown(reached, 4)} against {shown(goal, 4)}"
+    if goal["low"] is None:
+        answer = UNTESTED
     else:
-        reached = arms[first]["accuracy"]["mean"] >= arms[second]["accuracy"]["low"]
-        held = "held" if reached else "not reached"
-    return {**plain(hypothesis), **found, "verdict": held}
+        answer = HELD if reached["mean"] >= goal["low"] else NOT_HELD
+    return judged(f"{first}: accuracy reaches that of {second}", answer, note)
 
 
 def _picture(study: ArmsStudy, arms: Mapping[str, Any]) -> str:
@@ -218,21 +215,4 @@ def describe(result: Mapping[str, Any]) -> str:
         for name, found in result["arms"].items()
     ]
     title = f"{result['repetitions']} repetitions, means with 95 % intervals"
-    return "\n".join(
-        [table(columns, rows, title), *map(_line, result["hypotheses"]), *result["files"]]
-    )
-
-
-def _line(found: Mapping[str, Any]) -> str:
-    said = "test loss below that" if found["kind"] == "below" else "accuracy reaches that"
-    return (
-        f"{found['first']}: {said} of {found['second']}: {found['verdict']} "
-        f"(difference {shown(found, 4)})"
-    )
-
-
-def shown(found: Mapping[str, Any], digits: int) -> str:
-    """A mean with its interval."""
-    if found["low"] is None:
-        return f"{found['mean']:.{digits}f}"
-    return f"{found['mean']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+    return "\n".join([table(columns, rows, title), *result["files"], *held_lines(result)])

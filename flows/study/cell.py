@@ -14,7 +14,7 @@ from torch import nn
 
 from flows.progress import Progress
 from flows.run_folder import RunFolder
-from flows.steps import Steps, Work, step_key
+from flows.steps import Steps, step_key
 from flows.study.setting import Setting
 from ir.config import plain
 from ir.plan import PrecisionPlan, uniform_plan
@@ -58,6 +58,7 @@ class Cell:
         self.seed = seed
         self.data: Dataset = load_data(setting.of_fold(fold))
         place = RunFolder(path=folder / "cells" / f"{fold}-{seed}")
+        place.path.mkdir(parents=True, exist_ok=True)
         self.steps = Steps(place, Progress(0, stream=io.StringIO()))
 
     @cached_property
@@ -107,25 +108,23 @@ class Cell:
         result = self.steps.do(
             "tune",
             f"fine-tune {plan}",
-            self._inputs() | {"plan": plan.to_dict(), "recipe": plain(self.recipe)},
+            self.inputs | {"plan": plan.to_dict(), "recipe": plain(self.recipe)},
             lambda: self._tune(plan),
             sources=SOURCES,
         )
         return Outcome(**result, seconds=self.steps.seconds[f"fine-tune {plan}"])
 
-    def searched(
-        self, name: str, budget: int, settings: SearchSettings, work: Work
-    ) -> dict[str, Any]:
-        """The plain result of an allocator's search, kept as a step."""
-        inputs = {"name": name, "budget": budget, "settings": plain(settings)}
-        overlay = {"overlay": plain(self.setting.overlay)}
-        return self.steps.do(
-            "search",
-            f"{name}, {budget} cycles",
-            self._inputs() | inputs | overlay,
-            work,
-            sources=(*SOURCES, "hw", "codegen"),
-        )
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What decides this cell's trainings, apart from plans and overlays."""
+        setting = self.setting
+        return {
+            "network": plain(setting.network),
+            "data": plain(setting.of_fold(self.fold)),
+            "training": plain(setting.training),
+            "choices": list(setting.choices),
+            "seed": self.seed,
+        }
 
     def _tune(self, plan: PrecisionPlan) -> dict[str, Any]:
         # As `Evaluations` trains it: searches with nothing known come to the same figures.
@@ -142,15 +141,5 @@ class Cell:
             "images_seen": epochs * len(self.data.search.train),
         }
 
-    def _inputs(self) -> dict[str, Any]:
-        setting = self.setting
-        return {
-            "network": plain(setting.network),
-            "data": plain(setting.of_fold(self.fold)),
-            "training": plain(setting.training),
-            "choices": list(setting.choices),
-            "seed": self.seed,
-        }
-
     def _checkpoint(self, name: str, inputs: dict[str, Any]) -> Path:
-        return self.steps.run / f"{name}-{step_key(name, self._inputs() | inputs, SOURCES)}.pt"
+        return self.steps.run / f"{name}-{step_key(name, self.inputs | inputs, SOURCES)}.pt"

@@ -13,7 +13,7 @@ from flows.loop import LEAST_SHARE
 from flows.measure import Measured, measure
 from flows.plan_price import PlanPrice, channel_widths, weight_bytes
 from flows.steps import Steps
-from flows.study.setting import Setting, StudyConfig
+from flows.study.setting import FixedOverlay, Setting, StudyConfig
 from ir.config import plain
 from ir.cost import CostModel, CostTable, build_table
 from ir.graph import IntegerGraph
@@ -31,8 +31,9 @@ MEMORY_LIMIT = 1 << 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prices:
-    """table: measured; cycles: {plan: measured}; cost: table and exact models."""
+    """overlay: where; table: measured; cycles: {plan: measured}; cost: table and exact models."""
 
+    overlay: FixedOverlay
     table: CostTable
     cycles: Mapping[PrecisionPlan, int]
     uniform: Mapping[int, int]
@@ -88,13 +89,14 @@ def graph_of(setting: Setting) -> IntegerGraph:
         return to_graph(snap(quantized), setting.network.name)
 
 
-def measure_prices(setting: Setting, steps: Steps) -> Prices:
+def measure_prices(setting: Setting, steps: Steps, *, a_bits: int | None = None) -> Prices:
     """Simulate every plan of the space, or of a large one the uniform plans; kept as a step.
 
+    a_bits: of the activations in all plans; none: a layer's weights and input have equal bits.
     MismatchError when a simulation differs from the cycle model anywhere.
     """
     graph = graph_of(setting)
-    plans = _plans(graph, setting)
+    plans = _plans(graph, setting, a_bits)
     result = steps.do(
         "prices",
         f"simulate {len(plans)} plans",
@@ -110,6 +112,7 @@ def measure_prices(setting: Setting, steps: Steps) -> Prices:
     }
     table = _table(list(plans[_title(setting.choices[0])].layers), rows)
     return Prices(
+        overlay=setting.overlay,
         table=table,
         cycles={plan: result["measured"][title]["cycles"] for title, plan in plans.items()},
         uniform={bits: found.cycles for bits, found in uniform.items()},
@@ -125,10 +128,13 @@ def _title(bits: int) -> str:
     return f"all layers at {bits} bits"
 
 
-def _plans(graph: IntegerGraph, setting: Setting) -> dict[str, PrecisionPlan]:
+def _plans(graph: IntegerGraph, setting: Setting, a_bits: int | None) -> dict[str, PrecisionPlan]:
     names = [layer.name for layer in graph.layers()]
     first = graph.tensors[graph.input].precision.bits
-    uniform = {b: uniform_plan(names, b, first_a_bits=first) for b in _references(setting)}
+    uniform = {
+        bits: uniform_plan(names, bits, first_a_bits=first, a_bits=a_bits)
+        for bits in _references(setting)
+    }
     found = {_title(bits): plan for bits, plan in uniform.items()}
     space = {
         str(plan): plan

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from flows.progress import Progress
@@ -67,15 +70,33 @@ def _cells(
     if jobs == 1:
         return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in cells]
     # Fresh processes: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_end_with_parent
+    ) as pool:
         waiting = {pool.submit(work, shared, *cell, folder): cell for cell in cells}
         found = {}
-        for done in as_completed(waiting):
-            fold, seed = waiting[done]
-            progress.begin(f"fold {fold}, seed {seed}")
-            found[waiting[done]] = done.result()
-            progress.end("done")
+        try:
+            for done in as_completed(waiting):
+                fold, seed = waiting[done]
+                progress.begin(f"fold {fold}, seed {seed}")
+                found[waiting[done]] = done.result()
+                progress.end("done")
+        except BaseException:  # also a key: what has not begun must not begin
+            pool.shutdown(cancel_futures=True)
+            raise
         return [found[cell] for cell in cells]
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would train on beside the run that takes over its folder."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _announced(

@@ -1,6 +1,7 @@
 """What a study is made on: network, data, a fixed overlay, folds and seeds, one recipe for all."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -21,7 +22,7 @@ class FixedOverlay:
     cycles."""
 
     style: Literal["bit_serial", "bit_slice"] = "bit_serial"
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=lambda: {"dm": 2, "dk": 16, "dn": 2})
     latency: int = 20
 
     def build(self) -> OverlayConfig:
@@ -35,11 +36,14 @@ class FixedOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One experiment's ground, repeated for ``folds`` test folds and ``seeds`` seeds."""
+    """One experiment's ground, repeated for ``folds`` test folds and ``seeds`` seeds.
+
+    overlay: where plans are priced; studies of training simulate nothing and leave it.
+    """
 
     network: Network
     data: DataConfig
-    overlay: FixedOverlay
+    overlay: FixedOverlay = field(default_factory=FixedOverlay)
     choices: tuple[int, ...] = (2, 4)
     folds: int = 5
     seeds: int = 5
@@ -83,3 +87,14 @@ class StudyConfig:
     def hash(self) -> str:
         """Eight hexadecimal digits that name the folder of this study's run."""
         return hashlib.sha256(to_json(plain(self)).encode()).hexdigest()[:8]
+
+
+def wider(setting: Setting, width: int) -> Setting:
+    """The setting with a network of another width."""
+    return replace(setting, network=replace(setting.network, width=width))
+
+
+def check_shares(shares: Sequence[float]) -> None:
+    """ConfigError unless all lie between the narrowest (0) and the widest (1) uniform plan."""
+    if not shares or not all(0 < share < 1 for share in shares):
+        raise ConfigError(f"shares must lie inside 0..1, not {list(shares)}")

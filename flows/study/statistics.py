@@ -7,6 +7,9 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+HELD, NOT_HELD = "held", "did not hold"
+NOT_SHOWN, OPPOSITE = f"{NOT_HELD}: no difference shown", f"{NOT_HELD}: the opposite did"
+UNTESTED = "not tested: a single repetition"
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:
@@ -79,10 +82,10 @@ def _front(points: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarra
     return losses, costs
 
 
-def verdict(found: dict[str, float | None]) -> str:
+def verdict(found: Mapping[str, Any]) -> str:
     """Whether 'first is below second' held: its interval lies below zero."""
     if found["high"] is None:
-        return "not tested: a single repetition"
+        return UNTESTED
     if found["high"] < 0:
-        return "held"
-    return "the opposite" if (found["low"] or 0) > 0 else "not shown"
+        return HELD
+    return OPPOSITE if (found["low"] or 0) > 0 else NOT_SHOWN

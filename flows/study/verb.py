@@ -1,9 +1,10 @@
 """`bitwright study NAME`: a comparison with statistics, into build/study/<name>/latest.
 
 A file in `flows/studies/` is a study: `CONFIG`, the dataclass of its YAML file, which lies beside
-it; `QUICK`, overrides for minutes instead of hours, beside one fold and one seed; prepared(config,
-steps) -> what its cells share; one_cell and gather as of runner.run_study; and describe(result) ->
-text. A killed study goes on where it stopped.
+it; `QUICK`, overrides for a minute instead of hours, beside one fold and one seed; `NIGHTLY`,
+overrides for some minutes, with repetitions enough for intervals; prepared(config, steps) -> what
+its cells share; one_cell and gather as of runner.run_study; and describe(result) -> text. A killed
+study goes on where it stopped.
 """
 
 import argparse
@@ -30,7 +31,9 @@ def add_arguments(verbs: Any, common: argparse.ArgumentParser) -> None:
     """The verb and its options. common: those that every verb has."""
     parser = verbs.add_parser("study", parents=[common], help=HELP)
     parser.add_argument("study", metavar="|".join(plugins.names(FOLDER)), help="which one")
-    parser.add_argument("--quick", action="store_true", help="minutes, to see that it runs")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="one repetition, to see that it runs")
+    size.add_argument("--nightly", action="store_true", help="fewer repetitions, some minutes")
     parser.add_argument("--config", type=Path, help="instead of the study's own YAML file")
     parser.add_argument("--folds", type=int, help="test folds to repeat it on")
     parser.add_argument("--seeds", type=int, help="seeds for each fold")
@@ -78,8 +81,9 @@ def run_module(
 
 
 def _overrides(module: ModuleType, arguments: argparse.Namespace) -> list[str]:
-    """What --quick changes, then the folds and seeds, then what --set says."""
+    """What --quick or --nightly changes, then the folds and seeds, then what --set says."""
     found = [*ONE_CELL, *module.QUICK] if arguments.quick else []
+    found += module.NIGHTLY if arguments.nightly else []
     for name in ("folds", "seeds"):
         value = getattr(arguments, name)
         found += [] if value is None else [f"setting.{name}={value}"]

@@ -12,12 +12,10 @@ NAMES = ("index", "inputs", "outputs", "kernel", "stride", "input pixels", "weig
 
 def layer_features(model: QuantNet) -> dict[str, np.ndarray]:
     """{layer: (F,) in 0..1}, each feature relative to its greatest value in the network."""
-    x = torch.zeros(1, *model.task.shape)
-    rows = []
-    with torch.no_grad():
-        for index, layer in enumerate(model.chain):
-            rows.append(_row(index, layer, x))
-            x = layer(x)
+    sizes = model.sizes()
+    rows = [
+        _row(index, layer, sizes[layer.block_name][0]) for index, layer in enumerate(model.chain)
+    ]
     table = np.array(rows, dtype=np.float64)
     table /= np.maximum(np.abs(table).max(axis=0), 1e-12)
     return {layer.block_name: row for layer, row in zip(model.chain, table, strict=True)}
@@ -29,7 +27,7 @@ def group_features(model: QuantNet, space: PlanSpace) -> np.ndarray:
     return np.stack([np.mean([rows[name] for name in group], axis=0) for group in space.groups])
 
 
-def _row(index: int, layer: QuantLayer, x: torch.Tensor) -> list[float]:
+def _row(index: int, layer: QuantLayer, inputs: torch.Size) -> list[float]:
     weight = layer.linear.weight
     is_conv = isinstance(layer.linear, nn.Conv2d)
     return [
@@ -38,7 +36,7 @@ def _row(index: int, layer: QuantLayer, x: torch.Tensor) -> list[float]:
         weight.shape[0],
         weight.shape[-1] if is_conv else 1,
         layer.linear.stride[0] if isinstance(layer.linear, nn.Conv2d) else 0,
-        x[0, 0].numel() if is_conv else 1,
+        inputs[2:].numel() if is_conv else 1,
         weight.numel(),
         0 if is_conv else 1,
     ]

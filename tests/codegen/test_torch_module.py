@@ -5,17 +5,18 @@ import pytest
 import torch
 from torch import nn
 
-from codegen.frontend.torch_module import check_supported, to_graph
+from codegen.frontend.torch_module import to_graph
 from ir import golden
 from ir.errors import UnsupportedModelError
 from ir.graph import IntegerGraph, accumulator_range
 from ir.nodes import INT32, Conv, Linear, MatMul
 from ir.plan import LayerBits, PrecisionPlan, uniform_plan
 from quant.data import DataConfig, Dataset, load_data
-from quant.integerize import SnappedNet, codes_name, snap, sums_name
+from quant.integerize import codes_name, snap, sums_name
 from quant.net import NetConfig
-from quant.prepare import QuantizerConfig, layer_names
+from quant.prepare import QuantizerConfig, check_supported, layer_names
 from quant.recipe import Recipe
+from quant.snapped import SnappedNet, run_node
 from quant.train import fine_tune, inputs_of, train_float
 
 MIXED = PrecisionPlan(
@@ -82,19 +83,19 @@ def test_requantizers_agree_on_a_million_random_accumulators(
     snapped: SnappedNet, graph: IntegerGraph
 ) -> None:
     rng = np.random.default_rng(11)
-    for layer, source in zip(graph.layers(), snapped.chain, strict=True):
+    for layer in graph.layers():
         sums = graph.tensors[layer.linear.output]
         channels = sums.shape[0]
         rows = -(-ACCUMULATORS // channels)
         acc = rng.integers(
             sums.precision.min, sums.precision.max, (rows, channels, 1, 1), endpoint=True
         )
-        ours = source.requantize(torch.from_numpy(acc).double()).numpy()
+        ours = run_node(layer.requantize, [torch.from_numpy(acc).double()]).numpy()
         assert np.array_equal(ours, golden.run_node(layer.requantize, acc)), layer.name
 
 
 def test_inputs_that_reach_the_accumulator_bound(snapped: SnappedNet, graph: IntegerGraph) -> None:
-    for layer, source in zip(graph.layers(), snapped.chain, strict=True):
+    for layer in graph.layers():
         linear, codes = layer.linear, graph.tensors[layer.input].precision
         assert isinstance(linear, Linear)
         low, high = accumulator_range(linear.weight, codes)
@@ -106,7 +107,7 @@ def test_inputs_that_reach_the_accumulator_bound(snapped: SnappedNet, graph: Int
             else:
                 assert isinstance(linear, Conv)
                 corner = np.pad(corner, [(0, 0), (0, 0), (1, 1), (1, 1)])
-            ours = source.sums(torch.from_numpy(corner).double()).numpy()
+            ours = run_node(linear, [torch.from_numpy(corner).double()]).numpy()
             wanted = golden.run_node(linear, corner)
             assert np.array_equal(ours.reshape(wanted.shape), wanted)
             assert target in wanted
@@ -142,8 +143,8 @@ def test_network_that_is_not_snapped(float_net: nn.Module) -> None:
         to_graph(float_net)
 
 
-def test_unsupported_layers_are_found_first(float_net: nn.Module) -> None:
-    assert check_supported(float_net) == ["conv1", "conv2", "conv3", "fc"]
+def test_unsupported_layers_are_found_first(float_net: nn.Module, digits: Dataset) -> None:
+    assert check_supported(float_net, digits.task) == ["conv1", "conv2", "conv3", "fc"]
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(2), nn.LSTM(36, 10))
     with pytest.raises(UnsupportedModelError, match=r"layer '2' \(LSTM\): the overlay has no rec"):
-        check_supported(model)
+        check_supported(model, digits.task)

@@ -12,6 +12,7 @@ network: {name: mlp, width: 6}
 data: {name: digits}
 choices: [2, 4, 8]
 cycle_budget: 0.3
+byte_budget: 1000
 overlay: {luts: 9000}
 rounds: 3
 training: {float_epochs: 3, tune_epochs: 2}

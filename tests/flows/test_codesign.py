@@ -118,6 +118,8 @@ def check_summary(summary: dict[str, Any]) -> None:
     first = summary["iterations"][0]["uniform_cycles"]
     budget = first["2"] + 0.3 * (first["8"] - first["2"])
     assert summary["cycle_budget"] == int(budget)
+    best = summary["iterations"][summary["best_round"]]
+    assert 0 < best["weight_bytes"] == summary["weight_bytes"] <= summary["byte_budget"] == 1000
 
 
 def check_proofs(run: Path, summary: dict[str, Any]) -> None:

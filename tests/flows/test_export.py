@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from boards.loader import load_board
+from codegen.frontend.qonnx.importer import import_onnx
 from codegen.lower import lower
+from codegen.random_network import random_codes
 from codegen.vivado.ip_folder import ip_folder
 from flows.cli import main
 from flows.driver.live import LiveLink, harness_link
@@ -21,6 +24,7 @@ from hw.csr import OFFSETS
 from hw.overlays.bit_serial import BitSerial
 from ir.files import write_bytes
 from ir.golden import execute
+from ir.graph_file import load_graph
 from tests.codegen.networks import d4
 
 Capture = pytest.CaptureFixture[str]
@@ -35,6 +39,24 @@ def test_boards_that_are_not_for_vivado(desk: Path, capsys: Capture, board: str)
     error = capsys.readouterr().err
     assert f"board {board} (part " in error and "is not for Vivado; choose another with" in error
     assert list((desk / "build").iterdir()) == [desk / "build" / "cache"], "nothing was trained"
+
+
+def test_a_config_as_a_qonnx_file(desk: Path, capsys: Capture) -> None:
+    """The file is the trained network: the importer gives the same output on the test images."""
+    assert main(["export", "small.yaml", "--format", "qonnx", "--json"]) == 0
+    (file,) = json.loads(capsys.readouterr().out)["files"]
+    found = import_onnx(Path(file))
+    graph = load_graph(Path(file).parent / "graph.json")
+    codes = random_codes(
+        np.random.default_rng(0), graph.tensors[graph.input].precision, (9, 1, 8, 8)
+    )
+    wanted = execute(graph, codes)[graph.output]
+    again = found.decode(execute(found.graph, found.encode(codes))[found.graph.output])
+    assert np.array_equal(again, wanted[:, :, 0, 0])
+    assert main(["export", file, "--format", "qonnx"]) == 0
+    assert Path(file).with_suffix(".integers.onnx").is_file()
+    assert main(["export", file]) == 2
+    assert "an ONNX model is exported with --format qonnx" in capsys.readouterr().err
 
 
 class Buffer(np.ndarray):

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.study.verb import FOLDER as STUDIES
+from ir import plugins
+
 ROOT = Path(__file__).parents[2]
 WORK = ["setup", "doctor", "demo", "verilog", "sim", "codesign", "bench", "report", "clean"]
 TESTS = ["check", "test", "nightly", "nightly-hw", "nightly-quant", "nightly-synth"]
@@ -43,6 +46,11 @@ def test_variables_become_arguments(words: list[str], command: str):
     lines = [" ".join(line.split()) for line in dry_run(*words).splitlines()]
     wanted = " ".join(command.split())
     assert any(line.endswith(wanted) for line in lines)
+
+
+def test_the_nightly_run_has_every_study():
+    (line,) = [line for line in dry_run("nightly-quant").splitlines() if line.startswith("for ")]
+    assert line.split(" in ")[1].split(";")[0].split() == plugins.names(STUDIES)
 
 
 def test_the_constraints_pin_every_dependency():

@@ -16,6 +16,7 @@ class FakeRound:
 
     cycles: int = 1000
     loss: float = 0.5
+    weight_bytes: int = 500
     uniform: dict[int, int] = field(default_factory=lambda: {2: 1000, 4: 3000, 8: 11000})
 
     @property
@@ -27,9 +28,16 @@ class FakeRound:
         return SimpleNamespace(loss=self.loss)
 
 
-def loop(*rounds: FakeRound, budget: int = 1000) -> Loop:
+def loop(*rounds: FakeRound, budget: int = 1000, byte_budget: int | None = None) -> Loop:
     found: Any = rounds
-    return Loop(rounds=found, allocations={}, budget=budget, share=0.8, repeats=None)
+    return Loop(
+        rounds=found,
+        allocations={},
+        budget=budget,
+        byte_budget=byte_budget,
+        share=0.8,
+        repeats=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,3 +70,17 @@ def test_of_equal_losses_the_faster_round() -> None:
 def test_no_round_within_the_budget() -> None:
     with pytest.raises(CapacityError, match="the fastest needs 1001 cycles, the budget has 1000"):
         _ = loop(FakeRound(1001), FakeRound(2000)).best
+
+
+def test_a_round_must_keep_bytes_and_cycles() -> None:
+    slow, large = FakeRound(1001, 0.1, weight_bytes=400), FakeRound(900, 0.2, weight_bytes=401)
+    good = FakeRound(1000, 0.3, weight_bytes=400)
+    found = loop(slow, large, good, byte_budget=400)
+    assert [found.keeps(r) for r in found.rounds] == [False, False, True]
+    assert found.best is good
+    with pytest.raises(CapacityError, match="the smallest needs 401 bytes of weights, the budget"):
+        _ = loop(large, byte_budget=400).best
+    with pytest.raises(CapacityError, match="the fastest needs 1001 cycles"):
+        _ = loop(slow, byte_budget=400).best
+    with pytest.raises(CapacityError, match="keeps both budgets, 1000 cycles and 400 bytes"):
+        _ = loop(slow, large, byte_budget=400).best

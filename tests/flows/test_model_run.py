@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from codegen.frontend.qonnx.importer import import_onnx
+from codegen.frontend.qonnx.importer import Imported, import_onnx
 from flows import qonnx_reference, verify_verb
 from flows.cli import main
 from flows.model_inputs import drawn_inputs
@@ -64,19 +65,64 @@ def test_compile_and_verify(model: Path, capsys: Capture) -> None:
     assert found["lower_bound"] < found["measured"]
     assert sum(layer["measured"] for layer in found["layers"]) == found["measured"]
     graph = import_onnx(model)
-    golden = execute(graph.graph, graph.encode(inputs))[graph.graph.output]
-    assert np.array_equal(np.load(found["outputs_file"]), graph.decode(golden))
+    output = golden(graph, inputs)[graph.graph.output]
+    assert np.array_equal(np.load(found["outputs_file"]), graph.decode(output))
+    check_layers(json.loads((run / "report/layers.json").read_text()), found, golden(graph, inputs))
+    check_run_and_report(run, capsys)
+
+
+def check_layers(
+    layers: list[dict[str, Any]], found: dict[str, Any], values: dict[str, np.ndarray]
+) -> None:
+    """report/layers.json against what golden and the overlay's own counters say."""
+    assert [layer["name"] for layer in layers] == [layer["name"] for layer in found["layers"]]
+    first, pool = layers[0], layers[1]
+    assert first["cycles"]["measured"] == first["cycles"]["predicted"]
+    sums = values["a.sums"]
+    assert first["sums"] == {"min": int(sums.min()), "max": int(sums.max())}
+    bound = first["accumulator"]
+    assert bound["min"] <= sums.min() and sums.max() <= bound["max"] < 1 << (bound["bits"] - 1)
+    assert pool["kind"] == "MaxPool" and pool["planes"]["weights"] == []
+    assert 0 < first["planes"]["potential"] < 1
+    assert len(first["planes"]["weights"]) == 3 and len(first["planes"]["activations"]) == 8
+    assert found["bytes"] == {
+        what: sum(layer["bytes"][what] for layer in layers) for what in ("read", "written")
+    }
+    assert {layer["limited_by"] for layer in layers} <= {"exec", "fetch", "result"}
+    fps = found["performance"]["estimated_throughput_fps"]
+    assert fps == pytest.approx(1e8 / found["measured"], rel=1e-3)  # the board sim has 100 MHz
+
+
+def check_run_and_report(run: Path, capsys: Capture) -> None:
+    assert main(["report", str(run), "--json"]) == 0
+    page = Path(json.loads(capsys.readouterr().out)["files"]["report"]).read_text()
+    assert "bit-exact" in page and "a model.onnx" in page and "Ranges and planes" in page
+    assert main(["run", str(run), "--images", "2", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["bit_exact"] and done["images"] == 2 and done["labels"] is None
+    assert done["cycles"]["measured"] == done["cycles"]["predicted"]
+    summary = json.loads((run / "report/summary.json").read_text())
+    word = done["overlay"]["memory_bits"] // 8
+    program = (run / "program/program.bin").stat().st_size
+    assert done["counters"]["READ_BEATS"] * word == summary["bytes"]["read"] + program
+    assert done["counters"]["WRITE_BEATS"] * word == summary["bytes"]["written"]
+    assert main(["report", str(run), "--set", "seed=1"]) == 2
+    assert "--set does not change" in capsys.readouterr().err
+
+
+def golden(model: Imported, floats: np.ndarray) -> dict[str, np.ndarray]:
+    return execute(model.graph, model.encode(floats))
 
 
 def test_a_difference_from_the_reference_is_found(model: Path) -> None:
     """The reference of other weights: the first layer and all behind it differ, the input not."""
     good = import_onnx(model)
     floats = drawn_inputs(good, 20, seed=1)
-    same = verify_verb.compare_reference(model, good, floats, good.encode(floats))
+    same = verify_verb.compare_reference(model, good, floats, golden(good, floats))
     assert same is not None and not any(same.values())
     broken = import_onnx(model)
     broken.graph.nodes[0].weight[:] *= -1  # type: ignore[union-attr]
-    found = verify_verb.compare_reference(model, broken, floats, broken.encode(floats))
+    found = verify_verb.compare_reference(model, broken, floats, golden(broken, floats))
     assert found is not None
     names = list(found)
     assert found[names[0]] == 0 and found[names[1]] > 0 and found[names[-1]] > 0
@@ -86,7 +132,7 @@ def test_without_qonnx_there_is_no_reference(model: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(qonnx_reference, "has_reference", lambda: False)
     good = import_onnx(model)
     floats = drawn_inputs(good, 2, seed=1)
-    assert verify_verb.compare_reference(model, good, floats, good.encode(floats)) is None
+    assert verify_verb.compare_reference(model, good, floats, golden(good, floats)) is None
 
 
 def test_drawn_inputs_reach_every_code_and_repeat(model: Path) -> None:

@@ -4,14 +4,20 @@ import os
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from codegen.frontend.torch_qonnx import Bits
 from flows.module_run import accelerate
 from ir.errors import ConfigError, UnsupportedModelError
+from ir.golden import execute
+from quant.train import inputs_of
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "own_network.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLE = EXAMPLES / "own_network.py"
+TRAINED = EXAMPLES / "train_own_network.py"
 
 
 @pytest.mark.slow
@@ -25,6 +31,23 @@ def test_the_example(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in EXAMPLE.read_text().splitlines() if line and line[0].islower()]
     calls = [line for line in lines if not line.startswith(("import", "from", "torch.manual"))]
     assert len(calls) <= 5
+
+
+@pytest.mark.slow
+def test_the_example_that_trains(desk: Path) -> None:
+    """A module of one's own: torch == golden on every test image, RTL == golden on four."""
+    variables = runpy.run_path(str(TRAINED))
+    report, net, data = (variables[name] for name in ("report", "integers", "data"))
+    assert report["reference_equal"] is True and report["rtl_bit_exact"] is True
+    assert report["inputs"] == 4 and report["measured"] == report["predicted"]
+    codes = execute(net.graph, data.test.images.astype(np.int64))
+    found = net.activations(inputs_of(data.test))
+    assert all(np.array_equal(found[name], values) for name, values in codes.items())
+    assert {layer["name"] for layer in report["layers"]} > {"deep.0", "wide", "add", "peak", "mean"}
+    float_accuracy, quantized, integer = variables["accuracy"]
+    assert integer == pytest.approx(quantized, abs=0.01) and quantized > float_accuracy - 0.03
+    with pytest.raises(ConfigError, match="bits are of a float module"):
+        accelerate(net, inputs_of(data.test), bits=Bits())
 
 
 def test_without_simulation_it_is_compiled(desk: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_configs_network(desk: Path, capsys: Capture) -> None:
         (["supports", "small.yaml", "--inexact"], "--input-precision and --inexact are for ONNX"),
         (
             ["verify", "small.yaml", "--inputs-file", "x.npy"],
-            "--inputs-file and --bisect are for ONNX",
+            "--inputs-file is for ONNX models",
         ),
         (["verify", "good.onnx", "--inputs", "0"], "--inputs must be at least 1, not 0"),
         (["verify", "good.onnx", "--inputs-file", "x.npy"], "x.npy does not exist"),

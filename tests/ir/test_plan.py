@@ -42,6 +42,11 @@ def test_uniform_keeps_the_width_of_the_input() -> None:
     assert plan.to_dict() == {"a": {"w_bits": 3, "a_bits": 5}, "b": {"w_bits": 3, "a_bits": 3}}
 
 
+def test_activations_may_have_a_width_of_their_own() -> None:
+    plan = uniform_plan(["a", "b"], 3, first_a_bits=5, a_bits=4)
+    assert [plan[name].pair for name in "ab"] == [(3, 5), (3, 4)]
+
+
 def test_unknown_layer() -> None:
     with pytest.raises(ConfigError, match="the plan has no layer 'pool', only conv, fc"):
         MIXED["pool"]

@@ -8,19 +8,27 @@ import torch
 from torch import nn
 
 from ir.errors import UnsupportedModelError
-from ir.nodes import INT32, MULTIPLIER, OFFSET
+from ir.graph import Requantize
+from ir.nodes import INT32, MULTIPLIER, OFFSET, Linear
 from ir.plan import uniform_plan
 from ir.precision import Precision
 from quant.data import Dataset
-from quant.integerize import SnappedNet, codes_name, snap
+from quant.integerize import codes_name, snap
 from quant.layers import QuantNet
 from quant.prepare import QuantizerConfig, prepare
+from quant.snapped import SnappedNet
 from quant.train import evaluate, inputs_of
 
 
 @pytest.fixture(scope="module")
 def snapped(quant_net: QuantNet) -> SnappedNet:
     return snap(quant_net)
+
+
+def rule(snapped: SnappedNet, layer: int) -> Requantize:
+    found = snapped.graph.layers()[layer].requantize
+    assert isinstance(found, Requantize)
+    return found
 
 
 def test_snapped_accuracy_is_within_a_point(
@@ -47,7 +55,8 @@ def test_activation_codes_equal_the_float_path_almost_everywhere(
     """Only the rounding of M and B may move a code, and by one."""
     x = inputs_of(digits.test)
     with torch.no_grad():
-        wanted = quant_net.chain[1].inputs.codes(quant_net.chain[0](x)).numpy()
+        norm = quant_net.body.get_submodule("norm1")
+        wanted = quant_net.chain[1].inputs.codes(norm(quant_net.chain[0](x)).relu()).numpy()
     found = snapped.activations(x)[codes_name("conv1")]
     assert np.abs(wanted - found).max() <= 1
     assert (wanted != found).mean() < 0.005
@@ -55,31 +64,33 @@ def test_activation_codes_equal_the_float_path_almost_everywhere(
 
 def test_every_value_is_a_code(snapped: SnappedNet, digits: Dataset) -> None:
     found = snapped.activations(inputs_of(digits.test))
-    for layer in snapped.chain:
-        assert layer.weight_precision.contains(layer.weight_codes).all()
-        assert layer.output_precision.contains(found[codes_name(layer.block_name)]).all()
-        assert MULTIPLIER.contains(layer.requantizer.multiplier).all()
-        assert OFFSET.contains(layer.requantizer.offset).all()
+    for tensor in snapped.graph.tensors.values():
+        assert tensor.precision.contains(found[tensor.name]).all()
+    for layer in snapped.graph.layers():
+        assert isinstance(layer.linear, Linear) and isinstance(layer.requantize, Requantize)
+        assert layer.linear.precision.contains(layer.linear.weight).all()
+        assert MULTIPLIER.contains(layer.requantize.multiplier).all()
+        assert OFFSET.contains(layer.requantize.offset).all()
     assert np.array_equal(found["input"], digits.test.images)
 
 
 def test_the_last_layer_is_raw_sums_with_an_integer_bias(
     quant_net: QuantNet, snapped: SnappedNet
 ) -> None:
-    last, source = snapped.chain[-1], quant_net.chain[-1]
-    assert last.output_precision == INT32
-    assert (last.requantizer.shift, set(last.requantizer.multiplier.tolist())) == (0, {1})
+    last, source = rule(snapped, -1), quant_net.chain[-1]
+    assert snapped.graph.tensors[last.output].precision == INT32
+    assert (last.shift, set(last.multiplier.tolist())) == (0, {1})
     assert source.linear.bias is not None
     bias = source.linear.bias.detach().double().numpy() / snapped.output_scale
-    assert np.abs(last.requantizer.offset - bias).max() <= 0.5
+    assert np.abs(last.offset - bias).max() <= 0.5
 
 
 def test_snapping_leaves_the_network_alone(quant_net: QuantNet) -> None:
     before = copy.deepcopy(quant_net.state_dict())
     first, second = snap(quant_net), snap(quant_net)
     assert all(torch.equal(before[k], v) for k, v in quant_net.state_dict().items())
-    for one, two in zip(first.chain, second.chain, strict=True):
-        assert np.array_equal(one.requantizer.offset, two.requantizer.offset)
+    for layer in range(4):
+        assert np.array_equal(rule(first, layer).offset, rule(second, layer).offset)
 
 
 def test_negative_batch_norm_gain(digits: Dataset) -> None:
@@ -98,10 +109,10 @@ def test_negative_batch_norm_gain(digits: Dataset) -> None:
         calibration=x,
         quantizer=QuantizerConfig(),
     )
-    found = snap(net).chain[0]
-    assert found.requantizer.multiplier[0] > 0 > found.requantizer.multiplier[1]
-    ramp = torch.arange(17).double().reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8)
-    codes = found(ramp)[:, :, 0, 0]
+    found = snap(net)
+    assert rule(found, 0).multiplier[0] > 0 > rule(found, 0).multiplier[1]
+    ramp = torch.arange(17).reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8) * digits.task.scale
+    codes = torch.from_numpy(found.activations(ramp)["0.codes"])[:, :, 0, 0]
     assert bool((codes[:, 0].diff() >= 0).all()) and bool((codes[:, 1].diff() <= 0).all())
 
 
@@ -114,17 +125,15 @@ def test_layer_without_relu_clips_to_the_signed_range(digits: Dataset) -> None:
         calibration=inputs_of(digits.search.train)[:64],
         quantizer=QuantizerConfig(),
     )
-    hidden = snap(net).chain[0]
-    assert hidden.output_precision == Precision(3, signed=True)
-    assert (hidden.requantizer.lo, hidden.requantizer.hi) == (-4, 3)
+    hidden = snap(net)
+    assert hidden.graph.tensors["1.codes"].precision == Precision(3, signed=True)
+    assert (rule(hidden, 0).lo, rule(hidden, 0).hi) == (-4, 3)
 
 
 def test_networks_that_have_diverged(quant_net: QuantNet) -> None:
     broken = copy.deepcopy(quant_net)
     with torch.no_grad():
-        norm = broken.chain[0].batch_norm
-        assert norm is not None
-        norm.weight.fill_(float("nan"))
+        broken.body.get_parameter("norm1.weight").fill_(float("nan"))
     with pytest.raises(UnsupportedModelError, match="layer 'conv1': .* not finite"):
         snap(broken)
     broken = copy.deepcopy(quant_net)

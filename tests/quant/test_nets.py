@@ -8,7 +8,7 @@ from ir.errors import ConfigError, UnknownPluginError
 from ir.precision import Precision
 from quant.data import Task
 from quant.net import FOLDER, NetConfig, build_net
-from quant.structure import read_blocks
+from quant.prepare import check_supported, layer_names
 
 TASK = Task(name="t", shape=(3, 7, 5), classes=4, precision=Precision(8, False), scale=1 / 256)
 
@@ -18,7 +18,8 @@ TASK = Task(name="t", shape=(3, 7, 5), classes=4, precision=Precision(8, False),
 def test_every_network_maps_to_the_overlay(name: str, width: int) -> None:
     net = build_net(NetConfig(name=name, width=width), TASK)
     assert net.eval()(torch.zeros(2, *TASK.shape)).shape == (2, TASK.classes)
-    assert len(read_blocks(net)) >= 2
+    assert check_supported(net, TASK) == layer_names(net)
+    assert len(layer_names(net)) >= 2
 
 
 @pytest.mark.parametrize("name", plugins.names(FOLDER))
@@ -39,9 +40,10 @@ def test_building_leaves_the_global_generator_alone() -> None:
 
 
 def test_d4_is_four_layers_with_one_of_stride_two() -> None:
-    blocks = read_blocks(build_net(NetConfig(name="d4", width=4), TASK))
-    assert [block.name for block in blocks] == ["conv1", "conv2", "conv3", "fc"]
-    assert [block.linear.weight.shape[0] for block in blocks] == [4, 8, 8, 4]
+    net = build_net(NetConfig(name="d4", width=4), TASK)
+    assert layer_names(net) == ["conv1", "conv2", "conv3", "fc"]
+    outputs = [net.get_parameter(f"{name}.weight").shape[0] for name in layer_names(net)]
+    assert outputs == [4, 8, 8, 4]
 
 
 def test_unknown_network() -> None:

@@ -10,6 +10,7 @@ from quant.allocators.alps import epoch_gains
 from quant.allocators.eagl import entropy, entropy_gains, narrow
 from quant.allocators.hawq import perturbation
 from quant.allocators.profiled import profile
+from quant.body import float_net
 from quant.budget import Budget
 from quant.data import Dataset
 from quant.evaluations import Evaluations, Store
@@ -108,14 +109,17 @@ def test_alps_gains_are_losses_after_one_epoch(quant_net: QuantNet, digits: Data
 def test_trace_of_the_last_layer_in_closed_form(quant_net: QuantNet, digits: Dataset) -> None:
     """Softmax after a linear layer: the mean of |x|^2 sum_k p_k (1 - p_k) over the images."""
     batch = digits.search.train.take(np.arange(64))
-    chain = quant_net.chain
-    weights = [layer.linear.weight.detach() for layer in chain]
-    inputs = float_logits(chain[:-1], weights[:-1], inputs_of(batch)).flatten(1)
-    shares = float_logits(chain, weights, inputs_of(batch)).softmax(dim=1)
+    weights = [layer.linear.weight.detach() for layer in quant_net.chain]
+    seen: list[torch.Tensor] = []
+    body = float_net(quant_net).eval()
+    body.get_submodule("fc").register_forward_hook(lambda _, read, __: seen.append(read[0]))
+    logits = body(inputs_of(batch))
+    assert torch.equal(float_logits(quant_net, weights, inputs_of(batch)), logits)
+    inputs, shares = seen[0], logits.softmax(dim=1)
     exact = inputs.square().sum(dim=1) * (shares * (1 - shares)).sum(dim=1)
     estimate = hessian_traces(quant_net, batch, probes=200, seed=0)
     assert estimate["fc"] == pytest.approx(float(exact.detach().mean()), rel=0.1)
-    assert list(estimate) == [layer.block_name for layer in chain]
+    assert list(estimate) == [layer.block_name for layer in quant_net.chain]
     again = hessian_traces(quant_net, batch, probes=3, seed=7)
     assert again == hessian_traces(quant_net, batch, probes=3, seed=7)
     assert again != hessian_traces(quant_net, batch, probes=3, seed=8)

@@ -6,6 +6,7 @@ is well-formed but not for us is found later, node by node.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,10 @@ from ir.files import read_bytes
 
 DATATYPE_KEY = "finn_datatype"
 """Of an annotation that says which integers a tensor holds."""
+
+
+MOST_VALUES = 1 << 28
+"""Of one input: more would fill the memory before anything is found wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +124,11 @@ def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
         )
     if min(sizes) < 1:
         raise ConfigError(f"input {shorten(value.name)}: shape {tuple(sizes)} holds no values")
+    if math.prod(sizes) > MOST_VALUES:
+        raise ConfigError(
+            f"input {shorten(value.name)}: shape {tuple(sizes)} holds more than {MOST_VALUES} "
+            "values"
+        )
     return tuple(sizes)
 
 

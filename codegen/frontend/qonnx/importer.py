@@ -20,7 +20,7 @@ from codegen.frontend.qonnx.call import Call, Operand, Unknown, UnknownError
 from codegen.frontend.qonnx.constants import Constant, fold
 from codegen.frontend.qonnx.file import OnnxModel, OnnxNode, read_onnx
 from codegen.frontend.qonnx.head import IMAGE, NUMBERS, Head, parse_precision
-from codegen.frontend.qonnx.problems import Problem, RefusalError, refuse_all
+from codegen.frontend.qonnx.problems import Problem, RefusalError, misfit, refuse_all
 from codegen.frontend.qonnx.value import NO_PADS, Value
 from ir.errors import BitwrightError, ConfigError
 from ir.graph import IntegerGraph
@@ -88,6 +88,10 @@ WAYS_OUT = {
     "If": "export with a fixed path",
     "Loop": "export with the loop unrolled",
 }
+
+
+HOSTILE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
+"""What numbers and shapes that do not fit together make numpy and Python throw."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,6 +180,8 @@ class _Walk:
             self._problem(node, refusal)
         except BitwrightError as error:
             self._problem(node, device_problem(error))
+        except HOSTILE as error:
+            self._problem(node, misfit(error))
         return Unknown()
 
     def _problem(self, node: OnnxNode, refusal: RefusalError) -> None:

@@ -18,6 +18,13 @@ class RefusalError(Exception):
         self.rewrite = rewrite
 
 
+def misfit(error: Exception) -> RefusalError:
+    """What numpy or Python says of numbers and shapes that do not fit together."""
+    said = (str(error).splitlines() or [""])[0]
+    why = f"its numbers and shapes do not fit together ({type(error).__name__}: {shorten(said)})"
+    return RefusalError(why, "check the file")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """node: its name in the file, or what it writes where it has none. rewrite: the way out."""

@@ -22,6 +22,7 @@ from ir.precision import MAX_OPERAND_BITS
 WIDEST_CONSTANT = 32
 """Bits of a quantized bias; its values enter the rule behind the sums as they are."""
 
+WIDEST_WORD = 64
 MOST_THRESHOLDS = (1 << MAX_OPERAND_BITS) - 1
 POSITIVE = "train or export the model again"
 
@@ -143,6 +144,8 @@ def _scale(call: Call, place: int) -> np.ndarray:
 def _bits(call: Call, place: int) -> int:
     values = call.constant(place, "bit width").values.astype(np.float64)
     bits = _single(values, "bit width")
+    if bits > WIDEST_WORD:
+        raise RefusalError(f"{bits:.6g} bits, operands have 1 to {MAX_OPERAND_BITS}", NARROWER)
     if bits != round(bits) or bits < 1:
         raise RefusalError(f"its bit width is {bits}, no whole number from 1 on", NARROWER)
     return round(bits)

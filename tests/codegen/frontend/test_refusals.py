@@ -38,6 +38,7 @@ def write(model: onnx.ModelProto, path: Path) -> Path:
         ({"scale": np.nan}, "its scale is not finite"),
         ({"scale": np.inf}, "its scale is not finite"),
         ({"bits": 17}, "17 bits, operands have 1 to 8"),
+        ({"bits": 1e30}, "1e+30 bits, operands have 1 to 8"),
         ({"bits": 9}, "9 bits, operands have 1 to 8"),
         ({"bits": 2.5}, "its bit width is 2.5"),
         ({"bits": 0}, "its bit width is 0.0"),
@@ -217,6 +218,115 @@ def test_sizes_that_are_open_or_zero(tmp_path: Path) -> None:
     y = m.node("MatMul", m.quant("x", scale=1.0, bits=4), "empty")
     with pytest.raises(ConfigError, match="tensor 'empty': shape .* holds no values"):
         import_onnx(m.save(y, place))
+
+
+def test_inputs_that_would_fill_the_memory(tmp_path: Path) -> None:
+    m = ModelMaker((1, 1 << 40))
+    with pytest.raises(ConfigError, match="holds more than 268435456 values"):
+        import_onnx(m.save(m.quant("x", scale=1.0, bits=4), tmp_path / "m.onnx"))
+
+
+def test_numbers_that_do_not_fit_together(tmp_path: Path) -> None:
+    m = ModelMaker((1, 2, 4, 4))
+    x = m.quant("x", scale=0.5, bits=4)
+    w = m.quant(m.constant(np.ones((3, 2, 2, 2))), scale=[1.0] * 7, bits=4, name="weights")
+    with pytest.raises(UnsupportedModelError, match="'weights'.*do not fit together .ValueError"):
+        import_onnx(m.save(m.node("Conv", x, w), tmp_path / "m.onnx"))
+
+
+def every_kind() -> onnx.ModelProto:
+    """A model with most operators in it."""
+    rng = np.random.default_rng(0)
+    m = ModelMaker((1, 2, 6, 6))
+    x = m.quant("x", scale=1 / 16, bits=8, signed=0)
+    w = m.weights(rng, (4, 2, 3, 3), scale=0.1, bits=3)
+    y = m.node("Conv", x, w, pads=[1] * 4, strides=[1, 1], dilations=[1, 1], group=1)
+    ones = [m.constant(np.ones(4)) for _ in range(4)]
+    y = m.node("Relu", m.node("BatchNormalization", y, *ones, epsilon=1e-5))
+    y = m.node("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4, ceil_mode=0)
+    y = m.quant(y, scale=0.07, bits=4, signed=0)
+    z = m.node("AveragePool", y, kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1)
+    y = m.quant(m.node("Add", y, m.quant(z, scale=0.07, bits=4, signed=0)), scale=0.1, bits=4)
+    y = m.node("Concat", y, y, axis=1)
+    y = m.node("Pad", y, m.constant([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="constant")
+    y = m.node("Conv", y, m.weights(rng, (4, 8, 2, 2), scale=0.1, bits=2), name="b")
+    table = m.constant(np.sort(rng.normal(size=(4, 3)), axis=1))
+    y = m.node("MultiThreshold", y, table, domain=QONNX, out_scale=1.0, data_layout="NCHW")
+    y = m.node("Reshape", m.node("Transpose", y, perm=[0, 1, 2, 3]), m.constant([1, -1], np.int64))
+    y = m.node("MatMul", y, m.weights(rng, (64, 3), scale=0.1, bits=4), name="c")
+    return m.build(m.node("Mul", y, m.constant(0.5)))
+
+
+STRANGE = [
+    0,
+    -1,
+    1 << 40,
+    -(1 << 62),
+    0.5,
+    float("nan"),
+    "x",
+    b"\xff",
+    [],
+    [-1, -1],
+    [2] * 7,
+    ["a"],
+]
+SPOILT: list[Callable[[np.ndarray], np.ndarray]] = [
+    lambda a: a * np.float32("nan"),
+    lambda a: -a,
+    lambda a: a.ravel(),
+    lambda a: a[..., np.newaxis],
+    lambda a: a.astype(np.float64) * 1e300,
+    lambda a: np.zeros(0),
+    lambda a: np.concatenate([a.ravel()] * 3),
+    lambda a: a.astype(np.complex64),
+    lambda a: a.astype(bool),
+]
+
+
+def spoil(model: onnx.ModelProto, rng: np.random.Generator) -> None:
+    """One thing in the file becomes another."""
+    graph = model.graph
+    node = graph.node[rng.integers(len(graph.node))]
+    names = [t.name for t in graph.initializer] + [o for n in graph.node for o in n.output]
+    what = rng.integers(5)
+    if what == 0 and node.attribute:
+        name = node.attribute[0].name
+        del node.attribute[0]
+        value = STRANGE[rng.integers(len(STRANGE))]
+        if value != []:
+            node.attribute.append(helper.make_attribute(name, value))
+    elif what == 1:
+        place = int(rng.integers(len(node.input)))
+        node.input[place] = ["", "x", *names][rng.integers(len(names) + 2)]
+    elif what == 2:
+        tensor = graph.initializer[rng.integers(len(graph.initializer))]
+        values = onnx.numpy_helper.to_array(tensor)
+        spoilt = np.ascontiguousarray(SPOILT[rng.integers(len(SPOILT))](values))
+        tensor.CopyFrom(onnx.numpy_helper.from_array(spoilt, tensor.name))
+    elif what == 3:
+        node.op_type = graph.node[rng.integers(len(graph.node))].op_type
+    else:
+        sizes = graph.input[0].type.tensor_type.shape.dim
+        sizes[rng.integers(4)].dim_value = int(rng.choice([0, 1, 3, -1, 1 << 40]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spoilt_files_are_taken_or_refused(tmp_path: Path) -> None:
+    """Whatever is wrong in a file, the error is ours. 300 files, drawn with seed 0."""
+    rng = np.random.default_rng(0)
+    taken = import_onnx(write(every_kind(), tmp_path / "m.onnx"))
+    assert len(taken.graph.layers()) == 6
+    outcomes = {"taken": 0, "refused": 0}
+    for _ in range(300):
+        model = every_kind()
+        spoil(model, rng)
+        try:
+            import_onnx(write(model, tmp_path / "m.onnx"))
+            outcomes["taken"] += 1
+        except (ConfigError, UnsupportedModelError):
+            outcomes["refused"] += 1
+    assert outcomes["taken"] > 20 and outcomes["refused"] > 100
 
 
 def test_an_open_batch_is_one_image_at_a_time(tmp_path: Path) -> None:

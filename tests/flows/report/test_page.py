@@ -48,6 +48,10 @@ def layer(name: str) -> dict[str, Any]:
         "w_bits": 4,
         "a_bits": 5,
         "cycles": {"measured": 2000, "predicted": 2000, "lower_bound": 900},
+        "limited_by": "fetch",
+        "bytes": {"read": 4096, "written": 512},
+        "accumulator": {"min": -400, "max": 500, "bits": 10},
+        "planes": {"weights": [0.5, 0.25], "activations": [0.1], "potential": 0.96},
         "sums": {"min": -20, "max": 30},
         "codes": {"min": 0, "max": 15, "lo": 0, "hi": 15, "at_hi": 0.01, "at_zero": 0.5},
     }

@@ -1,7 +1,6 @@
 """Studies of training: their arms, how hypotheses are judged, and one small study as a whole."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,9 +115,11 @@ def test_hypotheses_are_judged() -> None:
     values = {FLOAT: steady, NARROW: better, WIDE: steady}
     below = Hypothesis(first=NARROW, second=FLOAT)
     assert judged(values, below) == ["held"]
-    assert judged(values, Hypothesis(first=FLOAT, second=NARROW)) == ["the opposite"]
+    assert judged(values, Hypothesis(first=FLOAT, second=NARROW)) == [
+        "did not hold: the opposite did"
+    ]
     reaches = [Hypothesis(first=WIDE, second=f, kind="reaches") for f in (FLOAT, NARROW)]
-    assert judged(values, *reaches) == ["held", "not reached"]
+    assert judged(values, *reaches) == ["held", "did not hold"]
     once = {name: losses[:1] for name, losses in values.items()}
     assert set(judged(once, below, *reaches)) == {"not tested: a single repetition"}
 
@@ -160,7 +161,6 @@ def test_a_small_study_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_wider_arm_starts_from_a_network_of_its_own(tmp_path: Path) -> None:
     config = faq_config()
     cell = Cell(config.setting, 0, 1, tmp_path)
-    arm = config.arms[0]
-    assert cell_of(config.setting, arm, cell, tmp_path) is cell
-    wide = cell_of(config.setting, replace(arm, width=9), cell, tmp_path)
+    assert cell_of(cell, None, tmp_path) is cell_of(cell, 4, tmp_path) is cell
+    wide = cell_of(cell, 9, tmp_path)
     assert wide.setting.network.width == 9 and (wide.fold, wide.seed) == (0, 1)

@@ -2,40 +2,28 @@
 
 import importlib
 import json
-from collections.abc import Sequence
+import pickle
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from flows import cli
-from flows.plan_price import PlanPrice
-from flows.steps import Steps
 from flows.studies import bops_vs_cycles, compare, kernel_wise
 from flows.studies.compare import QUICK, Compare
 from flows.study.cell import Cell
 from flows.study.picture import curves
-from flows.study.prices import Prices, graph_of
-from flows.study.runner import run_study
-from flows.study.setting import FixedOverlay, Setting, StudyConfig
+from flows.study.setting import FixedOverlay
 from flows.study.verb import FOLDER, ONE_CELL
 from ir import plugins
 from ir.config import load_config
-from ir.cost import CostEntry, CostModel, CostTable
+from ir.cost import CostEntry, CostTable
 from ir.errors import ConfigError
-from ir.plan import PrecisionPlan, uniform_plan
-from quant.plan_space import PlanSpace
+from ir.plan import uniform_plan
+from tests.flows.study.modelled import TINY, modelled, predicted, run_small
 
 CONFIG = Path(compare.__file__).with_suffix(".yaml")
-TINY = (
-    "setting.training.float_epochs=1",
-    "setting.training.tune_epochs=1",
-    "setting.training.frozen_norm_epochs=0",
-)
 SMALL = (*ONE_CELL, *QUICK, *TINY, "episodes=3", "warmup=2")
 
 
@@ -43,62 +31,19 @@ def config_of(*overrides: str) -> Compare:
     return load_config(Compare, CONFIG, (*SMALL, *overrides))
 
 
-def predicted(config: StudyConfig) -> Prices:
-    """Prices from the cycle model alone, which needs no simulator."""
-    setting = config.setting
-    graph = graph_of(setting)
-    model = PlanPrice(graph, setting.overlay.build(), latency=20)
-    names = [layer.name for layer in graph.layers()]
-    widths = sorted({2, 4, *setting.choices})
-    plans = {bits: uniform_plan(names, bits, first_a_bits=5) for bits in widths}
-    uniform = {bits: model.cycles(plan) for bits, plan in plans.items()}
-    entries = {
-        name: {
-            plans[bits][name].pair: CostEntry(cycles=uniform[bits] // 4, provenance="predicted")
-            for bits in setting.choices
-        }
-        for name in names
-    }
-    table = CostTable(entries)
-    space = PlanSpace(table, [(name,) for name in names])
-    few = space.size <= 16
-    every = [space.plan(numbers) for numbers in product(*space.widths)] if few else []
-    return Prices(
-        table=table,
-        cycles={plan: model.cycles(plan) for plan in every},
-        uniform=uniform,
-        cost=CostModel(table=table, plan_cycles=model.cycles, plan_bytes=model.weight_bytes),
-    )
-
-
-def modelled(
-    setting: Setting, steps: Steps, plans: Sequence[PrecisionPlan], *, sort: bool = True
-) -> dict[PrecisionPlan, int]:
-    """In place of a simulation."""
-    price = PlanPrice(graph_of(setting), setting.overlay.build(), latency=20, sort=sort)
-    return {plan: price.cycles(plan) for plan in plans}
-
-
-def run_small(config: StudyConfig, prices: Prices, study: ModuleType = compare) -> dict[str, Any]:
-    return run_study(
-        config,
-        lambda _: (config, prices),
-        study.one_cell,
-        study.gather,
-        command="bitwright study",
-    )
-
-
 @pytest.mark.parametrize("name", plugins.names(FOLDER))
 def test_what_a_study_has(name: str) -> None:
-    """All that the verb asks of a file; its YAML, and its quick changes, are a config."""
+    """All that the verb asks of a file; its YAML, and its shorter forms, are a config."""
     module = importlib.import_module(f"flows.studies.{name}")
     for part in ("prepared", "one_cell", "gather", "describe"):
         assert callable(getattr(module, part))
     path = Path(str(module.__file__)).with_suffix(".yaml")
     whole = load_config(module.CONFIG, path)
     quick = load_config(module.CONFIG, path, [*ONE_CELL, *module.QUICK])
-    assert whole.name == name and len(whole.setting.cells) > len(quick.setting.cells) == 1
+    nightly = load_config(module.CONFIG, path, module.NIGHTLY)
+    assert whole.name == name and len(quick.setting.cells) == 1
+    # Intervals need two repetitions at the least.
+    assert 2 <= len(nightly.setting.cells) < len(whole.setting.cells)
 
 
 @pytest.mark.slow
@@ -108,15 +53,21 @@ def test_bit_operations_break_budgets(tmp_path: Path, monkeypatch: pytest.Monkey
     path = Path(bops_vs_cycles.__file__).with_suffix(".yaml")
     quick = (*ONE_CELL, *bops_vs_cycles.QUICK, *TINY, "budgets=6")
     config = load_config(bops_vs_cycles.BopsVsCycles, path, quick)
-    prices = predicted(config)
+    prices = predicted(config.setting)
     assert prices.uniform[3] == prices.uniform[4]  # digits of two bits
-    result = run_small(config, prices, bops_vs_cycles)
+    result = run_small(bops_vs_cycles, config, (config, prices))
     methods = result["methods"]
     assert methods["cycles"]["broken"] == 0 and methods["cycles"]["plans"] == 6
     broken = [c for c in result["cells"][0]["choices"] if c["cycles"] > c["budget"]]
     assert len(broken) == methods["bit-operations"]["broken"]
-    assert result["verdict"] == ("held" if broken else "did not hold")
-    assert "bit-operations" in bops_vs_cycles.describe(result)
+    (hypothesis,) = result["hypotheses"]
+    assert hypothesis["verdict"] == ("held" if broken else "did not hold")
+    assert (
+        hypothesis["note"] == f"broken: 0 priced by cycles, {len(broken)} priced by bit-operations"
+    )
+    told = bops_vs_cycles.describe(result).splitlines()
+    assert told[-2].startswith("hypothesis: plans priced by bit-operations break budgets")
+    assert told[-1] == f"{len(broken) > 0:d} of 1 hypotheses held"
 
 
 def test_bit_operations_as_prices() -> None:
@@ -140,8 +91,8 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "warmup=2",
     )
     config = load_config(kernel_wise.KernelWise, path, small)
-    prices = predicted(config)
-    result = run_small(config, prices, kernel_wise)
+    prices = predicted(config.setting)
+    result = run_small(kernel_wise, config, (config, prices))
     methods = result["methods"]
     assert all(m["violations"] == 0 for m in methods.values())
     chosen = result["cells"][0]["choices"]
@@ -151,7 +102,7 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert {c["method"] for c in chosen} == set(kernel_wise.METHODS) and len(chosen) == 6
     by_layer = [c["plan"] for c in chosen if c["method"] == "autoq by layer"]
     assert all(isinstance(bits["w_bits"], int) for plan in by_layer for bits in plan.values())
-    assert "autoq, sorted against haq at equal loss" in kernel_wise.describe(result)
+    assert "autoq, sorted takes fewer cycles than haq at equal loss" in kernel_wise.describe(result)
     with pytest.raises(ConfigError, match=r"shares must lie inside 0\.\.1"):
         replace(config, shares=(0.0, 0.5))
 
@@ -160,8 +111,8 @@ def test_kernels_against_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     config = config_of("allocators=[exhaustive, eagl, alps, random, uniform]")
-    prices = predicted(config)
-    result = run_small(config, prices)
+    prices = predicted(config.setting)
+    result = run_small(compare, config, (config, prices))
     folder = tmp_path / "build/study/compare/latest"
     assert json.loads((folder / "results.json").read_text())["methods"] == result["methods"]
     rows = (folder / "results.csv").read_text().splitlines()
@@ -174,18 +125,19 @@ def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     assert methods["alps"]["evaluations"]["mean"] == 5
     assert methods["eagl"]["search_seconds_cache_off"] < methods["alps"]["search_seconds_cache_off"]
     assert prices.share > 0.6 and result["warning"] == ""
-    assert "regret of eagl below random: not tested" in compare.describe(result)
-    costs = {(c["first"], c["second"]): c for c in result["search_costs"]}
-    assert list(costs) == [("eagl", "alps")]
-    times = costs["eagl", "alps"]["times"]
-    assert times > 1 and costs["eagl", "alps"]["verdict"] == (
-        "held" if times >= 10 else "did not hold"
+    assert "hypothesis: regret of eagl below random's: not tested" in compare.describe(result)
+    *_, cost = result["hypotheses"]
+    times = (
+        methods["alps"]["search_seconds_cache_off"] / methods["eagl"]["search_seconds_cache_off"]
     )
+    assert cost["said"] == "eagl's search is orders of magnitude cheaper than alps's"
+    assert cost["verdict"] == ("held" if times >= 10 else "did not hold")
+    assert cost["note"] == f"{times:.3g} times, cache off"
     with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
         bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
-        run_small(replace(config, episodes=4), prices)
+        run_small(compare, replace(config, episodes=4), (replace(config, episodes=4), prices))
     monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
-    again = run_small(config, prices)
+    again = run_small(compare, config, (config, prices))
     kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
     for name, found in methods.items():
         assert {k: found[k] for k in kept} == {k: again["methods"][name][k] for k in kept}
@@ -215,9 +167,19 @@ def test_configs_that_cannot_be() -> None:
         FixedOverlay(sizes={"dm": 2, "dk": 16, "dn": 2, "dx": 1}).build()
 
 
+def test_what_cells_share_reaches_another_process() -> None:
+    prices = predicted(config_of().setting)
+    there = pickle.loads(pickle.dumps(prices))
+    assert there.cycles == prices.cycles and there.uniform == prices.uniform
+    plan = next(iter(prices.cycles))
+    assert there.cost.plan_cycles(plan) == prices.cycles[plan]
+    here, known = prices.cost.plan_bytes, there.cost.plan_bytes
+    assert here is not None and known is not None and here(plan) == known(plan)
+
+
 def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
     config = config_of()
-    prices = predicted(config)
+    prices = predicted(config.setting)
     dull = replace(prices, uniform={2: 900, 4: 1000})
     assert dull.share == pytest.approx(100 / 750)
     assert "bit_dependent_share is 0.13, below 0.6" in dull.warning
@@ -225,7 +187,7 @@ def test_overlays_on_which_bits_move_little_are_warned_of() -> None:
 
 def test_budgets_lie_evenly_inside_the_range() -> None:
     config = config_of("budgets=4")
-    prices = replace(predicted(config), uniform={2: 1000, 4: 2000})
+    prices = replace(predicted(config.setting), uniform={2: 1000, 4: 2000})
     assert config.cycle_budgets(prices) == [1125, 1375, 1625, 1875]
 
 
@@ -241,6 +203,7 @@ def test_curves_are_a_picture_of_their_own() -> None:
     ("words", "message"),
     [
         (["study", "comparr"], "unknown study 'comparr' (did you mean 'compare'?)"),
+        (["study", "compare", "--quick", "--nightly"], "not allowed with argument --quick"),
         (["study", "compare", "--jobs", "0"], "--jobs must be at least 1, not 0"),
         (["study", "compare", "--folds", "9"], "folds must be 1 to 5, not 9"),
         (["study", "compare", "--set", "budgetz=3"], "unknown key 'budgetz'"),

@@ -98,7 +98,7 @@ def _max_pool(
 ) -> Parts | None:
     if _pair(dilation) != [1, 1] or return_indices:
         return None
-    return "MaxPool", {}, _window(kernel_size, stride, padding, ceil_mode)
+    return "MaxPool", {}, _window(shape, kernel_size, stride, padding, ceil_mode)
 
 
 def _average_pool(
@@ -112,17 +112,21 @@ def _average_pool(
 ) -> Parts | None:
     if divisor_override is not None:
         return None
-    numbers = _window(kernel_size, stride, padding, ceil_mode)
+    numbers = _window(shape, kernel_size, stride, padding, ceil_mode)
     return "AveragePool", {}, numbers | {"count_include_pad": int(count_include_pad)}
 
 
-def _window(kernel: Any, stride: Any, padding: Any, ceil: bool) -> dict[str, Any]:
+def _window(shape: Any, kernel: Any, stride: Any, padding: Any, ceil: bool) -> dict[str, Any]:
+    """ceil_mode is left only where it adds a window."""
     rows, columns = _pair(padding)
+    sizes, strides = _pair(kernel), _pair(kernel if stride in (None, []) else stride)
+    spans = (shape[2] + 2 * rows - sizes[0], shape[3] + 2 * columns - sizes[1])
+    hangs = any(span % step for span, step in zip(spans, strides, strict=True))
     return {
-        "kernel_shape": _pair(kernel),
-        "strides": _pair(kernel if stride in (None, []) else stride),
+        "kernel_shape": sizes,
+        "strides": strides,
         "pads": [rows, columns, rows, columns],
-        "ceil_mode": int(ceil),
+        "ceil_mode": int(ceil and hangs),
     }
 
 
@@ -176,6 +180,15 @@ def _nothing(shape: Any, *rest: Any, **named: Any) -> Parts:
     return "Identity", {}, {}
 
 
+WAYS_OUT: Mapping[type[nn.Module], str] = {
+    nn.RNNBase: "the overlay has no recurrence: use convolutions or linear layers",
+    nn.Conv1d: "write it as a Conv2d over one row",
+    nn.GELU: "use ReLU",
+    nn.SiLU: "use ReLU",
+    nn.Sigmoid: "use ReLU, or leave it to the host after the last layer",
+    nn.Softmax: "leave it to the host: argmax does not need it",
+    nn.LayerNorm: "use BatchNorm2d, which folds into the requantizer",
+}
 ADDS = (operator.add, operator.iadd, torch.add, "add", "add_")
 MODULES: Mapping[type[nn.Module], Callable[..., Parts | None]] = {
     nn.Conv2d: _conv_module,

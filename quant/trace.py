@@ -7,7 +7,7 @@ The module's forward is traced (torch.fx); one that depends on its data cannot b
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,16 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
-from codegen.frontend.torch_operators import ADDS, CALLS, METHODS, MODULES, Parts
 from ir.errors import UnsupportedModelError, shorten
+from quant.operators import ADDS, CALLS, METHODS, MODULES, WAYS_OUT, Parts
 
 QUANTILE = 0.999
 """Of an activation's values: those beyond it are clipped."""
 
+SUPPORTED = (
+    "use convolutions, linear layers, batch norm, ReLU or ReLU6, pools, additions and "
+    "concatenations"
+)
 SAMPLED = 1 << 20
 """Values of an activation that are looked at."""
 
@@ -50,17 +54,40 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Traced:
-    """operations in running order; input: its name, `range` and `shape` (with the batch)."""
+    """operations in running order; input: its name, `range` and `shape` (with the batch); output:
+    name of the node that goes out; module: the traced copy, which shares the model's layers.
+    """
 
     operations: list[Operation]
     input: Operation
+    output: str
+    module: fx.GraphModule
 
 
 def trace(model: nn.Module, images: Tensor) -> Traced:
     """images: (N, ...) float, typical inputs. UnsupportedModelError names every operation in the
     way.
     """
-    model = model.eval()
+    was_training = model.training
+    module = symbolic(model.eval())
+    watch = _Watch(module)
+    try:
+        with torch.no_grad():
+            watch.run(images)
+    except Exception as cause:  # the model's own code, on images that it may not have been made for
+        raise UnsupportedModelError(
+            f"{type(model).__name__} cannot be run on images {tuple(images.shape)}: "
+            f"{shorten(str(cause).partition(chr(10))[0])}"
+        ) from cause
+    finally:
+        model.train(was_training)
+    return _Reader(module, watch).read()
+
+
+def symbolic(model: nn.Module) -> fx.GraphModule:
+    """The model's graph, dead operations dropped. UnsupportedModelError: its forward depends on the
+    data, or layers of kinds that the overlay has not, all of them named.
+    """
     try:
         module = fx.symbolic_trace(model)
     except Exception as cause:  # tracing runs the model's own forward, which may throw anything
@@ -68,10 +95,38 @@ def trace(model: nn.Module, images: Tensor) -> Traced:
             f"{type(model).__name__}: its forward depends on the data and cannot be traced; "
             "write it as a fixed graph of layers"
         ) from cause
-    watch = _Watch(module)
-    with torch.no_grad():
-        watch.run(images)
-    return _Reader(module, watch).read()
+    module.graph.eliminate_dead_code()
+    _refuse(dict.fromkeys(_foreign(node, module) for node in module.graph.nodes))
+    return module
+
+
+def _foreign(node: fx.Node, root: fx.GraphModule) -> str | None:
+    """Why the overlay has no such operation; None where it may have it."""
+    if node.op == "call_module":
+        module = root.get_submodule(str(node.target))
+        if not isinstance(module, tuple(MODULES)):
+            ways = (way for kind, way in WAYS_OUT.items() if isinstance(module, kind))
+            kind = type(module).__name__
+            return f"layer {shorten(str(node.target))} ({kind}): {next(ways, SUPPORTED)}"
+    # Others than torch's own functions compute sizes.
+    of_torch = callable(node.target) and (node.target.__module__ or "torch").startswith("torch")
+    if node.op == "call_function" and of_torch and node.target not in CALLS:
+        return f"operation {shorten(node.name)}: {SUPPORTED}"
+    return None
+
+
+def _refuse(problems: Iterable[str | None]) -> None:
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise UnsupportedModelError("the overlay cannot compute " + "; ".join(found))
+
+
+def output_node(module: fx.GraphModule) -> fx.Node:
+    """The one node that goes out."""
+    found = next(node for node in module.graph.nodes if node.op == "output").args[0]
+    if not isinstance(found, fx.Node):
+        raise UnsupportedModelError("the network must return one tensor")
+    return found
 
 
 class _Watch(fx.Interpreter):
@@ -110,20 +165,24 @@ class _Reader:
                 source = self._operation(node, ("Input", {}, {}))
             elif node.op in ("call_module", "call_function", "call_method"):
                 operations += self._read(node)
-        if self.problems:
-            raise UnsupportedModelError("the overlay cannot compute " + "; ".join(self.problems))
-        assert source is not None
-        return Traced(operations=operations, input=source)
+        _refuse(self.problems)
+        output = output_node(self.module).name
+        if source is None or not operations:
+            raise UnsupportedModelError("the network computes nothing of its input")
+        return Traced(
+            operations=operations,
+            input=source,
+            output=self.same.get(output, output),
+            module=self.module,
+        )
 
     def _read(self, node: fx.Node) -> list[Operation]:
         if node.name not in self.watch.shapes:  # sizes, on which reshapes are made
             return []
         parts = self._parts(node)
         if parts is None:
-            self.problems.append(
-                f"{shorten(str(node.target))} ({shorten(node.name)}): use convolutions, linear "
-                "layers, batch norm, ReLU or ReLU6, pools, additions and concatenations"
-            )
+            what = str(node.target) if node.op == "call_module" else node.name
+            self.problems.append(f"{shorten(what)} as it is called here: {SUPPORTED}")
             return []
         if parts[0] == "Identity":
             self.same[node.name] = self._inputs(node)[0]
@@ -162,7 +221,10 @@ class _Reader:
             return None
         arguments, named = map_arg((node.args, node.kwargs), self._value)
         shape = self.watch.shapes[self._source(node)]
-        return reader(shape, *arguments[1:], **named)
+        try:
+            return reader(shape, *arguments[1:], **named)
+        except TypeError:  # an argument that the reader does not know
+            return None
 
     def _source(self, node: fx.Node) -> str:
         return node.all_input_nodes[0].name
