@@ -88,7 +88,7 @@ class FetchStage(Component):
         hand_over(m, self.queue.out, self.issuer.instructions)
         connect(m, self.issuer.job, self.unpacker.job)
         m.d.comb += [
-            self.queue.word.eq(self.unpacker.write.piece),
+            self.queue.word.eq(self.unpacker.word),
             self.queue.write.eq(self.unpacker.queue_write[Stage.FETCH]),
             self.arvalid.eq(self.issuer.arvalid),
             self.unpacker.rvalid.eq(self.rvalid),
@@ -153,7 +153,7 @@ class Run:
         return path
 
     def simulate(self, cycles: int) -> list[dict]:
-        """Cycle 0 is START's."""
+        """Cycle 0 is START's, which the issuer sees a cycle later."""
         dut = FetchStage(config=self.config)
         issuer, unpacker = dut.issuer, dut.unpacker
         bursts: list[list[int]] = []  # address, words left, cycle from which the next is shown
@@ -161,6 +161,7 @@ class Run:
         async def start(ctx) -> None:
             ctx.set(issuer.prog_address, self.address)
             ctx.set(issuer.prog_words, self.first)
+            await ctx.tick()
             ctx.set(issuer.start, 1)
             await ctx.tick()
             ctx.set(issuer.start, 0)
