@@ -197,7 +197,7 @@ class Run:
 
         trace = {"lhs": unpacker.lhs_token, "rhs": unpacker.rhs_token}
         trace |= {"burst": issuer.arvalid & issuer.arready}
-        return simulate(dut, start, strobes, memory, trace=trace, limit=cycles + 2)
+        return simulate(dut, start, strobes, memory, trace=trace, limit=cycles + 3)
 
 
 def random_fetches(rng: random.Random, config: OverlayConfig) -> list[Fetch]:
