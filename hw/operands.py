@@ -49,9 +49,9 @@ class Operands(wiring.Component):
     block RAMs: word a is word a // rhs_ways of the (a mod rhs_ways)-th, so that a piece of that
     many words can be written at once, wherever it begins (see RhsPort).
 
-    READ_LATENCY cycles: one for the block RAMs' addresses, one for their words, one to choose the part
-    and to rotate; weights, which need no choice, are read a cycle later. Reading a word that is
-    being written is not guarded: tokens order the two.
+    READ_LATENCY cycles: one for the block RAMs' addresses, one for their words, one to choose the
+    part and to rotate; weights, which need no choice, are read a cycle later. Reading a word that
+    is being written is not guarded: tokens order the two.
 
     Members
     -------
