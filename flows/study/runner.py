@@ -47,7 +47,7 @@ def run_study(
     progress = Progress(len(config.setting.cells) + 2)
     with open_run(config, command, say=progress.say, build=BUILD / "study") as run:
         shared = prepare(Steps(run, progress))
-        rows = _cells(config, shared, work, run.path, progress, jobs)
+        rows = cells(config, shared, work, run.path, progress, jobs)
         progress.begin("statistics")
         found = gather(shared, rows)
         write_json(run / "results.json", found.results)
@@ -58,7 +58,7 @@ def run_study(
         return {**found.results, "run": str(run.path), "files": files}
 
 
-def _cells(
+def cells(
     config: StudyConfig,
     shared: Any,
     work: Callable[[Any, int, int, Path], Row],
@@ -66,14 +66,16 @@ def _cells(
     progress: Progress,
     jobs: int,
 ) -> list[Row]:
-    cells = config.setting.cells
+    """The row of every cell, in the cells' order, whoever ends first. Once one fails, or the user
+    stops, what has not begun does not begin."""
+    places = config.setting.cells
     if jobs == 1:
-        return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in cells]
+        return [_announced(progress, work, (shared, fold, seed, folder)) for fold, seed in places]
     # Fresh processes: torch's threads do not survive a fork.
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_end_with_parent
     ) as pool:
-        waiting = {pool.submit(work, shared, *cell, folder): cell for cell in cells}
+        waiting = {pool.submit(work, shared, *cell, folder): cell for cell in places}
         found = {}
         try:
             for done in as_completed(waiting):
@@ -81,10 +83,10 @@ def _cells(
                 progress.begin(f"fold {fold}, seed {seed}")
                 found[waiting[done]] = done.result()
                 progress.end("done")
-        except BaseException:  # also a key: what has not begun must not begin
+        except BaseException:  # an interrupt among them
             pool.shutdown(cancel_futures=True)
             raise
-        return [found[cell] for cell in cells]
+        return [found[cell] for cell in places]
 
 
 def _end_with_parent() -> None:

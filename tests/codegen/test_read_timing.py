@@ -153,7 +153,7 @@ class Run:
         return path
 
     def simulate(self, cycles: int) -> list[dict]:
-        """Cycle 0 is START's, which the issuer sees a cycle later."""
+        """Cycle 0 is START's."""
         dut = FetchStage(config=self.config)
         issuer, unpacker = dut.issuer, dut.unpacker
         bursts: list[list[int]] = []  # address, words left, cycle from which the next is shown
@@ -161,11 +161,11 @@ class Run:
         async def start(ctx) -> None:
             ctx.set(issuer.prog_address, self.address)
             ctx.set(issuer.prog_words, self.first)
-            await ctx.tick()
+            await ctx.tick()  # the issuer hears of START a cycle later
             ctx.set(issuer.start, 1)
             await ctx.tick()
             ctx.set(issuer.start, 0)
-            await ctx.tick().repeat(cycles)
+            await ctx.tick().repeat(cycles - 1)
 
         async def strobes(ctx) -> None:
             left, due = list(self.reserved), {}
@@ -197,7 +197,7 @@ class Run:
 
         trace = {"lhs": unpacker.lhs_token, "rhs": unpacker.rhs_token}
         trace |= {"burst": issuer.arvalid & issuer.arready}
-        return simulate(dut, start, strobes, memory, trace=trace, limit=cycles + 3)
+        return simulate(dut, start, strobes, memory, trace=trace, limit=cycles + 2)
 
 
 def random_fetches(rng: random.Random, config: OverlayConfig) -> list[Fetch]:

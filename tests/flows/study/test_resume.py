@@ -6,14 +6,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.progress import Progress
 from flows.studies import faq
+from flows.study import runner
 from flows.study.verb import run_module
 from ir.config import load_config
+from ir.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = Path(faq.__file__).with_suffix(".yaml")
@@ -50,6 +55,45 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 def done(folder: Path) -> int:
     return sum(event["event"] == "step done" for event in events(folder))
+
+
+class Threads(ThreadPoolExecutor):
+    """In place of processes, which take seconds to start."""
+
+    def __init__(self, jobs: int, mp_context: object, initializer: object) -> None:
+        super().__init__(jobs)
+
+
+def test_rows_come_in_the_order_of_the_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "ProcessPoolExecutor", Threads)
+    config = load_config(faq.CONFIG, CONFIG, OVERRIDES)
+
+    def work(shared: str, fold: int, seed: int, folder: Path) -> dict[str, Any]:
+        time.sleep(0.01 * (3 - 2 * fold - seed))
+        return {"cell": f"{shared} {fold}-{seed}"}
+
+    quiet = Progress(0, stream=StringIO())
+    rows = runner.cells(config, "of", work, Path(), quiet, jobs=4)
+    assert [row["cell"] for row in rows] == ["of 0-0", "of 0-1", "of 1-0", "of 1-1"]
+
+
+def test_what_has_not_begun_when_a_cell_fails_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "ProcessPoolExecutor", Threads)
+    config = load_config(faq.CONFIG, CONFIG, (*OVERRIDES, "setting.seeds=10"))
+    begun = []
+
+    def work(shared: None, fold: int, seed: int, folder: Path) -> dict[str, Any]:
+        begun.append(seed)
+        if len(begun) == 1:
+            raise ConfigError("no such data")
+        time.sleep(0.05)
+        return {}
+
+    with pytest.raises(ConfigError, match="no such data"):
+        runner.cells(config, None, work, Path(), Progress(0, stream=StringIO()), jobs=2)
+    assert len(begun) < 10
 
 
 @pytest.mark.slow
