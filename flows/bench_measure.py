@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +31,8 @@ class Measurement:
     predicted: Prediction
     run: Execution
     exact: bool
+    compile_seconds: float
+    golden_seconds: float
 
     @property
     def config(self) -> OverlayConfig:
@@ -70,6 +73,8 @@ class Measurement:
             "seconds": self.run.result.seconds,
             "cycles_per_second": self.run.result.cycles_per_second,
             "build_seconds": self.run.result.build_seconds,
+            "compile_seconds": self.compile_seconds,
+            "golden_seconds": self.golden_seconds,
             "ok": self.ok,
         }
 
@@ -86,11 +91,22 @@ def measure_graph(
 
     sort: output channels are ordered by the bits of their weights.
     """
+    started = time.perf_counter()
     config = overlay.config(layer_shapes(graph))
     network = lower(graph, config, sort=sort)
     predicted = predict(network, MemoryTiming(latency=overlay.memory_latency))
+    compiled = time.perf_counter()
     bench = bench_of([network], emit_verilog(config), latency=overlay.memory_latency)
     run = run_images(network, bench, [image], partial(simulate, cache=cache or DEFAULT_CACHE))
+    simulated = time.perf_counter()
     expected = expected_outputs(network, [image])
+    golden = time.perf_counter()
     exact = all(np.array_equal(run.outputs[name], codes) for name, codes in expected.items())
-    return Measurement(network=network, predicted=predicted, run=run, exact=exact)
+    return Measurement(
+        network=network,
+        predicted=predicted,
+        run=run,
+        exact=exact,
+        compile_seconds=round(compiled - started, 3),
+        golden_seconds=round(golden - simulated, 3),
+    )

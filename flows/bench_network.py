@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -12,28 +13,49 @@ import numpy as np
 from codegen.attribution import COUNTED
 from codegen.bounds import layer_bound, network_bounds, total_bound, utilization
 from codegen.reference_networks import NETWORKS, reference_network
+from codegen.traffic import layer_traffic
 from flows import bench_overlay, console
 from flows.bench_layer import add_precisions, describe_cycles, describe_utilization, precisions_of
 from flows.bench_measure import Measurement, measure_graph
 from flows.bench_overlay import BenchOverlay, overlay_of
+from flows.plain_networks import PLAIN, plain_network
+from ir.errors import ConfigError
 from ir.graph import IntegerGraph
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
     """The options of `bench network`."""
     known = "; ".join(f"{name}: {network.about}" for name, network in NETWORKS.items())
-    parser.add_argument("network", metavar="NAME", help=known)
+    plain = f"; as torch modules, calibrated: {', '.join(PLAIN)}"
+    parser.add_argument("network", metavar="NAME", help=known + plain)
     add_precisions(parser)
+    parser.add_argument(
+        "--mean-bits",
+        type=float,
+        metavar="M",
+        help="of a torch module, instead of --bits: its layers' widths have this mean",
+    )
     bench_overlay.add_arguments(parser)
 
 
 def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `bench network` answers."""
     weights, activations = precisions_of(arguments)
-    graph, image = reference_network(
-        arguments.network, weights=weights, activations=activations, seed=arguments.seed
-    )
-    return measure(graph, image, overlay_of(arguments))
+    overlay = overlay_of(arguments)
+    started = time.perf_counter()
+    if arguments.network in PLAIN:
+        pair = (weights.bits, activations.bits)
+        graph, image = plain_network(
+            arguments.network, pair, mean_bits=arguments.mean_bits, seed=arguments.seed
+        )
+    elif arguments.mean_bits is not None:
+        raise ConfigError(f"--mean-bits is for torch modules: {', '.join(PLAIN)}")
+    else:
+        graph, image = reference_network(
+            arguments.network, weights=weights, activations=activations, seed=arguments.seed
+        )
+    seconds = round(time.perf_counter() - started, 3)
+    return measure(graph, image, overlay) | {"import_seconds": seconds}
 
 
 def measure(
@@ -80,6 +102,7 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
         measurement.predicted.layers,
         bounds,
         measurement.layers,
+        layer_traffic(measurement.network),
         strict=True,
     )
     return [
@@ -92,15 +115,16 @@ def _layers(measurement: Measurement) -> list[dict[str, Any]]:
             "bound_by": bound.limited_by,
             "limited_by": spent.limited_by,
             "attribution": asdict(spent),
+            "bytes": asdict(moved),
         }
-        for layer, measured, predicted, bound, spent in rows
+        for layer, measured, predicted, bound, spent, moved in rows
     ]
 
 
 def describe(result: Mapping[str, Any]) -> str:
     """For a person: the network's figures and a table of its layers."""
     shares = tuple(COUNTED)
-    columns = ("layer", "measured", "predicted", "bound", "of it", *shares, "limited by")
+    columns = ("layer", "measured", "predicted", "bound", "of it", *shares, "bytes", "limited by")
     rows = [
         [
             layer["name"],
@@ -109,6 +133,7 @@ def describe(result: Mapping[str, Any]) -> str:
             f"{layer['lower_bound']:,}",
             f"{100 * layer['lower_bound'] / layer['measured']:.1f} %",
             *(f"{layer['attribution'][share]:,}" for share in shares),
+            f"{sum(layer['bytes'].values()):,}",
             layer["limited_by"],
         ]
         for layer in result["layers"]
@@ -119,6 +144,8 @@ def describe(result: Mapping[str, Any]) -> str:
             console.table(columns, rows).rstrip("\n"),
             *describe_cycles(result),
             describe_utilization(result),
-            f"simulated   in {seconds:.1f} s, {speed:,.0f} cycles/s",
+            f"simulated   in {seconds:.1f} s, {speed:,.0f} cycles/s; made in "
+            f"{result['import_seconds']:.1f} s, compiled in {result['compile_seconds']:.1f} s, "
+            f"golden model {result['golden_seconds']:.1f} s",
         ]
     )

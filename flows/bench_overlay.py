@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from codegen.buffers import fit_buffers
+from codegen.buffers import buffer_needs, fit_buffers
 from codegen.shape import LayerShape
 from hw.config import OverlayConfig
 from ir.errors import ConfigError
@@ -55,7 +55,14 @@ class BenchOverlay:
         config = replace(config, rhs_ways=standard_ways(config))
         fitted = fit_buffers(config, shapes) if shapes else replace(config, **STANDARD)
         standard = {name: max(depth, getattr(fitted, name)) for name, depth in STANDARD.items()}
-        return replace(fitted, **standard | self.buffers)
+        return replace(fitted, **standard | self._cut(config, shapes) | self.buffers)
+
+    def _cut(self, config: OverlayConfig, shapes: Sequence[LayerShape]) -> dict[str, int]:
+        """Sums in parts where the user's weight banks are shorter than a layer's row tile."""
+        most = self.buffers.get("lhs_depth")
+        if most is None or not shapes or buffer_needs(config, shapes).tiles <= 2 * most:
+            return {}
+        return {"k_split": 1}
 
     def _digits(self, style: type[OverlayConfig]) -> dict[str, int]:
         """The digits as the style's fields."""

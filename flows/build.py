@@ -64,17 +64,22 @@ def published_model(space: Workspace) -> Model | None:
 
 
 def publish_hardware(
-    run: RunFolder, graph: IntegerGraph, overlay: Sized, image: np.ndarray
+    run: RunFolder,
+    graph: IntegerGraph,
+    overlay: Sized,
+    image: np.ndarray,
+    network: CompiledNetwork | None = None,
 ) -> bool:
     """hw/, program/ and images/; False when they were there already.
 
     image: (C, H, W) codes of an input, which land in images/ with the output that must come.
+    network: the graph on that overlay, where it is compiled already.
     """
     key = _code(SOURCES) + digest([graph_digest(graph), asdict(overlay.config)])[:16]
 
     def make() -> Mapping[str, bytes]:
-        network = lower(graph, overlay.config)
-        return _hardware(overlay) | _program(network) | _images(network, image)
+        compiled = network or lower(graph, overlay.config)
+        return _hardware(overlay) | _program(compiled) | _images(compiled, image)
 
     _, made = publish(run, HARDWARE, key, make)
     return made

@@ -154,7 +154,7 @@ def compile_model(space: ModelSpace, image: np.ndarray) -> Compiled:
     overlay = size_for(space.steps, graph, space.board, space.settings.overlay, "size an overlay")
     network = lower(graph, overlay.config)
     check_memory(network, space.board.memory.size_bytes)
-    made = publish_hardware(space.run, graph, overlay, image)
+    made = publish_hardware(space.run, graph, overlay, image, network)
     return Compiled(overlay=overlay, network=network, made=made)
 
 
@@ -258,9 +258,11 @@ def command_line(verb: str, path: Path, settings: ModelSettings, overrides: Sequ
 
 def _publish_graph(run: RunFolder, graph: IntegerGraph) -> None:
     """model/graph.json and model/plan.json."""
-    files = {
-        PLAN: (to_json(plan_of(graph).to_dict(), indent=1) + "\n").encode(),
-        GRAPH: (to_json(graph_to_dict(graph)) + "\n").encode(),
-    }
-    key = digest([graph_digest(graph), sorted(files)])[:16]
-    publish(run, "model", key, lambda: files)
+
+    def make() -> Mapping[str, bytes]:
+        return {
+            PLAN: (to_json(plan_of(graph).to_dict(), indent=1) + "\n").encode(),
+            GRAPH: (to_json(graph_to_dict(graph)) + "\n").encode(),
+        }
+
+    publish(run, "model", graph_digest(graph)[:16], make)

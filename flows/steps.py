@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from flows.progress import Progress
 from flows.run_folder import RunFolder, file_digest
 from ir.errors import ConfigError
@@ -106,7 +108,7 @@ class Steps:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of plain JSON values, whatever the order of keys."""
+    """SHA-256 of plain JSON values and arrays, whatever the order of keys."""
     return hashlib.sha256(to_json(_sorted(value)).encode()).hexdigest()
 
 
@@ -129,7 +131,11 @@ def source_digest(folder: str) -> str:
 
 
 def _sorted(value: Any) -> Any:
-    """The same with keys in order, as text keys."""
+    """The same with keys in order, as text keys. An array is its type, shape and bytes' digest: as
+    text the weights of a large network would take minutes."""
+    if isinstance(value, np.ndarray):
+        content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()
+        return [str(value.dtype), list(value.shape), content]
     if isinstance(value, Mapping):
         return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, list | tuple):

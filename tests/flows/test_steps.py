@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flows.progress import Progress
@@ -101,3 +102,11 @@ def test_a_digest_sees_values_and_their_kinds() -> None:
     assert digest({"a": [1, 2]}) == digest({"a": (1, 2)})
     assert digest({"a": [1, 2]}) != digest({"a": [2, 1]})
     assert digest({"a": 1}) != digest({"a": "1"})
+
+
+def test_arrays_are_told_apart_by_what_they_hold() -> None:
+    values = np.arange(6)
+    same = digest({"a": values, "b": 1})
+    assert digest({"b": 1, "a": values.copy()}) == same
+    for other in (values[::-1], values.reshape(2, 3), values.astype(np.int32), values.tolist()):
+        assert digest({"a": other, "b": 1}) != same
