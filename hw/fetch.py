@@ -101,8 +101,7 @@ class ReadIssuer(wiring.Component):
                     cut.eq(self.start),
                 ]
                 m.d.sync += [first.eq(~self.start), fresh.eq(takes)]
-                with m.If(~self.start):
-                    self._take(m, now, address, rest)
+                self._take(m, now, address, rest)
                 with m.If(self.start):
                     m.next = "STEP"
                 with m.Elif(takes):
@@ -192,8 +191,9 @@ class ReadIssuer(wiring.Component):
         space, spare = (
             Signal(free, init=self.config.lhs_depth, name=n) for n in ("space", "spare")
         )
-        used, waited, needs = Signal(), Signal(), Signal.like(now.reserve)
-        tokens, done = Signal(8), Signal()
+        used, waited = (Signal(name=n) for n in ("used", "waited"))  # by what passed a cycle ago
+        needs, offered = Signal.like(now.reserve), self.instructions
+        tokens, done = Signal(8, name="tokens"), Signal(name="done")
         m.d.sync += [
             used.eq(passed),
             waited.eq(passed & first & now.wait_done),
@@ -203,7 +203,7 @@ class ReadIssuer(wiring.Component):
             done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
         ]
         m.d.comb += [
-            needs.eq(Mux(idle, self.instructions.payload.reserve, Mux(used, now.reserve, 0))),
+            needs.eq(Mux(idle & offered.valid, offered.payload.reserve, Mux(used, now.reserve, 0))),
             may_pass.eq(
                 ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
             ),

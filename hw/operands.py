@@ -49,9 +49,9 @@ class Operands(wiring.Component):
     block RAMs: word a is word a // rhs_ways of the (a mod rhs_ways)-th, so that a piece of that
     many words can be written at once, wherever it begins (see RhsPort).
 
-    READ_LATENCY cycles: one for the block RAM's address, one for its word, one to choose the part
-    and to rotate; weights, which need no choice, are read a cycle later. Reading a word that is
-    being written is not guarded: tokens order the two.
+    READ_LATENCY cycles: one for the block RAMs' addresses, one for their words, one to choose the
+    part and to rotate; weights, which need no choice, are read a cycle later. Reading a word that
+    is being written is not guarded: tokens order the two.
 
     Members
     -------
@@ -94,7 +94,7 @@ class Operands(wiring.Component):
         words = []
         for bank in range(config.dn):
             address = Signal(range(config.rhs_depth), name=f"rhs_address_{bank}")
-            m.d.comb += address.eq(Mux(bank < read.rotate, read.far, read.rhs))
+            m.d.sync += address.eq(Mux(bank < self.read.rotate, self.read.far, self.read.rhs))
             words.append(self._activations(m, bank, port, address))
         self._rotate(m, read, words)
         return m

@@ -232,8 +232,6 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     bench.assume(_aligned(payload.address, config) & _aligned(unit.prog_address, config))
     bench.assume((payload.segment_beats != 0) & (unit.prog_words != 0))
     environment_of(bench, unit)
-    alone = bench.in_state("IDLE") & ~unit.arvalid & ~unit.instructions.valid
-    bench.assume(~unit.start | (alone & ~bench.past(unit.instructions.valid) & ~bench.first()))
     now, rest = fetch_layout(config)(bench.inner("now")), bench.inner("rest")
     bench.claim(_aligned(unit.arnext, config) & _aligned(unit.araddr, config))
     bench.claim(_aligned(now.address, config))

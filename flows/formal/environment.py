@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import Const, Value
+from amaranth.hdl import Cat, Const, Value
 
 from flows.formal.bench import Bench
+from hw.fetch import ReadIssuer
 from hw.guard import ReadGuard
 from hw.port import Port
 from hw.queue import InstructionQueue
@@ -44,6 +45,14 @@ def _writer(bench: Bench, writer: Writer) -> None:
     )
 
 
+def _issuer(bench: Bench, unit: ReadIssuer) -> None:
+    """START comes to a core that was cleared: nothing else is offered, and the program stands."""
+    idle, program = bench.in_state("IDLE"), Cat(unit.prog_address, unit.prog_words)
+    alone = idle & ~unit.arvalid & ~unit.instructions.valid & unit.job.ready
+    stood = bench.past(idle & ~unit.instructions.valid) & (program == bench.past(program))
+    bench.assume(~unit.start | (alone & stood & ~bench.first()))
+
+
 def excuse(component: Any, port: str) -> Value:
     """When a component need not keep a stream's contract towards its own core."""
     if isinstance(component, Port | ReadGuard) and port == "core_r":
@@ -53,5 +62,6 @@ def excuse(component: Any, port: str) -> Value:
 
 ENVIRONMENTS: dict[type, Callable[[Bench, Any], None]] = {
     InstructionQueue: _queue,
+    ReadIssuer: _issuer,
     Writer: _writer,
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from amaranth.hdl import Const, Signal, Value
+from amaranth.hdl import Const, Mux, Signal, Value
 
 from flows.formal.bench import Bench
+from flows.formal.environment import environment_of
 from flows.formal.proof import Proof
 from hw.bus.ledger import MOST_BURSTS, Ledger
 from hw.config import OverlayConfig
@@ -68,20 +69,23 @@ def _space(bench: Bench, config: OverlayConfig) -> None:
     """Assumed: execute gives back only words that were reserved."""
     unit = ReadIssuer(config=config)
     bench.add(unit)
-    space = bench.inner("space")
-    bench.assume(unit.lhs_freed <= config.lhs_depth - space)
-    bench.claim(space <= config.lhs_depth)
-    reserved = bench.past(bench.inner("reserve"))
-    wanted = bench.past(fetch_layout(config)(bench.inner("now")).reserve)
-    freed, before = bench.past(unit.lhs_freed), bench.past(space)
-    bench.claim(space == before + freed - wanted, when=reserved)
-    bench.claim(space == before + freed, when=bench.since(1) & ~reserved)
+    space, spare, used = (bench.inner(name) for name in ("space", "spare", "used"))
+    wanted = fetch_layout(config)(bench.inner("now")).reserve
+    free = Signal(space.shape())  # what a segment took is counted a cycle later
+    bench.module.d.comb += free.eq(space - Mux(used, wanted, 0))
+    bench.assume(unit.lhs_freed <= config.lhs_depth - free)
+    bench.claim((free >= 0) & (space <= config.lhs_depth))
+    bench.claim(spare == space - wanted)
+    bench.claim(~used | ~bench.in_state("IDLE"))
+    bench.claim(space == bench.past(free) + bench.past(unit.lhs_freed), when=bench.since(1))
 
 
 def _layers(bench: Bench, config: OverlayConfig) -> None:
     unit = ReadIssuer(config=config)
     bench.add(unit)
-    tokens = bench.inner("tokens")
+    environment_of(bench, unit)
+    tokens, waited, done = (bench.inner(name) for name in ("tokens", "waited", "done"))
+    bench.claim((done == (tokens != 0)) & (~waited | done))
     bench.assume(~unit.done_token | (tokens <= MOST_LAYERS))
     _moves_by_one(bench, tokens, cleared=bench.past(unit.start))
 

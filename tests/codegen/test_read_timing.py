@@ -88,7 +88,7 @@ class FetchStage(Component):
         hand_over(m, self.queue.out, self.issuer.instructions)
         connect(m, self.issuer.job, self.unpacker.job)
         m.d.comb += [
-            self.queue.word.eq(self.unpacker.write.piece),
+            self.queue.word.eq(self.unpacker.word),
             self.queue.write.eq(self.unpacker.queue_write[Stage.FETCH]),
             self.arvalid.eq(self.issuer.arvalid),
             self.unpacker.rvalid.eq(self.rvalid),
@@ -161,10 +161,11 @@ class Run:
         async def start(ctx) -> None:
             ctx.set(issuer.prog_address, self.address)
             ctx.set(issuer.prog_words, self.first)
+            await ctx.tick()  # the issuer hears of START a cycle later
             ctx.set(issuer.start, 1)
             await ctx.tick()
             ctx.set(issuer.start, 0)
-            await ctx.tick().repeat(cycles)
+            await ctx.tick().repeat(cycles - 1)
 
         async def strobes(ctx) -> None:
             left, due = list(self.reserved), {}
