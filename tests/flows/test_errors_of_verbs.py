@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from flows import networks
@@ -19,6 +20,9 @@ class Recurrent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.memory = nn.LSTM(64, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.memory(images.flatten(1))[0]
 
 
 @pytest.mark.parametrize("verb", [*VERBS, "report"])
