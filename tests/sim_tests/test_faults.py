@@ -272,7 +272,7 @@ def test_r4_nothing_leaves_the_window() -> None:
 
 @pytest.mark.parametrize("bench", BENCHES)
 def test_r5_every_register_address(bench) -> None:
-    """Idle and busy, against the generated map; answered within 8 cycles."""
+    """Idle and busy, against the generated map; refused within 8 cycles, read within 9 (counters)."""
     table = {entry["offset"]: entry for entry in json.loads(regmap_json()).values()}
     rig = rig_of()
     step = 1 if bench == "harness" else 3
@@ -306,7 +306,7 @@ def test_r5_every_register_address(bench) -> None:
             may_write = entry["access"] in ("rw", "wo") and not (busy and entry["locked"])
             assert int(read[1]) == (OKAY if entry["access"] in ("ro", "rw") else SLVERR), offset
             assert int(written[1]) == (OKAY if may_write else SLVERR), offset
-            assert int(read[2]) <= 9 and int(written[2]) <= 8
+            assert int(read[2]) <= (8 if int(read[1]) == SLVERR else 9) and int(written[2]) <= 8
 
 
 @pytest.mark.parametrize(("bench", "count"), [("harness", 100), ("cocotb", 50)])
