@@ -272,7 +272,7 @@ def test_r4_nothing_leaves_the_window() -> None:
 
 @pytest.mark.parametrize("bench", BENCHES)
 def test_r5_every_register_address(bench) -> None:
-    """Idle and busy, against the generated map; refused within 8 cycles, read within 9 (counters)."""
+    """Idle and busy, against the generated map; refused within 8 cycles, counters read in 9."""
     table = {entry["offset"]: entry for entry in json.loads(regmap_json()).values()}
     rig = rig_of()
     step = 1 if bench == "harness" else 3
