@@ -34,6 +34,7 @@ from flows.layer_facts import layer_facts
 from flows.model_inputs import drawn_inputs, read_inputs
 from flows.model_run import (
     ModelSettings,
+    ModelSpace,
     is_model,
     open_model,
     refuse_model_options,
@@ -118,12 +119,7 @@ def _verify_model(
             else drawn_inputs(model, count, seed=settings.seed)
         )
         codes = model.encode(floats)
-        progress.begin("reference against the golden model")
-        values = execute(model.graph, codes)
-        differences = compare_reference(path, model, floats, values)
-        equal = None if differences is None else not any(differences.values())
-        progress.end({None: "qonnx is not installed", True: "equal", False: "NOT equal"}[equal])
-        write_json(space.run / REFERENCE, {"equal": equal, "differences": differences})
+        values, equal, differences = _against_reference(space, path, floats, codes)
         compiled = model_run.compile_model(space, codes[0])
         progress.begin("golden model against RTL")
         latency = space.board.memory.latency_cycles
@@ -164,6 +160,20 @@ def _verify_model(
             "notes": list(model.notes),
             "outputs_file": str(space.run / OUTPUTS),
         }
+
+
+def _against_reference(
+    space: ModelSpace, path: Path, floats: np.ndarray, codes: np.ndarray
+) -> tuple[dict[str, np.ndarray], bool | None, dict[str, int] | None]:
+    """(golden's tensors, whether the file's are equal, how many codes differ by tensor), written to
+    the run; None where qonnx is not installed."""
+    space.progress.begin("reference against the golden model")
+    values = execute(space.model.graph, codes)
+    differences = compare_reference(path, space.model, floats, values)
+    equal = None if differences is None else not any(differences.values())
+    space.progress.end({None: "qonnx is not installed", True: "equal", False: "NOT equal"}[equal])
+    write_json(space.run / REFERENCE, {"equal": equal, "differences": differences})
+    return values, equal, differences
 
 
 def _difference(

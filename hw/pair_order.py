@@ -72,17 +72,50 @@ class PairOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        ratio = self.ratio
         # planes below the pair's narrow one, and below those of the distance's first pair
         left, narrow_left, wide_left = (Signal(INDEX_BITS, name=f"left_{n}") for n in range(3))
         wide, wide_first = Signal(INDEX_BITS), Signal(INDEX_BITS)
+        self._places(m, left, narrow_left, wide, wide_first, wide_left)
+        self._tops_and_last(m, narrow_left, wide, wide_first, wide_left)
+        self._steps(m, left, narrow_left, wide, wide_first, wide_left)
+        return m
 
-        def behind(*, over: ValueLike, turn: ValueLike, end: ValueLike, along: ValueLike) -> Value:
-            """Behind a tile's last pair, and each kind of step."""
-            way = Mux(self.distance_end, Mux(self.wide_next, turn, end), along)
-            return Mux(self.last | self.settle, over, way)
+    def _behind(
+        self, *, over: ValueLike, turn: ValueLike, end: ValueLike, along: ValueLike
+    ) -> Value:
+        """Behind a tile's last pair, and each kind of step."""
+        way = Mux(self.distance_end, Mux(self.wide_next, turn, end), along)
+        return Mux(self.last | self.settle, over, way)
 
-        narrow_repeats = (ratio == 1) | (self.narrow == 1)
+    def _places(
+        self,
+        m: Module,
+        left: Signal,
+        narrow_left: Signal,
+        wide: Signal,
+        wide_first: Signal,
+        wide_left: Signal,
+    ) -> None:
+        """Where the next pair is, and the first one of its distance."""
+        behind, first = self._behind, self.narrow_first
+        narrows = {"over": self.next_narrow - 1, "turn": self.narrow - 1, "end": narrow_left - 1}
+        firsts = {"over": 0, "turn": wide_first + 1, "end": wide_first}
+        wides = {"over": self.next_wide - 1, "turn": wide_left - 1, "end": wide_left}
+        with m.If(self.step | self.settle):
+            m.d.sync += [
+                left.eq(behind(**narrows, along=left - self.ratio)),
+                narrow_left.eq(behind(**narrows, along=narrow_left)),
+                first.eq(behind(over=0, turn=0, end=first + 1, along=first)),
+                wide.eq(behind(**firsts, along=wide - 1)),
+                wide_first.eq(behind(**firsts, along=wide_first)),
+                wide_left.eq(behind(**wides, along=wide_left)),
+            ]
+
+    def _tops_and_last(
+        self, m: Module, narrow_left: Signal, wide: Signal, wide_first: Signal, wide_left: Signal
+    ) -> None:
+        """Whether the next pair has a top plane, and whether it is the tile's last."""
+        behind = self._behind
         m.d.comb += self.will_last.eq(
             behind(
                 over=(self.next_narrow == 1) & (self.next_wide == 1),
@@ -93,37 +126,24 @@ class PairOrder(wiring.Component):
         )
         with m.If(self.step | self.settle):
             m.d.sync += [
-                left.eq(
-                    behind(
-                        over=self.next_narrow - 1,
-                        turn=self.narrow - 1,
-                        end=narrow_left - 1,
-                        along=left - ratio,
-                    )
-                ),
-                narrow_left.eq(
-                    behind(
-                        over=self.next_narrow - 1,
-                        turn=self.narrow - 1,
-                        end=narrow_left - 1,
-                        along=narrow_left,
-                    )
-                ),
-                self.narrow_first.eq(
-                    behind(over=0, turn=0, end=self.narrow_first + 1, along=self.narrow_first)
-                ),
-                wide.eq(behind(over=0, turn=wide_first + 1, end=wide_first, along=wide - 1)),
-                wide_first.eq(
-                    behind(over=0, turn=wide_first + 1, end=wide_first, along=wide_first)
-                ),
-                wide_left.eq(
-                    behind(
-                        over=self.next_wide - 1, turn=wide_left - 1, end=wide_left, along=wide_left
-                    )
-                ),
                 self.last.eq(self.will_last),
                 self.narrow_top.eq(behind(over=1, turn=1, end=0, along=0)),
                 self.wide_top.eq(behind(over=1, turn=0, end=wide_first == 0, along=wide == 1)),
+            ]
+
+    def _steps(
+        self,
+        m: Module,
+        left: Signal,
+        narrow_left: Signal,
+        wide: Signal,
+        wide_first: Signal,
+        wide_left: Signal,
+    ) -> None:
+        """Which kind of step follows the next pair."""
+        behind, ratio = self._behind, self.ratio
+        with m.If(self.step | self.settle):
+            m.d.sync += [
                 self.distance_end.eq(
                     behind(
                         over=1,  # the top wide plane has none above it
@@ -135,11 +155,10 @@ class PairOrder(wiring.Component):
                 self.wide_next.eq(
                     behind(
                         over=(self.next_wide != 1) & ((ratio == 1) | (self.next_narrow == 1)),
-                        turn=(wide_left != 1) & narrow_repeats,
+                        turn=(wide_left != 1) & ((ratio == 1) | (self.narrow == 1)),
                         end=(wide_left != 0)
                         & ((self.narrow_first + 2 == ratio) | (narrow_left == 1)),
                         along=self.wide_next,
                     )
                 ),
             ]
-        return m
