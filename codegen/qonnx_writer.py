@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
+from codegen.onnx_nodes import DOMAIN, OPSET, OnnxNodes
 from codegen.staircase import find_staircase
 from ir.errors import UnsupportedModelError
 from ir.golden import run_node
@@ -46,8 +47,6 @@ from ir.nodes import (
 from ir.precision import Precision
 from ir.shapes import sums_range
 
-DOMAIN = "qonnx.custom_op.general"
-OPSET = 13
 EXACT = 1 << 24
 """Integers up to here are float32 numbers."""
 BEYOND = float(1 << 40)
@@ -69,14 +68,13 @@ def write_qonnx(graph: IntegerGraph) -> Written:
     return _Writer(graph).write()
 
 
-class _Writer:
+class _Writer(OnnxNodes):
     """Nodes one by one. flat: tensors that are (N, M); sums: of averages, under their own name."""
 
     def __init__(self, graph: IntegerGraph) -> None:
+        super().__init__()
         self.graph = graph
         self.layers = {layer.linear.output: layer for layer in graph.layers()}
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
         self.notes: list[str] = []
         self.flat: set[str] = set()
         self.sums: dict[str, str] = {}
@@ -103,34 +101,34 @@ class _Writer:
                 self._matmul(node)
             case Add():
                 inputs = [self._image(name) for name in node.inputs]
-                self._add("Add", inputs, node.output, node.name)
+                self.add("Add", inputs, node.output, node.name)
             case AveragePool():
                 self._average(node, "AveragePool", _window(node) | {"count_include_pad": 1})
             case GlobalAveragePool():
                 self._average(node, "GlobalAveragePool", {})
             case MaxPool():
                 inputs = [self._image(node.input)]
-                self._add("MaxPool", inputs, node.output, node.name, _window(node))
+                self.add("MaxPool", inputs, node.output, node.name, _window(node))
             case Concat():
                 inputs = [self._image(name) for name in node.inputs]
-                self._add("Concat", inputs, node.output, node.name, {"axis": 1})
+                self.add("Concat", inputs, node.output, node.name, {"axis": 1})
             case _:
                 self._rule(self.layers[node.input])
 
     def _average(self, node: Pool, op: str, numbers: Mapping[str, Any]) -> None:
         """ONNX divides: what the tensor of sums stands for is its mean."""
         self.sums[node.output] = f"{node.name}.mean"
-        self._add(op, [self._image(node.input)], self.sums[node.output], node.name, numbers)
+        self.add(op, [self._image(node.input)], self.sums[node.output], node.name, numbers)
 
     def _conv(self, node: Conv) -> None:
         top, left, bottom, right = pads = sides(node.padding)
         source = self._image(node.input)
         if node.pad_value and any(pads):
             around = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
-            number = self._constant(np.array(node.pad_value, np.float32))
-            source = self._add(
+            number = self.constant(np.array(node.pad_value, np.float32))
+            source = self.add(
                 "Pad",
-                [source, self._constant(around), number],
+                [source, self.constant(around), number],
                 f"{node.name}.padded",
                 f"{node.name}.pad",
             )
@@ -142,30 +140,30 @@ class _Writer:
             "pads": list(pads),
             "group": node.groups,
         }
-        self._add("Conv", [source, self._weights(node)], node.output, node.name, numbers)
+        self.add("Conv", [source, self._weights(node)], node.output, node.name, numbers)
 
     def _matmul(self, node: MatMul) -> None:
         source = node.input
         if source not in self.flat:
-            source = self._add("Flatten", [source], f"{node.name}.flat", f"{node.name}.flatten")
+            source = self.add("Flatten", [source], f"{node.name}.flat", f"{node.name}.flatten")
         inputs = [source, self._weights(node)]
-        self._add("Gemm", inputs, node.output, node.name, {"transB": 1})
+        self.add("Gemm", inputs, node.output, node.name, {"transB": 1})
         self.flat.add(node.output)
 
     def _weights(self, node: Linear) -> str:
-        floats = self._constant(node.weight.astype(np.float32))
+        floats = self.constant(node.weight.astype(np.float32))
         return self._quantizer(
             floats, node.precision, f"{node.name}.weights", f"{node.name}.weights_quantizer"
         )
 
     def _quantizer(self, source: str, precision: Precision, output: str, name: str) -> str:
         """Step 1: integers stay what they are."""
-        one = self._constant(np.array(1.0, np.float32))
+        one = self.constant(np.array(1.0, np.float32))
         if precision.bipolar:
-            return self._add("BipolarQuant", [source, one], output, name, domain=DOMAIN)
-        rest = [self._constant(np.array(v, np.float32)) for v in (0, precision.bits)]
+            return self.add("BipolarQuant", [source, one], output, name, domain=DOMAIN)
+        rest = [self.constant(np.array(v, np.float32)) for v in (0, precision.bits)]
         kind = {"signed": int(precision.signed), "narrow": 0, "rounding_mode": "ROUND"}
-        return self._add("Quant", [source, one, *rest], output, name, kind, DOMAIN)
+        return self.add("Quant", [source, one, *rest], output, name, kind, DOMAIN)
 
     def _rule(self, layer: Layer) -> None:
         rule, precision = layer.requantize, self.graph.tensors[layer.output].precision
@@ -183,7 +181,7 @@ class _Writer:
         source = self.sums.get(rule.input, rule.input)
         if (sign < 0).any():
             factors = self._per_channel(sign, source)
-            source = self._add("Mul", [source, factors], f"{rule.name}.risen", f"{rule.name}.rise")
+            source = self.add("Mul", [source, factors], f"{rule.name}.risen", f"{rule.name}.rise")
         step = 2 if precision.bipolar else 1
         numbers = {
             "out_dtype": "BIPOLAR" if precision.bipolar else _datatype(precision),
@@ -191,8 +189,8 @@ class _Writer:
             "out_bias": float(precision.min),
             "data_layout": "NC" if rule.input in self.flat else "NCHW",
         }
-        inputs = [source, self._constant(table.astype(np.float32))]
-        self._add("MultiThreshold", inputs, rule.output, rule.name, numbers, DOMAIN)
+        inputs = [source, self.constant(table.astype(np.float32))]
+        self.add("MultiThreshold", inputs, rule.output, rule.name, numbers, DOMAIN)
         if rule.input in self.flat:
             self.flat.add(rule.output)
 
@@ -246,8 +244,8 @@ class _Writer:
         factors, offsets = (
             self._per_channel(values, rule.input) for values in (rule.multiplier, rule.offset)
         )
-        scaled = self._add("Mul", [rule.input, factors], f"{rule.name}.scaled", f"{rule.name}.by")
-        self._add("Add", [scaled, offsets], rule.output, rule.name)
+        scaled = self.add("Mul", [rule.input, factors], f"{rule.name}.scaled", f"{rule.name}.by")
+        self.add("Add", [scaled, offsets], rule.output, rule.name)
         if rule.input in self.flat:
             self.flat.add(rule.output)
 
@@ -259,31 +257,13 @@ class _Writer:
         """(N, C, H, W) of a tensor."""
         if name not in self.flat:
             return name
-        axes = self._constant(np.array([2, 3], np.int64))
+        axes = self.constant(np.array([2, 3], np.int64))
         spread = f"{name}.image{len(self.nodes)}"
-        return self._add("Unsqueeze", [name, axes], spread, spread)
+        return self.add("Unsqueeze", [name, axes], spread, spread)
 
     def _per_channel(self, values: np.ndarray, like: str) -> str:
         shape = (1, -1) if like in self.flat else (1, -1, 1, 1)
-        return self._constant(values.astype(np.float32).reshape(shape))
-
-    def _constant(self, values: np.ndarray) -> str:
-        name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def _add(
-        self,
-        op: str,
-        inputs: list[str],
-        output: str,
-        name: str,
-        numbers: Mapping[str, Any] | None = None,
-        domain: str = "",
-    ) -> str:
-        node = helper.make_node(op, inputs, [output], name=name, domain=domain, **(numbers or {}))
-        self.nodes.append(node)
-        return output
+        return self.constant(values.astype(np.float32).reshape(shape))
 
 
 def _signs(rule: Rule) -> np.ndarray:

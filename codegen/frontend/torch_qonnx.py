@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from codegen.onnx_nodes import DOMAIN, OPSET, OnnxNodes
 from ir.errors import ConfigError, shorten
 from ir.plan import check_width
 from quant.structure import MOVERS, READERS, WEIGHTED, node_of, share_steps
 from quant.trace import Operation, Traced, trace
 
-QONNX = "qonnx.custom_op.general"
-OPSET = 13
 READS_CODES = (*READERS, "Concat", "Pad")
 SHARES = np.linspace(0.3, 1.0, 15)
 """Of the largest weight: where the range of a channel may end."""
@@ -56,17 +54,16 @@ def to_qonnx(
     return _Writer(trace(model, images), bits or Bits()).write(name)
 
 
-class _Writer:
+class _Writer(OnnxNodes):
     """Operations one by one, quantizers before those that read codes."""
 
     def __init__(self, traced: Traced, bits: Bits) -> None:
+        super().__init__()
         self.traced, self.bits = traced, bits
         self.known = {node_of(op): op for op in traced.operations}
         self.known[traced.input.name] = traced.input
         self._refuse_unknown_layers()
         self.groups = share_steps(traced)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
         self.coded: dict[str, str] = {}
 
     def write(self, name: str) -> onnx.ModelProto:
@@ -77,7 +74,7 @@ class _Writer:
         inputs = [helper.make_tensor_value_info(source.name, TensorProto.FLOAT, shape)]
         outputs = [helper.make_tensor_value_info(node_of(last), TensorProto.FLOAT, None)]
         graph = helper.make_graph(self.nodes, name, inputs, outputs, self.constants)
-        versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX, 1)]
+        versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
         return helper.make_model(graph, opset_imports=versions, ir_version=8)
 
     def _refuse_unknown_layers(self) -> None:
@@ -94,10 +91,10 @@ class _Writer:
         tensors = dict(operation.tensors)
         if "weight" in tensors:
             inputs.append(self._weights(operation.name, tensors.pop("weight")))
-        inputs += [self._constant(_array(tensor)) for tensor in tensors.values()]
+        inputs += [self.constant(_array(tensor)) for tensor in tensors.values()]
         if operation.op == "Pad":
-            inputs.append(self._constant(np.array(numbers.pop("pads"), np.int64)))
-        self._add(operation.op, inputs, node_of(operation), operation.name, numbers)
+            inputs.append(self.constant(np.array(numbers.pop("pads"), np.int64)))
+        self.add(operation.op, inputs, node_of(operation), operation.name, numbers)
         if operation.op in MOVERS and operation.inputs[0] in self.coded:
             self.coded[node_of(operation)] = node_of(operation)
 
@@ -136,12 +133,12 @@ class _Writer:
     def _weights(self, layer: str, weight: Tensor) -> str:
         values = _array(weight)
         bits = self.bits.layers.get(layer, (self.bits.weights, 0))[0]
-        floats = self._constant(values)
+        floats = self.constant(values)
         output = f"{layer}.weights"
         if bits == 1:
             scale = np.abs(values.reshape(len(values), -1)).mean(axis=1)
-            inputs = [floats, self._constant(_shaped(np.maximum(scale, 1e-12), values))]
-            self._add("BipolarQuant", inputs, output, f"{layer}.weights_quant", {}, QONNX)
+            inputs = [floats, self.constant(_shaped(np.maximum(scale, 1e-12), values))]
+            self.add("BipolarQuant", inputs, output, f"{layer}.weights_quant", {}, DOMAIN)
             return output
         steps = best_steps(values, bits)
         self._quant(floats, _shaped(steps, values), bits, True, output, f"{layer}.weights_quant")
@@ -156,26 +153,9 @@ class _Writer:
         output: str,
         name: str,
     ) -> None:
-        numbers = [self._constant(np.asarray(v, np.float32)) for v in (step, 0.0, bits)]
+        numbers = [self.constant(np.asarray(v, np.float32)) for v in (step, 0.0, bits)]
         kind = {"signed": int(signed), "narrow": int(signed), "rounding_mode": "ROUND"}
-        self._add("Quant", [source, *numbers], output, name, kind, QONNX)
-
-    def _constant(self, values: np.ndarray) -> str:
-        name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def _add(
-        self,
-        op: str,
-        inputs: list[str],
-        output: str,
-        name: str,
-        numbers: Mapping[str, Any],
-        domain: str = "",
-    ) -> None:
-        node = helper.make_node(op, inputs, [output], name=name, domain=domain, **numbers)
-        self.nodes.append(node)
+        self.add("Quant", [source, *numbers], output, name, kind, DOMAIN)
 
 
 def best_steps(values: np.ndarray, bits: int) -> np.ndarray:
