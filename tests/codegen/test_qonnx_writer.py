@@ -14,7 +14,7 @@ from flows.qonnx_reference import reference
 from ir.errors import UnsupportedModelError
 from ir.golden import execute
 from ir.graph import INT32, IntegerGraph
-from ir.nodes import Linear, Pool, Requantize
+from ir.nodes import Conv, Linear, Pool, Requantize
 from ir.precision import Precision, weight_precision
 
 INPUTS = 12
@@ -109,20 +109,24 @@ def test_the_importer_finds_the_same_network(
     assert {n.name: n.precision for n in found.graph.nodes if isinstance(n, Linear)} == weights
 
 
-def test_frames_of_signs_are_written_as_a_pad(tmp_path: Path) -> None:
-    """Bipolar codes have no zero: qonnx computes it, the importer says that it does not."""
+@pytest.mark.parametrize("frame", [-1, 1])
+def test_frames_of_signs_are_written_as_a_pad(frame: int, tmp_path: Path) -> None:
+    """Bipolar codes have no zero: what stands around them is one of the two."""
     sign = Precision(1, signed=True, bipolar=True)
     net = RandomNetwork("signs", image=(2, 6, 6), weights=sign, activations=sign, seed=5)
-    first = net.conv(IMAGE, "first", 4, pad_value=1)
-    graph, _ = net.build(net.linear(first, "last", 3, output=INT32))
+    first = net.conv(IMAGE, "first", 4, pad_value=frame)
+    second = net.conv(first, "second", 4, pad_value=-frame)
+    graph, _ = net.build(net.linear(second, "last", 3, output=INT32))
     path = tmp_path / "signs.onnx"
     path.write_bytes(write_qonnx(graph).proto.SerializeToString())
     inputs = random_codes(np.random.default_rng(1), sign, (5, 2, 6, 6))
     found, wanted = reference(path, inputs.astype(np.float32)), execute(graph, inputs)
     assert found is not None
     assert np.array_equal(found[graph.output], wanted[graph.output][:, :, 0, 0])
-    with pytest.raises(UnsupportedModelError, match="around the image is no code of zero"):
-        import_onnx(path)
+    again = import_onnx(path)
+    assert np.array_equal(execute(again.graph, inputs)[again.graph.output], wanted[graph.output])
+    frames = {n.name: n.pad_value for n in again.graph.nodes if isinstance(n, Conv)}
+    assert frames == {"first": frame, "second": -frame}
 
 
 def wide_graph(*, shift: int, weight: int) -> IntegerGraph:

@@ -12,6 +12,8 @@ from codegen.frontend.qonnx.problems import RefusalError
 from codegen.frontend.qonnx.value import Value
 
 ONE_IMAGE = "keep the batch as the first dimension"
+NO_ZERO = "what it puts around the image is no code of zero"
+QUANTIZE_TO_ZERO = "quantize its input with a zero point of 0, and pad with zeros"
 
 
 def reshape(call: Call) -> Value:
@@ -92,7 +94,7 @@ def transpose(call: Call) -> Value:
 
 
 def pad(call: Call) -> Value:
-    """Zeros around the image, which the window behind takes in."""
+    """Zeros, or one code of a bipolar tensor, around the image; the window behind takes them in."""
     if call.attribute("mode", "constant") != "constant":
         raise RefusalError("it pads with values of the image", "pad with zeros")
     if call.opset() < 11:
@@ -108,14 +110,30 @@ def pad(call: Call) -> Value:
         return value
     if rank != 4 or any(pads[place] for place in (0, 1, 4, 5)):
         raise RefusalError("it pads other dimensions than height and width", "pad height and width")
-    if number or value.kind == "sums" or np.any(value.affine()[1]):
-        raise RefusalError(
-            "what it puts around the image is no code of zero",
-            "quantize its input with a zero point of 0, and pad with zeros",
-        )
     sides = (pads[2], pads[3], pads[6], pads[7])
+    if number:
+        return _framed(call, sides, number)
+    if value.kind == "sums" or np.any(value.affine()[1]):
+        raise RefusalError(NO_ZERO, QUANTIZE_TO_ZERO)
     top, left, bottom, right = (a + b for a, b in zip(value.pads, sides, strict=True))
     return value.apart()[0].surrounded((top, left, bottom, right))
+
+
+def _framed(call: Call, sides: tuple[int, int, int, int], number: float) -> Value:
+    """A bipolar tensor, which has no zero, inside -1 or +1 of its step."""
+    value = call.value()
+    if value.kind == "input":
+        value = call.inputs.integer_input(value)
+    if value.kind != "codes" or not call.builder.tensors[value.tensor].precision.bipolar:
+        raise RefusalError(NO_ZERO, QUANTIZE_TO_ZERO)
+    scale, offset = value.affine()
+    for frame in (-1, 1):
+        if np.all((scale * frame + offset).astype(np.float32) == np.float32(number)):
+            return value.apart()[0].surrounded(sides, frame)
+    raise RefusalError(
+        f"{number:g} around the image is neither of its input's two values",
+        "pad with plus or minus the scale of its quantizer",
+    )
 
 
 def _axes(call: Call, default: list[int]) -> list[int]:

@@ -40,8 +40,8 @@ class Window:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Value:
     """tensor: of the graph, for codes; node: for sums. layout: what was done to the input's places.
-    pads: zeros around it, (top, left, bottom, right), that the next window takes in. pools: over
-    sums, in order.
+    pads: zeros around it, (top, left, bottom, right), that the next window takes in; frame: the
+    code there instead of zero, of a bipolar tensor. pools: over sums, in order.
     """
 
     kind: Literal["input", "codes", "sums"]
@@ -53,6 +53,7 @@ class Value:
     steps: tuple[Step, ...] = ()
     layout: tuple[Layout, ...] = ()
     pads: tuple[int, int, int, int] = NO_PADS
+    frame: int = 0
     pools: tuple[Window, ...] = ()
 
     def then(self, step: Step) -> Value:
@@ -62,7 +63,7 @@ class Value:
                 "it turns the order of values that were pooled for their maximum",
                 "put a Quant before the MaxPool, or the negative factor before it",
             )
-        if self.pads != NO_PADS and not _keeps_zero(step):
+        if self.pads != NO_PADS and not self.frame and not _keeps_zero(step):
             raise RefusalError("it changes the zeros of a Pad before it", "put it before the Pad")
         return replace(self, steps=(*self.steps, step))
 
@@ -79,17 +80,19 @@ class Value:
         """(the same without the zeros around it, the zeros)."""
         if self.pads == NO_PADS:
             return self, NO_PADS
+        if self.frame:
+            raise RefusalError("its input is a frame of codes", "put the Pad before a convolution")
         (channels, height, width), (top, left, bottom, right) = self.shape, self.pads
         shape = (channels, height - top - bottom, width - left - right)
         return replace(self, shape=shape, pads=NO_PADS), self.pads
 
-    def surrounded(self, pads: tuple[int, int, int, int]) -> Value:
-        """The inverse of `apart`."""
+    def surrounded(self, pads: tuple[int, int, int, int], frame: int = 0) -> Value:
+        """The inverse of `apart`, or with the code `frame` around it."""
         if pads == NO_PADS:
             return self
         (channels, height, width), (top, left, bottom, right) = self.shape, pads
         shape = (channels, height + top + bottom, width + left + right)
-        return replace(self, shape=shape, pads=pads)
+        return replace(self, shape=shape, pads=pads, frame=frame)
 
     def affine(self) -> Affine:
         """(scale, offset) of its real values, steps included; RefusalError: a step clips."""

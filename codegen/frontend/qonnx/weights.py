@@ -46,7 +46,8 @@ def conv(call: Call) -> Value:
             "check the file",
         )
     padding = spatial.padding(value, call.builder.tensors[value.tensor].shape)
-    scale, offset = _factors(value, weights, groups, padding)
+    zeros = NO_PADS if value.frame else padding
+    scale, offset = _factors(value, weights, groups, zeros)
     name = call.builder.unique(call.name)
     node = Conv(
         name,
@@ -58,6 +59,7 @@ def conv(call: Call) -> Value:
         padding,
         spatial.dilation,
         groups,
+        value.frame,
     )
     return _sums(call, node, scale, offset, bias, tail=rank - 1)
 

@@ -38,6 +38,8 @@ class Spatial:
             pads = self._same(value.shape[-2:] if len(value.shape) == 3 else (1, value.shape[-1]))
         if self.ceil:
             pads = self._rounded_up(pads, image)
+        if value.frame and any(pads):
+            raise RefusalError("it puts zeros around a frame of codes", "pad once, in the Pad")
         top, left, bottom, right = (a + b for a, b in zip(pads, value.pads, strict=True))
         return top, left, bottom, right
 
@@ -182,6 +184,8 @@ def _averaged(call: Call) -> Value:
     _check_image(value)
     if value.kind != "codes":
         raise RefusalError("it averages what is not quantized", "put a Quant before it")
+    if value.frame:
+        raise RefusalError("it averages a frame of codes", "put the Pad before a convolution")
     return call.builder.on_grid(value, call.name)
 
 
