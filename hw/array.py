@@ -81,7 +81,7 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        lhs = [Signal(config.lhs_bits, name=f"lhs_{i}") for i in range(config.dm)]
+        lhs = [Signal(config.lhs_bits, name=f"lhs_{i}", reset_less=True) for i in range(config.dm)]
         rhs = [Signal(config.rhs_bits, name=f"rhs_{i}") for i in range(config.dn)]
         m.d.sync += [word.eq(self.lhs[i]) for i, word in enumerate(lhs)]
         for i, word in enumerate(rhs):

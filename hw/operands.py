@@ -135,7 +135,7 @@ class Operands(wiring.Component):
                     part.read_address.eq(address[low:]),
                     part.read_enable.eq(1),
                 ]
-                kept = Signal(bits, name=f"rhs_kept_{bank}_{way}")
+                kept = Signal(bits, name=f"rhs_kept_{bank}_{way}", reset_less=True)
                 m.d.sync += kept.eq(part.read_data)
                 with m.Case(way) if low else m.Default():
                     m.d.comb += word.eq(kept)

@@ -83,7 +83,7 @@ class InstructionQueue(wiring.Component):
         with m.If(self.write):
             m.d.sync += written.eq(written + 1)
 
-        assembled = Signal(INSTRUCTION_BITS)
+        assembled = Signal(INSTRUCTION_BITS, reset_less=True)
         requested = Signal(range(self.beats + 1))
         arrived = Signal(range(self.beats + 1))
         request, arriving = Signal(), Signal(name="arriving")

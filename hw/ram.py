@@ -28,6 +28,8 @@ class Ram(wiring.Component):
 
     A read shows its word in the next cycle and holds it while `read_enable` is low. Not defined:
     a word that is read in the cycle in which it is written, and contents before the first write.
+    A register that alone takes `read_data`, without a reset, becomes the output register of an
+    ECP5's block RAM (flows/synth/output_registers.py).
 
     The attribute `no_rw_check` says so to yosys, which else builds the old word out of LUTs and
     flip-flops behind every block RAM of an ECP5. sim_tests/collisions.py tests that nothing

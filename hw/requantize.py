@@ -100,7 +100,7 @@ class Requantizer(wiring.Component):
     def _multiply(self, m: Module) -> Signal:
         """acc * M + B, four cycles after the ports."""
         acc = Signal(signed(self.acc_bits + 2))
-        param = Signal(PARAM_LAYOUT, name="param_1")
+        param = Signal(PARAM_LAYOUT, name="param_1", reset_less=True)
         multiplier = Signal(signed(_FACTOR))
         m.d.sync += [
             acc.eq(Mux(self.bipolar, (self.acc << 1) - self.column_sum, self.acc)),

@@ -24,7 +24,8 @@ class Writer(wiring.Component):
     position : Out                     the next ring word to write: those below it are free
     idle : Out(1)                      everything up to `limit`, as it was in the cycle before, is
                                        written and answered
-    ring_address, ring_enable, ring_word   the ring's read port
+    ring_address, ring_enable, ring_word   the ring's read port: while words pass, the address is
+                                       one ahead of the bus; a word stays until it is taken
     aw*, w*, b*                        the channels
     """
 
@@ -78,6 +79,7 @@ class Writer(wiring.Component):
         waits, rest = Signal(), Signal(range(self.config.ring_depth))
         address = Signal(32)
         left, last = Signal(8), Signal()
+        ahead, following = Signal.like(self.position), Signal.like(self.position)
         m.d.comb += [
             waits.eq(self.limit != self.position),
             rest.eq(self.limit + ~self.position),  # words that wait, less one
@@ -91,8 +93,9 @@ class Writer(wiring.Component):
             self.bready.eq(1),
             self.wdata.eq(self.ring_word),
             self.wlast.eq(last),
-            self.ring_enable.eq(1),
-            self.ring_address.eq(self.position + taken),
+            self.ring_enable.eq(~self.wvalid | self.wready),
+            self.ring_address.eq(ahead),
+            following.eq(ahead + 1),
         ]
         m.d.sync += [
             self.position.eq(self.position + taken),
@@ -113,6 +116,7 @@ class Writer(wiring.Component):
                         left.eq(self.awlen),
                         last.eq(self.awlen == 0),
                         bus_address.eq(bus_address - less),
+                        ahead.eq(following),
                     ]
                     m.next = "DATA"
             with m.State("DATA"):
@@ -121,6 +125,8 @@ class Writer(wiring.Component):
                     m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
                     with m.If(last):
                         m.next = "IDLE"
+                    with m.Else():
+                        m.d.sync += ahead.eq(following)
         return m
 
     def _pending(self, m: Module, begun: Value) -> Value:

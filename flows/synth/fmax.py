@@ -1,8 +1,8 @@
 """How fast a module is: placed and routed with several seeds, behind a narrow wrapper.
 
 A module of an overlay has more ports than a part has pins, and pins are slow. So the wrapper shifts
-the inputs in through registers, and folds the outputs into a shift register: one more XOR gate
-behind each output, which counts as the module's own.
+the inputs in through registers, takes each output into a register, and folds those into another
+shift register.
 """
 
 import re
@@ -81,10 +81,12 @@ def narrow(verilog: str, top: str) -> str:
     return f"""module {WRAPPER}(input clk, input serial_in, output serial_out);
   reg [{places["input"] - 1}:0] inputs;
   wire [{places["output"] - 1}:0] outputs;
+  reg [{places["output"] - 1}:0] taken;
   reg [{places["output"]}:0] folded;
   always @(posedge clk) begin
     inputs <= {{inputs, serial_in}};
-    folded <= (folded >> 1) ^ outputs;
+    taken <= outputs;
+    folded <= (folded >> 1) ^ taken;
   end
   assign serial_out = folded[0];
   {top} inner (

@@ -18,6 +18,7 @@ from typing import Any
 
 from flows.lock import hold
 from flows.synth.launch import content_key, fresh_folder, netlist_script, run_tool, run_yosys
+from flows.synth.output_registers import move_output_registers
 from flows.synth.parts import Part, find_part
 from flows.synth.report import raise_if_too_large, read_report
 from flows.synth.tools import Tool, find_tool, find_yosys
@@ -27,6 +28,8 @@ from ir.files import read_bytes, read_json, write_bytes, write_json, write_text
 DEFAULT_CACHE = Path("build/cache/place")
 PLACE_TIMEOUT_S = 3600.0
 PACK_TIMEOUT_S = 600.0
+CHANGES = {"ecp5": move_output_registers}
+"""{family: what is done to yosys' netlist before it is placed}."""
 TIMING_FAILS_SOFTLY = "--timing-allow-fail"
 
 
@@ -118,13 +121,18 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     """The JSON netlist of `design` for its part, flattened."""
     yosys = find_yosys()
     script = _script(design.top, part)
-    key = _key(design.verilog, script, yosys)
+    change = CHANGES.get(part.family)
+    key = _key(design.verilog, script, yosys, change.__name__ if change else "")
     folder = Path(cache).absolute() / key
     with hold(folder.with_suffix(".lock")):
         if not (folder / "netlist.json").is_file():
             work = fresh_folder(folder.with_suffix(".work"))
             write_text(work / "design.v", design.verilog)
             run_yosys(yosys, script, work, expects=["netlist.json"])
+            if change:
+                netlist = read_json(work / "netlist.json")
+                change(netlist)
+                write_json(work / "netlist.json", netlist, indent=None)
             fresh_folder(folder)
             (work / "netlist.json").replace(folder / "netlist.json")
             shutil.rmtree(work)

@@ -1,5 +1,6 @@
 // A block RAM of 18 Kbit of the ECP5: two ports of 9, 18 or 36 bits. With 36, port A writes
-// {DIB, DIA} and port B reads {DOB, DOA}. Outputs without further registers; no resets, no selects.
+// {DIB, DIA} and port B reads {DOB, DOA}. REGMODE OUTREG: a register of the port's clock behind its
+// outputs takes them while OCE is high. No resets, no selects.
 // A byte that is written by one port while the other reads it comes out inverted: it is undefined,
 // and what depends on it must not pass unseen.
 // Our model of the primitive's public function; synthesis knows the primitive itself.
@@ -70,8 +71,8 @@ module DP16KD #(
         INITVAL_00
     };
     generate
-        if (DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0 || REGMODE_A != "NOREG"
-                || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
+        if (DATA_WIDTH_A % 9 != 0 || DATA_WIDTH_B % 9 != 0
+                || (BYTES_B == 4 && REGMODE_A != REGMODE_B) || CLKAMUX != "CLKA" || CLKBMUX != "CLKB")
             this_mode_of_DP16KD_is_not_modelled stop ();
     endgenerate
 
@@ -124,10 +125,15 @@ module DP16KD #(
                 ? dib[9 * j +: 9] : bytes[first_b + j] ^ {9{hit(first_b + j, first_a, write_a)}};
         end
     end
+    reg [35:0] kept_a = 0, kept_b = 0;
+    always @(posedge CLKA) if (OCEA) kept_a <= out_a;
+    always @(posedge CLKB) if (OCEB) kept_b <= out_b;
+    wire [35:0] shown_a = REGMODE_A == "OUTREG" ? kept_a : out_a;
+    wire [35:0] shown_b = REGMODE_B == "OUTREG" ? kept_b : out_b;
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
     DOA4, DOA3, DOA2, DOA1, DOA0}
-        = BYTES_B == 4 ? out_b[17:0] : out_a[17:0];
+        = BYTES_B == 4 ? shown_b[17:0] : shown_a[17:0];
     assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
     DOB4, DOB3, DOB2, DOB1, DOB0}
-        = BYTES_B == 4 ? out_b[35:18] : out_b[17:0];
+        = BYTES_B == 4 ? shown_b[35:18] : shown_b[17:0];
 endmodule

@@ -51,7 +51,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     works = {
-        "yosys": "echo '{}' > netlist.json",
+        "yosys": "echo '{\"modules\": {}}' > netlist.json",
         "nextpnr-ecp5": f"cat > report.json << 'END'\n{json.dumps(REPORT)}\nEND\n> routed.config",
         "ecppack": "echo bits > design.bit",
     }

@@ -1,0 +1,70 @@
+"""Registers behind block RAMs of the ECP5, as yosys writes them, are moved into the block RAMs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.synth.output_registers import move_output_registers
+from flows.synth.parts import find_part
+from flows.synth.place import Design, synthesize_netlist
+
+PART = "LFE5U-25F-6BG256C"
+
+
+def netlist_of(body: str, tmp_path: Path, bits: int = 18) -> dict:
+    """The cells after synthesis of a memory whose word `q` the body takes."""
+    verilog = f"""
+module top(input clk, input we, input go, input clear, input [7:0] at, input [{bits - 1}:0] d,
+           output reg [{bits - 1}:0] kept, output [{bits - 1}:0] too);
+  (* ram_style = "block", no_rw_check *) reg [{bits - 1}:0] words [0:255];
+  reg [{bits - 1}:0] q;
+  initial kept = 0;
+  always @(posedge clk) begin if (we) words[at] <= d; q <= words[at]; end
+  {body}
+endmodule
+"""
+    design = Design(verilog=verilog, top="top", part=PART, clock_mhz=50.0)
+    path = synthesize_netlist(design, find_part(PART), tmp_path)
+    return json.loads(path.read_text())["modules"]["top"]["cells"]
+
+
+def cells(found: dict, kind: str) -> list[dict]:
+    return [cell for cell in found.values() if cell["type"] == kind]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [18, 36])
+@pytest.mark.parametrize("condition", ["", "if (go) "])
+def test_plain_registers_are_moved(bits: int, condition: str, tmp_path: Path) -> None:
+    found = netlist_of(f"always @(posedge clk) {condition}kept <= q;", tmp_path, bits)
+    assert cells(found, "TRELLIS_FF") == []
+    (memory,) = cells(found, "DP16KD")
+    moved = [memory["parameters"][f"REGMODE_{port}"] for port in "AB"]
+    enables = {memory["connections"][f"OCE{port}"][0] for port in "AB"}
+    assert moved == ["OUTREG", "OUTREG"] if bits == 36 else "OUTREG" in moved
+    assert ("1" in enables) == (condition == "" or bits == 18)
+    assert any(isinstance(enable, int) for enable in enables) == (condition != "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "body",
+    [
+        "always @(posedge clk) if (clear) kept <= 0; else kept <= q;",  # a reset
+        "always @(posedge clk) kept <= q; assign too = q;",  # another reader
+        "always @(posedge clk) kept <= q ^ d;",  # logic between
+        "always @(posedge clk) begin kept[8:0] <= q[8:0]; if (go) kept[17:9] <= q[17:9]; end",
+        "always @(negedge clk) kept <= q;",
+    ],
+)
+def test_what_is_no_plain_register_stays(body: str, tmp_path: Path) -> None:
+    found = netlist_of(body, tmp_path)
+    (memory,) = cells(found, "DP16KD")
+    assert len(cells(found, "TRELLIS_FF")) == 18
+    assert {memory["parameters"][f"REGMODE_{port}"] for port in "AB"} == {"NOREG"}
+
+
+def test_netlists_without_block_rams_stay() -> None:
+    netlist = {"modules": {"top": {"cells": {}, "ports": {}}}}
+    assert move_output_registers(netlist) == 0
