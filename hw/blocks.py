@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -36,12 +36,13 @@ class BlockLoop(wiring.Component):
 
     All outputs describe the tile under way; `step` with `ends` ends it. They come from registers,
     compared while the tile before is under way. `step` may come late: what goes on with it is
-    decided before it is looked at.
+    decided before it is looked at. A new layer begins as if the last tile of one ended: `begin`
+    sets the registers so, and the cycle after it is a step.
 
     Members
     -------
     loops : In(loops_layout)
-    begin : In(1)                they are new, in a cycle before the first step
+    begin : In(1)                they are new, two cycles or more before the first step
     step, ends : In(1)           both: on to the next tile
     first_row : Out(1)           the first row tile
     first_column : Out(1)        the block's first column tile
@@ -80,63 +81,71 @@ class BlockLoop(wiring.Component):
                 "first_block": Out(1, init=1),  # type: ignore[call-arg]
                 "row_last": Out(1),
                 "column_last": Out(1),
-                "row_change": Out(1),
+                "row_change": Out(1, init=1),  # type: ignore[call-arg]
                 "rewinds": Out(1),
-                "block_end": Out(1),
-                "layer_end": Out(1),
+                "block_end": Out(1, init=1),  # type: ignore[call-arg]
+                "layer_end": Out(1, init=1),  # type: ignore[call-arg]
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        row_step, change, row_ends = Signal(), Signal(), Signal()
+        fresh, steps, row_step = Signal(), Signal(), Signal()
+        change, row_ends = Signal(), Signal()
         row_last, row_follows = counted_down(
-            m, count=self.loops.row_tiles, steps=row_step, begin=self.begin, name="row"
+            m, count=self.loops.row_tiles, steps=row_step, begin=Const(0), name="row"
         )
-        place_ends, column_ends = self._places(m), self._columns(m)
+        place_ends, column_ends = self._places(m, steps), self._columns(m, steps)
+        m.d.sync += fresh.eq(self.begin)
         m.d.comb += [
-            row_step.eq(self.step & (self.ends & self.row_change)),
+            steps.eq((self.step & self.ends) | fresh),
+            row_step.eq((self.step & (self.ends & self.row_change)) | fresh),
             self.row_last.eq(row_last),
             change.eq(place_ends | column_ends),
-            row_ends.eq(Mux(self.row_change | self.begin, row_follows, row_last)),
+            row_ends.eq(Mux(self.row_change, row_follows, row_last)),
         ]
-        with m.If((self.step & self.ends) | self.begin):
+        with m.If(steps):
             m.d.sync += [
+                self.first_column.eq(self.row_change),
                 self.row_change.eq(change),
                 self.block_end.eq(change & row_ends),
                 self.rewinds.eq(change & ~row_ends),
                 self.layer_end.eq(column_ends & row_ends),
             ]
-        with m.If(self.step & self.ends):
-            m.d.sync += self.first_column.eq(self.row_change)
         with m.If(row_step):
             m.d.sync += self.first_row.eq(row_last)
-        with m.If(self.step & (self.ends & self.block_end)):
+        with m.If(steps & self.block_end):
             m.d.sync += self.first_block.eq(self.layer_end)
+        with m.If(self.begin):
+            ended = (row_last, self.row_change, self.block_end, self.layer_end)
+            m.d.sync += [self.rewinds.eq(0), *(flag.eq(1) for flag in ended)]
         return m
 
-    def _places(self, m: Module) -> Signal:
+    def _places(self, m: Module, steps: Signal) -> Signal:
         """Tiles left in the row, of `block_first` or, from the second block, `block`.
 
         Returns whether the next one is the last; as `_columns` two tiles ahead.
         """
         loops = self.loops
         left, size = Signal.like(loops.block), Signal.like(loops.block)
-        starts_first, restarts, near, last = Signal(), Signal(), Signal(), Signal()
+        starts_first, near, last = Signal(), Signal(), Signal()
         m.d.comb += [
-            starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block) | self.begin),
+            starts_first.eq(Mux(self.block_end, self.layer_end, self.first_block)),
             size.eq(Mux(starts_first, loops.block_first, loops.block)),
-            restarts.eq(self.row_change | self.begin),
             last.eq(
-                Mux(restarts, Mux(starts_first, loops.block_first == 1, loops.block == 1), near)
+                Mux(
+                    self.row_change,
+                    Mux(starts_first, loops.block_first == 1, loops.block == 1),
+                    near,
+                )
             ),
         ]
-        with m.If((self.step & self.ends) | self.begin):
+        with m.If(steps):
             m.d.sync += [
-                left.eq(Mux(restarts, size, left - 1)),
+                left.eq(Mux(self.row_change, size, left - 1)),
                 near.eq(
                     Mux(
-                        restarts,
+                        self.row_change,
                         Mux(starts_first, loops.block_first == 2, loops.block == 2),
                         left == 3,
                     )
@@ -144,7 +153,7 @@ class BlockLoop(wiring.Component):
             ]
         return last
 
-    def _columns(self, m: Module) -> Signal:
+    def _columns(self, m: Module, steps: Signal) -> Signal:
         """Column tiles left in the layer; the next row tile begins with the block's.
 
         Whether it is the last, or the one before, goes with either number.
@@ -162,14 +171,14 @@ class BlockLoop(wiring.Component):
         ]
         with m.If(self.rewinds):
             m.d.comb += following.eq(begin)
-        with m.If(self.layer_end | self.begin):
+        with m.If(self.layer_end):
             m.d.comb += [
                 following.left.eq(count),
                 following.near.eq(count == 2),
                 following.last.eq(count == 1),
             ]
-        with m.If((self.step & self.ends) | self.begin):
+        with m.If(steps):
             m.d.sync += column.eq(following)
-        with m.If((self.step & (self.ends & self.block_end)) | self.begin):
+        with m.If(steps & self.block_end):
             m.d.sync += begin.eq(following)
         return following.last

@@ -65,7 +65,7 @@ class Emitter(wiring.Component):
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        self.next_pixel = Signal(range(config.ring_depth * config.memory_bits))
+        self.rounded = Signal(range(config.ring_depth * config.memory_bits))
         rows = config.row_groups
         super().__init__(
             {
@@ -115,8 +115,7 @@ class Emitter(wiring.Component):
         valid = self._walk(m, column_end, loop)
         self._place(m, writing, column_end, loop, valid)
         with m.If(loop.step & loop.layer_end):  # the tensor's last word is complete as it is
-            rounded = self.next_pixel + (self.config.memory_bits - 1)
-            m.d.sync += self.limit.eq(rounded[self.config.memory_bits.bit_length() - 1 :])
+            m.d.sync += self.limit.eq(self.rounded[self.config.memory_bits.bit_length() - 1 :])
         self._select(m, column, step, left, writing & valid, loop.row_last)
         return m
 
@@ -158,34 +157,37 @@ class Emitter(wiring.Component):
         """With `ready`: the largest codes of the turns so far.
 
         The codes of a tile's columns wait for the next turn in a small memory, a sign and 8 bits
-        each: 32-bit elements have one turn alone.
+        each: 32-bit elements have one turn alone. They are read a column ahead; a tile of one
+        column finds its own again.
         """
         config, bits = self.config, MAX_OPERAND_BITS + 1
-        place = Signal(range(config.dn))
-        first = Signal(init=1, name="turn_first")
+        place, following = Signal(range(config.dn)), Signal(range(config.dn))
+        before = Signal(config.dm * bits)
+        follows = Signal()  # an earlier turn of the tile, with whose codes these are compared
         last = last_of(
             m, count=self.now.turns, steps=ready & tile_end, begin=self.begin, name="turn"
         )
+        split = self.now.split if config.k_split else Const(0, 1)
         with m.If(ready & tile_end):
-            m.d.sync += first.eq(last)
+            m.d.sync += follows.eq(~last & ~split)
         m.submodules.turns = kept = memory.Memory(shape=config.dm * bits, depth=config.dn, init=[])
         read, write = kept.read_port(domain="comb"), kept.write_port()
         largest = Signal.like(collected)
-        split = self.now.split if config.k_split else Const(0, 1)
         m.d.comb += [
             turn_last.eq(last),
-            read.addr.eq(place),
+            following.eq(Mux(ready, Mux(tile_end, 0, place + 1), place)),
+            read.addr.eq(following),
             write.addr.eq(place),
             write.en.eq(ready),
             write.data.eq(Cat(largest[row][:bits] for row in range(config.dm))),
             largest.eq(collected),
         ]
         for row in range(config.dm):
-            before = read.data.word_select(row, bits).as_signed()
-            with m.If(~first & ~split & (before > collected[row][:bits].as_signed())):
-                m.d.comb += largest[row].eq(before)
-        with m.If(ready):
-            m.d.sync += place.eq(Mux(tile_end, 0, place + 1))
+            code = before.word_select(row, bits).as_signed()
+            with m.If(follows & (code > collected[row][:bits].as_signed())):
+                m.d.comb += largest[row].eq(code)
+        again = ready & tile_end & (place == 0)
+        m.d.sync += [place.eq(following), before.eq(Mux(again, write.data, read.data))]
         return largest
 
     def _walk(self, m: Module, column_end: Signal, loop: BlockLoop) -> Signal:
@@ -250,9 +252,11 @@ class Emitter(wiring.Component):
         pixel, block, column, row, write = (
             Signal(width, name=f"{n}_bit") for n in ("pixel", "block", "column", "row", "write")
         )
-        next_pixel, next_column, next_row = self.next_pixel, Signal(width), Signal(width)
-        further = Mux(valid, now.pixel_bits, 0)
+        next_pixel, next_column, next_row = (Signal(width) for _ in range(3))
+        further, whole = Mux(valid, now.pixel_bits, 0), Signal(len(now.pixel_bits) + 1)
+        m.d.sync += whole.eq(now.pixel_bits + (config.memory_bits - 1))
         m.d.comb += [
+            self.rounded.eq(pixel + Mux(valid, whole, config.memory_bits - 1)),
             next_pixel.eq(pixel + further),
             next_column.eq(column + further),
             next_row.eq(row + now.row_bits),

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.columns import Columns
 from hw.config import OverlayConfig
-from hw.counted import last_of
+from hw.counted import counted_down
 from hw.dpu import step_layout
 from hw.gate import Gate
 from hw.kept import kept_layout
@@ -181,8 +181,8 @@ class Execute(wiring.Component):
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
-        loop, word, tile_end = tiles.loop, Signal(word_layout(self.config), name="laid"), Signal()
-        last_turn, tap = self._turns(m, now, stands, walk, pairs)
+        loop, word = tiles.loop, Signal(word_layout(self.config), name="laid")
+        tile_end, tap = pairs.tile_end, self._turns(m, now, stands, walk, pairs)
         alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
         m.d.comb += [
             self.illegal.eq(rows.illegal),
@@ -197,7 +197,7 @@ class Execute(wiring.Component):
             pairs.digits.eq(rows.entry.digits),
             pairs.following.eq(
                 Mux(
-                    ~walking | (last_turn & loop.row_change),
+                    ~walking | (pairs.turn_last & loop.row_change),
                     rows.coming.digits,
                     rows.entry.digits,
                 )
@@ -206,12 +206,11 @@ class Execute(wiring.Component):
             tiles.now.eq(now),
             tiles.begin.eq(stands),
             tiles.walk.eq(walk),
-            tiles.turn_end.eq(pairs.tile_end),
+            tiles.turn_end.eq(pairs.turn_end),
             tiles.tile_end.eq(tile_end),
             tiles.word.eq(pairs.lhs),
-            tile_end.eq(pairs.tile_end & last_turn),
             word.awaits.eq(tiles.awaits),
-            word.needs.drain.eq(pairs.tile_end),
+            word.needs.drain.eq(pairs.turn_end),
             word.needs.ring.eq(tile_end & loop.first_row),
             word.needs.columns.eq(tile_end & ~loop.layer_end & ~alone),
             word.needs.layer_end.eq(tile_end & loop.layer_end),
@@ -232,11 +231,14 @@ class Execute(wiring.Component):
 
     def _turns(
         self, m: Module, now: data.View, stands: Value, walk: Value, pairs: PairWalk
-    ) -> tuple[Signal, Signal]:
-        """(the tile's last turn is under way, the word's kernel position in the tap table)."""
+    ) -> Signal:
+        """The word's kernel position in the tap table, by the tile's turns."""
         tap, begin, following = (Signal(range(self.config.table_depth)) for _ in range(3))
-        turn_end = pairs.tile_end
-        last = last_of(m, count=now.turns, steps=walk & turn_end, begin=stands, name="turn")
+        turn_end = pairs.turn_end
+        last, follows = counted_down(
+            m, count=now.turns, steps=walk & turn_end, begin=stands, name="turn"
+        )
+        m.d.comb += [pairs.turn_last.eq(last), pairs.turn_follows.eq(follows)]
         m.d.comb += following.eq(Mux(stands | last, now.tap_base, begin + now.taps))
         with m.If(stands | (walk & turn_end)):
             m.d.sync += begin.eq(following)
@@ -246,7 +248,7 @@ class Execute(wiring.Component):
                 m.d.sync += tap.eq(begin)
             with m.If(stands | turn_end):
                 m.d.sync += tap.eq(following)
-        return last, tap
+        return tap
 
     def _pass(self, m: Module, now: data.View, words: Words) -> None:
         """The gate, and what the others hear of a word that goes."""

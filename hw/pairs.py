@@ -63,11 +63,13 @@ class PairWalk(wiring.Component):
     digits, following : In         weight planes of the row tile that the word is of, and of that
                                    which comes next behind the tile (or turn)
     issue : In(1)                  the word is taken
+    turn_last, turn_follows : In(1)    its turn is the tile's last; so is the one behind it
     chunk_end, pair_end : Out(1)   last word of a kernel position, of a digit pair
     lhs, rhs : Out                 place of the word among the tile's weights, and among the pixel's
                                    activations: kernel positions lie side by side in
                                    the first
-    clear, tile_end : Out(1)       first and last word of the tile
+    clear, turn_end : Out(1)       first and last word of the turn
+    tile_end : Out(1)              last word of the tile
     shift : Out                    growth of the distance in narrow digits, with a pair's first word
     lhs_top, rhs_top : Out(1)      the pair's plane is the top one
     """
@@ -78,6 +80,8 @@ class PairWalk(wiring.Component):
     digits: Signal
     following: Signal
     issue: Signal
+    turn_last: Signal
+    turn_follows: Signal
     chunk_end: Signal
     pair_end: Signal
     lhs: Signal
@@ -86,6 +90,7 @@ class PairWalk(wiring.Component):
     shift: Signal
     lhs_top: Signal
     rhs_top: Signal
+    turn_end: Signal
     tile_end: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
@@ -100,6 +105,8 @@ class PairWalk(wiring.Component):
                 "digits": In(now["w_digits"].shape),
                 "following": In(now["w_digits"].shape),
                 "issue": In(1),
+                "turn_last": In(1),
+                "turn_follows": In(1),
                 "chunk_end": Out(1),
                 "pair_end": Out(1),
                 "lhs": Out(range(config.lhs_depth)),
@@ -108,6 +115,7 @@ class PairWalk(wiring.Component):
                 "shift": Out(range(self.ratio + 1)),
                 "lhs_top": Out(1),
                 "rhs_top": Out(1),
+                "turn_end": Out(1),
                 "tile_end": Out(1),
             }
         )
@@ -129,12 +137,13 @@ class PairWalk(wiring.Component):
         with m.If(self.issue | self.settle):
             ends = Mux(self.settle, pair_end, pair_ends)
             last = Mux(pair_end | self.settle, order.will_last, order.last)
-            m.d.sync += self.tile_end.eq(ends & last)
+            in_last = Mux(self.turn_end & self.issue, self.turn_follows, self.turn_last)
+            m.d.sync += [self.turn_end.eq(ends & last), self.tile_end.eq(ends & last & in_last)]
         m.d.comb += [self.chunk_end.eq(chunk_end), order.step.eq(self.issue & pair_end)]
         lhs = _Operand.of(self.lhs, now.k_words, name="lhs")
         rhs = _Operand.of(self.rhs, now.plane_words, name="rhs")
         with m.If(self.issue):
-            m.d.sync += [self.clear.eq(self.tile_end), self.shift.eq(0)]
+            m.d.sync += [self.clear.eq(self.turn_end), self.shift.eq(0)]
             m.d.sync += [self.lhs.eq(self.lhs + 1), self.rhs.eq(self.rhs + 1)]
             with m.If(chunk_end):
                 m.d.sync += self.rhs.eq(rhs.plane)

@@ -31,6 +31,7 @@ def test_tiles_come_in_the_order_of_the_cycle_model(rng) -> None:
             ctx.set(dut.begin, 1)
             await ctx.tick()
             ctx.set(dut.begin, 0)
+            await ctx.tick()
             for _ in range(fields["row_tiles"] * fields["col_tiles"]):
                 await ctx.delay(0.1e-6)
                 names = (

@@ -41,7 +41,7 @@ def pairs_seen(config: OverlayConfig, w_digits: int, a_digits: int) -> list[tupl
             for pair in range(w_digits * a_digits):
                 await ctx.delay(0.1e-6)
                 last = pair + 1 == w_digits * a_digits
-                assert ctx.get(dut.tile_end) == last and ctx.get(dut.clear) == (pair == 0)
+                assert ctx.get(dut.turn_end) == last and ctx.get(dut.clear) == (pair == 0)
                 place = (ctx.get(dut.lhs), ctx.get(dut.rhs), ctx.get(dut.shift))
                 assert ctx.get(dut.lhs_top) == (place[0] == 0)
                 assert ctx.get(dut.rhs_top) == (place[1] == 0)
@@ -87,7 +87,7 @@ def test_words_of_a_pair_with_pauses(rng) -> None:
             ctx.set(dut.issue, issue)
             await ctx.delay(0.1e-6)
             end = len(seen) % len(expected) + 1 == len(expected)
-            assert ctx.get(dut.tile_end) == end
+            assert ctx.get(dut.turn_end) == end
             if issue:
                 seen.append(
                     tuple(ctx.get(s) for s in (dut.chunk_end, dut.pair_end, dut.lhs, dut.rhs))
