@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig, piece_bits
 from hw.csr import Code
+from hw.delay import delayed
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
 from hw.kept import kept_bits, left_out
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
@@ -179,8 +180,9 @@ class Judge(wiring.Component):
     waits, progress : In(1)             as of Starvation
     stages : In(one FAULT a stage)      the checks' faults
     at : In(one place a stage)          the last instruction each stage has taken
-    blamed : In(2)                      a stage, or NO_STAGE for the program's reader
-    fault : Out(FAULT), index : Out     the first fault; where the stage blamed stands
+    fault : Out(FAULT)                  the first fault
+    blamed : In(2), index : Out         a cycle later: its stage, or NO_STAGE for the program's
+                                        reader; where that one stood
     """
 
     written: Signal
@@ -228,8 +230,8 @@ class Judge(wiring.Component):
             starvation.progress.eq(self.progress | self.written),
         ]
         queues, lost = Signal(FAULT), Signal()
-        place = Signal(INDEX_BITS)  # of the word that was written a cycle ago
-        m.d.sync += [lost.eq(self.lost), place.eq(self.place)]
+        m.d.sync += lost.eq(self.lost)
+        place = delayed(m, self.place, 2, name="place")  # of the word written two cycles ago
         report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
         report(m, queues, when=lost, code=Code.ILLEGAL)
         report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)

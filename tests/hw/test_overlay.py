@@ -106,7 +106,7 @@ class Job:
     def run(self) -> list[dict]:
         parts = self.dut.module.submodules
         trace = {
-            "start": parts.control.start,
+            "start": self.dut.s_axil_wready & (self.dut.s_axil_awaddr == OFFSETS["CONTROL"]),
             "irq": self.dut.irq,
             "issued": parts.execute.issued,
             "load": parts.array.load,
