@@ -1,14 +1,15 @@
 """Every instruction is judged before it takes effect; no program hangs the device.
 
-A stage takes its instruction in cycle c and its fault is known in c + 1, so that the guards hold
-the memory port from c + 2 on, before the instruction's first burst.
+A stage takes its instruction in cycle c and its fault is known in c + 1. That of a fetch is told at
+once, so that the guards hold the memory port from c + 2 on, before the instruction's first burst;
+all others a cycle later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,6 +22,9 @@ from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
 """Cycles without progress, while the memory owes nothing, after which none will come."""
+
+TOGETHER = 4
+"""Rules without a sum that share a register."""
 
 
 def _limits(now: data.View, stage: Stage) -> Iterator[Value]:
@@ -117,20 +121,25 @@ class Check(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rules = [
+        plain = [
             self.spare,
             *(bits.any() for bits in left_out(self.now, self.config, self.stage)),
             *_limits(self.now, self.stage),
+        ]
+        rules = [
+            *(Cat(plain[at : at + TOGETHER]).any() for at in range(0, len(plain), TOGETHER)),
             *_RULES[self.stage](self.now, self.config),
         ]
-        broken, foreign = Signal(len(rules)), Signal()
-        m.d.sync += broken.eq(Mux(self.taken, Cat(rules), 0))
+        # of what is offered, taken or not: `taken` comes late
+        broken, foreign, taken = Signal(len(rules)), Signal(), Signal()
+        m.d.sync += [broken.eq(Cat(rules)), taken.eq(self.taken)]
         if self.stage is Stage.FETCH:
-            m.d.sync += foreign.eq(self.taken & (self.now.hash != self.config.hash))
+            m.d.sync += foreign.eq(self.now.hash != self.config.hash)
         with m.If(self.taken):
             m.d.sync += self.at.eq(self.index)
-        report(m, self.fault, when=broken.any(), code=Code.ILLEGAL, stage=self.stage)
-        report(m, self.fault, when=foreign, code=Code.OVERLAY, stage=self.stage)
+        wrong = taken & broken.any()
+        report(m, self.fault, when=wrong, code=Code.ILLEGAL, stage=self.stage)
+        report(m, self.fault, when=taken & foreign, code=Code.OVERLAY, stage=self.stage)
         return m
 
 
@@ -231,12 +240,15 @@ class Judge(wiring.Component):
         ]
         queues, lost = Signal(FAULT), Signal()
         m.d.sync += lost.eq(self.lost)
-        place = delayed(m, self.place, 2, name="place")  # of the word written two cycles ago
+        place = delayed(m, self.place, 3, name="place")  # of the word written three cycles ago
         report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
         report(m, queues, when=lost, code=Code.ILLEGAL)
         report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
-        faults = [self.stages[stage] for stage in Stage]
-        first_fault(m, self.fault, [*faults, queues, starvation.fault])
+        others = [self.stages[stage] for stage in Stage if stage is not Stage.FETCH]
+        later, found = Signal(FAULT), Signal(FAULT)
+        first_fault(m, found, [*others, queues, starvation.fault])
+        m.d.sync += later.eq(found)
+        first_fault(m, self.fault, [self.stages[Stage.FETCH], later])
         m.d.comb += self.index.eq(place)
         for stage in Stage:
             with m.If(self.blamed == stage):

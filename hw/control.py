@@ -20,7 +20,6 @@ from hw.csr import (
     REGISTERS,
     VERSION,
     Code,
-    Register,
 )
 from hw.fault import FAULT, INDEX_BITS, first_fault, report
 from hw.job import Job
@@ -52,8 +51,8 @@ class Control(wiring.Component):
     -------
     lite channels
     values : Out                     {register: what it holds}, those of KEPT
-    start, finished, leftover, blamed, index, bus_idle, stopping, busy, clear, irq : as of hw.job.Job
-    fault : In(FAULT), timed_out : In(1)     as of hw.job.Job
+    start, finished, leftover, bus_idle, stopping, busy, clear, irq : as of hw.job.Job
+    fault : In(FAULT), timed_out : In(1), blamed, index : as of hw.job.Job
     events : In(one bit a counter)   in the order of hw.csr.COUNTERS; CYCLES counts by itself
     """
 

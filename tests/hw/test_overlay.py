@@ -105,8 +105,9 @@ class Job:
 
     def run(self) -> list[dict]:
         parts = self.dut.module.submodules
+        taken, address = (getattr(self.dut, f"s_axil_{name}") for name in ("wready", "awaddr"))
         trace = {
-            "start": self.dut.s_axil_wready & (self.dut.s_axil_awaddr == OFFSETS["CONTROL"]),
+            "start": taken & (address == OFFSETS["CONTROL"]),
             "irq": self.dut.irq,
             "issued": parts.execute.issued,
             "load": parts.array.load,
