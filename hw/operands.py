@@ -107,7 +107,7 @@ class Operands(wiring.Component):
         m.submodules[f"lhs_{row}"] = bank
         m.d.comb += [
             bank.write_address.eq(self.write.address),
-            bank.write_enable.eq(self.write.lhs & (self.write.bank == piece)),
+            bank.write_enable.eq(self.write.lhs[piece]),
             bank.write_data.eq(self.write.piece.word_select(place, config.lhs_word_bits)),
             bank.read_address.eq(address),
             bank.read_enable.eq(1),
@@ -130,7 +130,7 @@ class Operands(wiring.Component):
                 m.submodules[f"rhs_{bank}_{way}"] = part
                 m.d.comb += [
                     part.write_address.eq(port.address[way]),
-                    part.write_enable.eq(port.enable[way] & (port.bank == bank)),
+                    part.write_enable.eq(port.enable[bank][way]),
                     part.write_data.eq(port.data[way]),
                     part.read_address.eq(address[low:]),
                     part.read_enable.eq(1),

@@ -226,7 +226,7 @@ class Result(wiring.Component):
             m.d.comb += [
                 table.write_address.eq(self.write.address),
                 table.write_data.eq(self.write.piece.word_select(place, ENTRY_BITS)),
-                table.write_enable.eq(self.write.params & (self.write.bank == piece)),
+                table.write_enable.eq(self.write.params[piece]),
                 table.read_address.eq(param_address),
                 table.read_enable.eq(1),
             ]

@@ -19,21 +19,20 @@ class RhsPort(wiring.Component):
 
     Packing: a piece with a slot is joined by its plane's history, which makes the word written:
 
-        word = (history[plane] if joins else 0) | piece        history[plane] = word << slot
+        word = piece | (history[plane] & joins)        history[plane] = word << slot
 
-    cut to the window's pixels. So the newest pixel has the lowest slot, with its left neighbours
-    above it, and zeros left of the row's first.
+    So the newest pixel has the lowest slot, with its left neighbours above it, and zeros left of
+    the row's first and of the window's, which sums over all lanes must see.
 
     Members
     -------
     write : In(write_layout)
-    bank : Out(8)
-    enable, address, data : Out     of each part
+    enable : Out                    of each bank, of each of its parts
+    address, data : Out             of each part, in all banks
     """
 
     write: data.View
-    bank: Signal
-    enable: Signal
+    enable: data.View
     address: data.View
     data: data.View
 
@@ -43,8 +42,7 @@ class RhsPort(wiring.Component):
         super().__init__(
             {
                 "write": In(write_layout(config)),
-                "bank": Out(8),
-                "enable": Out(ways),
+                "enable": Out(data.ArrayLayout(unsigned(ways), config.dn)),
                 "address": Out(data.ArrayLayout(unsigned((len(rows) - 1).bit_length()), ways)),
                 "data": Out(data.ArrayLayout(unsigned(config.rhs_bits), ways)),
             }
@@ -56,15 +54,18 @@ class RhsPort(wiring.Component):
         low = ways.bit_length() - 1
         words = [write.piece.word_select(index, bits) for index in range(ways)]
         words[0] = self._pack(m, words[0])
-        m.d.sync += [self.bank.eq(write.bank), self.enable.eq(0)]
+        holds = Signal(ways)
+        m.d.sync += [
+            self.enable[bank].eq(Mux(taken, holds, 0)) for bank, taken in enumerate(write.rhs)
+        ]
         turn, row = write.address[:low], write.address[low:]
         with m.Switch(turn):
             for first in range(ways):
                 with m.Case(first) if low else m.Default():
                     for way in range(ways):
                         index = (way - first) % ways
+                        m.d.comb += holds[way].eq(write.words[index])
                         m.d.sync += [
-                            self.enable[way].eq(write.rhs & write.words[index]),
                             self.data[way].eq(words[index]),
                             self.address[way].eq(row + 1 if way < first else row),
                         ]
@@ -75,22 +76,16 @@ class RhsPort(wiring.Component):
         bits, write = self.config.rhs_bits, self.write
         m.submodules.history = history = memory.Memory(shape=bits, depth=1 << PLANE_BITS, init=[])
         before, after = history.read_port(domain="comb"), history.write_port()
-        word = Signal(bits)
+        word, joins = Signal(bits), Cat(bit.replicate(SLOT_BITS[0]) for bit in write.joins)
         moved: Value = Const(0, bits)
         for index, slot in enumerate(SLOT_BITS):
             if slot < bits:
                 moved = moved | Mux(write.slot[index], Cat(Const(0, slot), word)[:bits], 0)
         m.d.comb += [
             before.addr.eq(write.plane),
-            word.eq(piece | Mux(write.joins, before.data, 0)),
+            word.eq(piece | (before.data & joins)),
             after.addr.eq(write.plane),
-            after.data.eq(moved & self._span()),
+            after.data.eq(moved),
             after.en.eq(write.slot.any()),
         ]
         return word
-
-    def _span(self) -> Value:
-        """Ones where a packed word has pixels: sums over all lanes must see zeros elsewhere."""
-        grain = SLOT_BITS[0]
-        places = range(-(-self.config.rhs_bits // grain))
-        return Cat((self.write.span > place).replicate(grain) for place in places)

@@ -17,9 +17,6 @@ JOB_SLOTS = 3
 """Fetches whose bursts may be under way behind the one being unpacked: short ones need several to
 hide the latency of the memory."""
 
-SPAN_BITS = (15 * max(SLOT_BITS) // min(SLOT_BITS)).bit_length()
-"""Of the length of a packed word in the smallest slots: a window has at most 15 pixels."""
-
 PLANE_BITS = 3
 """Of the number of a plane: digits are at most 8."""
 
@@ -29,32 +26,41 @@ def piece_grain(config: OverlayConfig) -> int:
     return 1 if config.rhs_bits % 8 or config.lhs_word_bits % 8 else 8
 
 
+def lhs_pieces(config: OverlayConfig) -> int:
+    """Pieces of a group of weights: one for every lhs_rows rows."""
+    return -(-config.dm // config.lhs_rows)
+
+
+def param_pieces(config: OverlayConfig) -> int:
+    """Pieces of a row of requantizer parameters."""
+    return -(-config.requant_lanes // config.param_lanes)
+
+
 def write_layout(config: OverlayConfig) -> data.StructLayout:
     """A piece on its way to a buffer, two cycles after it left the gearbox.
 
-    lhs ... rows    which buffer it is for
-    bank            number of the piece in its group (lhs, params), or the activation bank
+    lhs, params     one-hot: the piece of the group that it is; 0 if it is for another buffer
+    rhs             one-hot: the activation bank that it is for
+    taps, rows      it is for that table
     address         of its word, or of the first of its words
     words           rhs: which of the words it holds
     slot            rhs: one-hot index into SLOT_BITS for a piece that enters a packed word, else 0
-    plane, joins    rhs, slot: whose word; it has a left neighbour in its row
-    span            rhs, slot: bits of a packed word, in slots of the smallest size
+    plane           rhs, slot: whose word
+    joins           rhs, slot: where its left neighbours in the row stand, in the smallest slots
     """
     depth = max(config.lhs_depth, config.rhs_depth, config.table_depth)
     return data.StructLayout(
         {
-            "lhs": unsigned(1),
-            "rhs": unsigned(1),
-            "params": unsigned(1),
+            "lhs": unsigned(lhs_pieces(config)),
+            "rhs": unsigned(config.dn),
+            "params": unsigned(param_pieces(config)),
             "taps": unsigned(1),
             "rows": unsigned(1),
-            "bank": unsigned(8),
             "address": unsigned((depth - 1).bit_length()),
             "words": unsigned(config.rhs_ways),
             "slot": unsigned(len(SLOT_BITS)),
             "plane": unsigned(PLANE_BITS),
-            "joins": unsigned(1),
-            "span": unsigned(SPAN_BITS),
+            "joins": unsigned(-(-config.rhs_bits // SLOT_BITS[0])),
             "piece": unsigned(piece_bits(config)),
         }
     )
@@ -168,7 +174,7 @@ class Unpacker(wiring.Component):
         early = Signal(write_layout(config))  # `write` a cycle ahead, all but its piece
         self._tables(m, early, now, is_kind, box, chunk, group, lhs_address)
         self._activations(m, early, now, is_rhs, box, raster, group, last)
-        self._place(m, early, box, raster)
+        self._place(m, early, now, box, raster)
         self._program(m, is_kind[Kind.PROGRAM], box, group)
         m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
         return m
@@ -218,11 +224,10 @@ class Unpacker(wiring.Component):
     ) -> None:
         """Which buffer, and where in the weight banks and tables."""
         m.d.sync += [
-            write.lhs.eq(box.emit & is_kind[Kind.LHS]),
-            write.params.eq(box.emit & is_kind[Kind.PARAMS]),
+            write.lhs.eq(Mux(box.emit & is_kind[Kind.LHS], _one_hot(write.lhs, chunk), 0)),
+            write.params.eq(Mux(box.emit & is_kind[Kind.PARAMS], _one_hot(write.params, chunk), 0)),
             write.taps.eq(box.emit & is_kind[Kind.TAPS]),
             write.rows.eq(box.emit & is_kind[Kind.ROWS]),
-            write.bank.eq(chunk),
             write.address.eq(now.base + group),
         ]
         with m.If(is_kind[Kind.LHS]):
@@ -239,32 +244,44 @@ class Unpacker(wiring.Component):
         group: Signal,
         last: Signal,
     ) -> None:
-        """The same for activations: only some positions of a packed row hold a word."""
+        """The same for activations: only some positions of a packed row hold a word.
+
+        All banks, and all neighbours, until a cycle later it is known which.
+        """
         enters = box.emit & raster.packs
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
-            write.rhs.eq(box.emit & is_rhs & ~raster.hold),
+            write.rhs.eq((box.emit & is_rhs & ~raster.hold).replicate(len(write.rhs))),
             write.slot.eq(Mux(enters, slots, 0)),
             write.plane.eq(group),
-            write.span.eq(now.window * now.slot_bits[SLOT_BITS[0].bit_length() - 1 :]),
-            write.joins.eq(enters & ~raster.first),
+            write.joins.eq((enters & ~raster.first).replicate(len(write.joins))),
             write.words.eq(
                 Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
             ),
         ]
 
-    def _place(self, m: Module, early: data.View, box: Gearbox, raster: Raster) -> None:
+    def _place(
+        self, m: Module, early: data.View, now: data.View, box: Gearbox, raster: Raster
+    ) -> None:
         """The write port, a cycle later: the piece has come, and the place of activations."""
-        empty = Signal()
+        empty, window = Signal(), Signal.like(now.window)
+        spans = [window * (bits // SLOT_BITS[0]) for bits in SLOT_BITS]
+        inside = [
+            Cat(taken & (span > place) for taken, span in zip(early.slot, spans, strict=True)).any()
+            for place in range(len(early.joins))
+        ]
         m.d.sync += [
             empty.eq(raster.beyond),
+            window.eq(now.window),
             self.write.eq(early),
+            self.write.rhs.eq(early.rhs & _one_hot(early.rhs, raster.bank)),
+            self.write.joins.eq(early.joins & Cat(inside)),
             self.write.piece.eq(box.piece),
         ]
         with m.If(empty):
             m.d.sync += self.write.piece.eq(0)
-        with m.If(early.rhs):
-            m.d.sync += [self.write.bank.eq(raster.bank), self.write.address.eq(raster.address)]
+        with m.If(early.rhs.any()):
+            m.d.sync += self.write.address.eq(raster.address)
 
     def _program(self, m: Module, is_program: Value, box: Gearbox, group: Signal) -> None:
         """Bus words of instructions: the first of each says which queue they are for."""
@@ -282,6 +299,11 @@ class Unpacker(wiring.Component):
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
         ]
         m.d.sync += self.lost.eq(to_queue & (destination == NO_STAGE))
+
+
+def _one_hot(like: Value, number: Value) -> Value:
+    """As many bits as `like` has: that of the number."""
+    return Cat(number == index for index in range(len(like)))
 
 
 def _counted(

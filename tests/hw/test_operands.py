@@ -25,7 +25,7 @@ def lhs_writes(config: OverlayConfig, banks: list[list[int]]) -> list[dict[str, 
         for address in range(config.lhs_depth):
             words = enumerate(bank[address] for bank in rows)
             value = sum(word << place * config.lhs_word_bits for place, word in words)
-            writes.append({"lhs": 1, "bank": piece, "address": address, "piece": value})
+            writes.append({"lhs": 1 << piece, "address": address, "piece": value})
     return writes
 
 
@@ -42,7 +42,7 @@ def rhs_writes(
             mask = (1 << config.rhs_bits) - 1
             pieces = enumerate(part[: config.rhs_ways])
             value = sum((word & mask) << place * config.rhs_bits for place, word in pieces)
-            write = {"rhs": 1, "bank": bank, "address": address, "piece": value}
+            write = {"rhs": 1 << bank, "address": address, "piece": value}
             writes.append(write | {"words": (1 << count) - 1})
             address += count
     return writes

@@ -68,7 +68,7 @@ class Driver:
             for bank, first in enumerate(range(row, row + lanes, piece_lanes)):
                 last = min(first + piece_lanes, row + lanes)
                 piece = sum(e << ENTRY_BITS * i for i, e in enumerate(entries[first:last]))
-                write = {"params": 1, "bank": bank, "address": address, "piece": piece}
+                write = {"params": 1 << bank, "address": address, "piece": piece}
                 await pulse(ctx, self.dut.write, write)
 
     def show(self, ctx, row_tile: int, column: int) -> None:

@@ -56,22 +56,26 @@ def run(config: OverlayConfig, fetches: list[Fetch], rng: random.Random | None):
     trace = {n: getattr(dut, n) for n in ("write", "queue_write", "word", "lhs_token", "rhs_token")}
     trace |= {
         "pixel": dut.raster.leaves & dut.raster.pixel,
-        "bank": dut.port.bank,
         "enable": dut.port.enable,
     }
     trace |= {"address": dut.port.address, "data": dut.port.data}
     return simulate(dut, feed_jobs, feed_words, trace=trace, limit=20000)
 
 
+def _number(one_hot: int) -> int:
+    assert one_hot.bit_count() == 1, "a piece is for one place"
+    return one_hot.bit_length() - 1
+
+
 def lanes_written(cycles, name: str, *, banks: int, each: int, bits: int, word: int) -> list[Write]:
     """What the banks `name` take of pieces of `each` words of `bits` bits."""
     found = []
     for write in (cycle["write"] for cycle in cycles):
-        if getattr(write, name):
-            for place in range(each):
-                if write.bank * each + place < banks:
-                    value = write.piece >> place * bits & (1 << word) - 1
-                    found.append((write.bank * each + place, write.address, value))
+        if which := getattr(write, name):
+            first = _number(which) * each
+            for place in range(min(each, banks - first)):
+                value = write.piece >> place * bits & (1 << word) - 1
+                found.append((first + place, write.address, value))
     return found
 
 
@@ -79,9 +83,10 @@ def activations_written(cycles, config: OverlayConfig) -> list[Write]:
     """What the activation banks take, the words of a piece in order."""
     ways, found = config.rhs_ways, []
     for cycle in cycles:
-        parts = [way for way in range(ways) if cycle["enable"] >> way & 1]
-        words = [(cycle["address"][way] * ways + way, cycle["data"][way]) for way in parts]
-        found += [(cycle["bank"], address, word) for address, word in sorted(words)]
+        for bank, enable in enumerate(cycle["enable"]):
+            parts = [way for way in range(ways) if enable >> way & 1]
+            words = [(cycle["address"][way] * ways + way, cycle["data"][way]) for way in parts]
+            found += [(bank, address, word) for address, word in sorted(words)]
     return found
 
 
