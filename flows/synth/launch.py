@@ -23,8 +23,8 @@ KEY_CHARACTERS = 20
 TABLE_MAPPING = {
     "synth_ecp5": ("techmap -map +/lattice/latches_map.v", "abc9 -W 600", "clean"),
 }
-"""{synthesis: its step map_luts, where we change it}. abc9 takes 300 ps for the wire into a table by
-itself; nextpnr's are two to four times that, and carry chains looked slower beside tables than
+"""{synthesis: its step map_luts, where we change it}. abc9 takes 300 ps for the wire into a table
+by itself; nextpnr's are two to four times that, and carry chains looked slower beside tables than
 they are."""
 
 
