@@ -241,7 +241,9 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     now, rest = fetch_layout(config)(bench.inner("now")), bench.inner("rest")
     bench.claim(_aligned(unit.arnext, config) & _aligned(unit.araddr, config))
     bench.claim(_aligned(now.address, config))
-    last = bench.inner("last_burst")
+    last, idle = bench.inner("last_burst"), bench.in_state("IDLE")
+    bench.claim(bench.inner("idle") == idle)
+    bench.claim(bench.inner("free") == (idle & ~unit.arvalid))
     bench.claim(unit.arlen <= rest, when=bench.in_state("STEP"))
     bench.claim(last == (unit.arlen == rest), when=bench.in_state("STEP"))
     _claim_burst(

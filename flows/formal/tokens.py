@@ -77,6 +77,7 @@ def _space(bench: Bench, config: OverlayConfig) -> None:
     bench.claim((free >= 0) & (space <= config.lhs_depth))
     bench.claim(spare == space - wanted)
     bench.claim(~used | ~bench.in_state("IDLE"))
+    bench.claim(bench.inner("idle") == bench.in_state("IDLE"))
     bench.claim(space == bench.past(free) + bench.past(unit.lhs_freed), when=bench.since(1))
 
 
@@ -86,6 +87,10 @@ def _layers(bench: Bench, config: OverlayConfig) -> None:
     environment_of(bench, unit)
     tokens, waited, done = (bench.inner(name) for name in ("tokens", "waited", "done"))
     bench.claim((done == (tokens != 0)) & (~waited | done))
+    now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
+    waits = bench.inner("first") & now.wait_done & ~done
+    bench.claim(bench.inner("idle") == idle)
+    bench.claim(bench.inner("awaits") == waits, when=~idle)
     bench.assume(~unit.done_token | (tokens <= MOST_LAYERS))
     _moves_by_one(bench, tokens, cleared=bench.past(unit.start))
 
