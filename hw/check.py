@@ -1,25 +1,30 @@
 """Every instruction is judged before it takes effect; no program hangs the device.
 
-A stage takes its instruction in cycle c and its fault is known in c + 1, so that the guards hold
-the memory port from c + 2 on, before the instruction's first burst.
+A stage takes its instruction in cycle c and its fault is known in c + 1. That of a fetch is told at
+once, so that the guards hold the memory port from c + 2 on, before the instruction's first burst;
+all others a cycle later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig, piece_bits
 from hw.csr import Code
+from hw.delay import delayed
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
 from hw.kept import kept_bits, left_out
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
 """Cycles without progress, while the memory owes nothing, after which none will come."""
+
+TOGETHER = 4
+"""Rules without a sum that share a register."""
 
 
 def _limits(now: data.View, stage: Stage) -> Iterator[Value]:
@@ -116,20 +121,25 @@ class Check(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rules = [
+        plain = [
             self.spare,
             *(bits.any() for bits in left_out(self.now, self.config, self.stage)),
             *_limits(self.now, self.stage),
+        ]
+        rules = [
+            *(Cat(plain[at : at + TOGETHER]).any() for at in range(0, len(plain), TOGETHER)),
             *_RULES[self.stage](self.now, self.config),
         ]
-        broken, foreign = Signal(len(rules)), Signal()
-        m.d.sync += broken.eq(Mux(self.taken, Cat(rules), 0))
+        # of what is offered, taken or not: `taken` comes late
+        broken, foreign, taken = Signal(len(rules)), Signal(), Signal()
+        m.d.sync += [broken.eq(Cat(rules)), taken.eq(self.taken)]
         if self.stage is Stage.FETCH:
-            m.d.sync += foreign.eq(self.taken & (self.now.hash != self.config.hash))
+            m.d.sync += foreign.eq(self.now.hash != self.config.hash)
         with m.If(self.taken):
             m.d.sync += self.at.eq(self.index)
-        report(m, self.fault, when=broken.any(), code=Code.ILLEGAL, stage=self.stage)
-        report(m, self.fault, when=foreign, code=Code.OVERLAY, stage=self.stage)
+        wrong = taken & broken.any()
+        report(m, self.fault, when=wrong, code=Code.ILLEGAL, stage=self.stage)
+        report(m, self.fault, when=taken & foreign, code=Code.OVERLAY, stage=self.stage)
         return m
 
 
@@ -179,8 +189,9 @@ class Judge(wiring.Component):
     waits, progress : In(1)             as of Starvation
     stages : In(one FAULT a stage)      the checks' faults
     at : In(one place a stage)          the last instruction each stage has taken
-    blamed : In(2)                      a stage, or NO_STAGE for the program's reader
-    fault : Out(FAULT), index : Out     the first fault; where the stage blamed stands
+    fault : Out(FAULT)                  the first fault
+    blamed : In(2), index : Out         a cycle later: its stage, or NO_STAGE for the program's
+                                        reader; where that one stood
     """
 
     written: Signal
@@ -228,13 +239,16 @@ class Judge(wiring.Component):
             starvation.progress.eq(self.progress | self.written),
         ]
         queues, lost = Signal(FAULT), Signal()
-        place = Signal(INDEX_BITS)  # of the word that was written a cycle ago
-        m.d.sync += [lost.eq(self.lost), place.eq(self.place)]
+        m.d.sync += lost.eq(self.lost)
+        place = delayed(m, self.place, 3, name="place")  # of the word written three cycles ago
         report(m, queues, when=self.overflow.any(), code=Code.OVERFLOW)
         report(m, queues, when=lost, code=Code.ILLEGAL)
         report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
-        faults = [self.stages[stage] for stage in Stage]
-        first_fault(m, self.fault, [*faults, queues, starvation.fault])
+        others = [self.stages[stage] for stage in Stage if stage is not Stage.FETCH]
+        later, found = Signal(FAULT), Signal(FAULT)
+        first_fault(m, found, [*others, queues, starvation.fault])
+        m.d.sync += later.eq(found)
+        first_fault(m, self.fault, [self.stages[Stage.FETCH], later])
         m.d.comb += self.index.eq(place)
         for stage in Stage:
             with m.If(self.blamed == stage):

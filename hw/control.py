@@ -16,10 +16,10 @@ from hw.csr import (
     ADDRESS_BITS,
     CONTROL_BITS,
     COUNTERS,
+    OFFSETS,
     REGISTERS,
     VERSION,
     Code,
-    Register,
 )
 from hw.fault import FAULT, INDEX_BITS, first_fault, report
 from hw.job import Job
@@ -30,22 +30,29 @@ KEPT = tuple(r for r in REGISTERS if r.access == "rw")
 """Registers that hold what was written."""
 
 
+WRITABLE = tuple(r for r in REGISTERS if r.access != "ro")
+
+CYCLES_BEFORE = 2
+"""Of a job before it is BUSY: START is taken, and takes effect."""
+
+
 class Control(wiring.Component):
-    """The registers of hw.csr. A write takes effect in the cycle in which its data is taken.
+    """The registers of hw.csr.
 
-    Address and data of a write are taken together, at once unless the core is being cleared, and
-    answered in the next cycle. An access that the table does not allow (unmapped, misaligned, the
-    wrong direction, a job's registers while BUSY) is answered SLVERR and has no effect.
+    Address and data of a write are taken together; it takes effect in the cycle after, or one later
+    where the core is cleared in that one, and is answered behind it. An access that the table does
+    not allow (unmapped, misaligned, the wrong direction, a job's registers while BUSY) is answered
+    SLVERR and has no effect.
 
-    CYCLES counts from the cycle after the START write to the first one with irq high, so that it
-    equals what an observer of the two edges measures.
+    CYCLES counts from the cycle after the START write was taken to the first one with irq high, so
+    that it equals what an observer of the two edges measures.
 
     Members
     -------
     lite channels
     values : Out                     {register: what it holds}, those of KEPT
-    start, finished, leftover, index, bus_idle, stopping, busy, clear, irq : as of hw.job.Job
-    fault : In(FAULT), timed_out : In(1)     as of hw.job.Job
+    start, finished, leftover, bus_idle, stopping, busy, clear, irq : as of hw.job.Job
+    fault : In(FAULT), timed_out : In(1), blamed, index : as of hw.job.Job
     events : In(one bit a counter)   in the order of hw.csr.COUNTERS; CYCLES counts by itself
     """
 
@@ -74,6 +81,7 @@ class Control(wiring.Component):
     leftover: Signal
     fault: data.View
     timed_out: Signal
+    blamed: Signal
     index: Signal
     bus_idle: Signal
     busy: Signal
@@ -84,7 +92,9 @@ class Control(wiring.Component):
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
-        self.counters = Counters(count=len(COUNTERS), first={list(COUNTERS).index("CYCLES"): 1})
+        self.counters = Counters(
+            count=len(COUNTERS), first={list(COUNTERS).index("CYCLES"): CYCLES_BEFORE}
+        )
         super().__init__(
             {
                 **lite_channels(ADDRESS_BITS),
@@ -94,6 +104,7 @@ class Control(wiring.Component):
                 "leftover": In(1),
                 "fault": In(FAULT),
                 "timed_out": In(1),
+                "blamed": Out(2),
                 "index": In(INDEX_BITS),
                 "bus_idle": In(1),
                 "busy": Out(1),
@@ -108,7 +119,7 @@ class Control(wiring.Component):
         m = Module()
         m.submodules.job = job = Job()
         takes = {name: getattr(job, name) for name in ("finished", "leftover", "index", "bus_idle")}
-        gives = ("start", "busy", "stopping", "clear", "irq")
+        gives = ("start", "blamed", "busy", "stopping", "clear", "irq")
         m.d.comb += [inner.eq(getattr(self, name)) for name, inner in takes.items()]
         m.d.comb += [getattr(self, name).eq(getattr(job, name)) for name in gives]
         m.d.comb += job.timed_out.eq(self.timed_out)
@@ -120,57 +131,78 @@ class Control(wiring.Component):
         return m
 
     def _write(self, m: Module, job: Job) -> None:
-        """The write channels: one access, one answer."""
-        write = Signal()
-        m.d.comb += [
-            write.eq(self.awvalid & self.wvalid & ~self.bvalid & ~self.clear),
-            self.awready.eq(write),
-            self.wready.eq(write),
-        ]
-        with m.If(write):
-            m.d.sync += [self.bvalid.eq(1), self.bresp.eq(SLVERR)]
-        with m.Elif(self.bready):
-            m.d.sync += self.bvalid.eq(0)
-        with m.If(write), m.Switch(self.awaddr):
-            for register in REGISTERS:
-                if register.access == "ro":
-                    continue
-                with m.Case(register.offset):
-                    allowed = ~self.busy if register.locked else Const(1)
-                    with m.If(allowed):
-                        m.d.sync += self.bresp.eq(OKAY)
-                        self._store(m, job, register)
+        """The write channels: one access is kept, done a cycle later, answered behind that.
 
-    def _store(self, m: Module, job: Job, register: Register) -> None:
-        """What a write to the register does."""
-        if register.access == "rw":
-            kept = self.values[register.name]
-            for bit in range(0, register.bits, 8):
-                with m.If(self.wstrb[bit // 8]):
-                    m.d.sync += kept[bit : bit + 8].eq(self.wdata[bit : bit + 8])
-            return
-        wishes = {"IRQ_CLEAR": {"clear": 0}, "CONTROL": CONTROL_BITS}[register.name]
-        targets = {
-            "clear": job.clear_write,
-            "START": job.start_write,
-            "ABORT": job.abort_write,
-            "SOFT_RESET": job.soft_write,
-        }
+        Nothing is decided on the host's wires but what is meant, which is kept one-hot.
+        """
+        taken, kept = Signal(), Signal(name="kept")
+        wanted, word, strobe = Signal(len(WRITABLE)), Signal.like(self.wdata), Signal(4)
+        meant = {r.name: self.awaddr == r.offset for r in WRITABLE}
         m.d.comb += [
-            targets[wish].eq(self.wstrb[0] & self.wdata[bit]) for wish, bit in wishes.items()
+            taken.eq(self.awvalid & self.wvalid & ~self.bvalid & ~kept),
+            self.awready.eq(taken),
+            self.wready.eq(taken),
         ]
+        with m.If(~kept):  # whether anything is offered or not
+            m.d.sync += [
+                kept.eq(taken),
+                wanted.eq(Cat(meant.values())),
+                word.eq(self.wdata),
+                strobe.eq(self.wstrb),
+            ]
+        with m.If(self.bready):
+            m.d.sync += self.bvalid.eq(0)
+        does = kept & ~self.clear
+        allowed = wanted & ~Cat(self.busy & Const(r.locked) for r in WRITABLE)
+        with m.If(does):
+            m.d.sync += [
+                kept.eq(0),
+                self.bvalid.eq(1),
+                self.bresp.eq(Mux(allowed.any(), OKAY, SLVERR)),
+            ]
+        for register, wants in zip(WRITABLE, allowed, strict=True):
+            if register.access == "rw":
+                self._store(m, self.values[register.name], does & wants, word, strobe)
+        self._wishes(m, job, kept, {n: taken & is_meant for n, is_meant in meant.items()})
+
+    def _store(self, m: Module, value: Signal, wants: Value, word: Signal, strobe: Signal) -> None:
+        """A register takes the bytes of a word that are strobed."""
+        for bit in range(0, len(value), 8):
+            with m.If(wants & strobe[bit // 8]):
+                m.d.sync += value[bit : bit + 8].eq(word[bit : bit + 8])
+
+    def _wishes(self, m: Module, job: Job, kept: Signal, taken: dict[str, Value]) -> None:
+        """What a write asks of the job, which hears of it when the write is done."""
+        asks = [
+            *(taken["CONTROL"] & self.wdata[CONTROL_BITS[n]] for n in CONTROL_BITS),
+            taken["IRQ_CLEAR"] & self.wdata[0],
+        ]
+        hears = Cat(job.start_write, job.abort_write, job.soft_write, job.clear_write)
+        wishes = Signal(len(hears), name="wishes")
+        m.d.comb += hears.eq(Mux(self.clear, 0, wishes))
+        with m.If(~kept):
+            m.d.sync += wishes.eq(Mux(self.wstrb[0], Cat(asks), 0))
+        with m.Elif(~self.clear):
+            m.d.sync += wishes.eq(0)
 
     def _over(self, m: Module) -> Signal:
-        """The job's cycles are CYCLE_LIMIT, which is not 0. `left`: 1 in the last one."""
+        """The job's cycles are CYCLE_LIMIT, which is not 0, or more: they begin with START's write.
+
+        `left` is one more than are left.
+        """
         limit = self.values["CYCLE_LIMIT"]
         left, limited, last = Signal(32), Signal(), Signal()
-        m.d.sync += [left.eq(left - 1), last.eq(limited & (left == 2))]
+        m.d.sync += [left.eq(left - 1), last.eq(limited & (left == CYCLES_BEFORE + 1))]
         with m.If(self.start):
-            m.d.sync += [left.eq(limit), limited.eq(limit != 0), last.eq(limit == 1)]
+            m.d.sync += [
+                left.eq(limit),
+                limited.eq(limit != 0),
+                last.eq((limit != 0) & (limit <= CYCLES_BEFORE)),
+            ]
         return last
 
     def _count(self, m: Module) -> Counters:
-        """The event counters. START's own edge is the first of the cycles between the two edges.
+        """The event counters.
 
         Events are late in their cycle: they are counted in the next one, as START is.
         """
@@ -203,15 +235,13 @@ class Control(wiring.Component):
         asked, counter = Signal(len(readable)), Signal()  # one-hot; it is a counter
         m.d.comb += [
             self.arready.eq(~self.rvalid & ~looks & ~waits),
-            counter.eq(
-                Cat(a for a, r in zip(asked, readable, strict=True) if r.name in COUNTERS).any()
-            ),
             counters.wanted.eq((waits | (looks & counter)) & ~has_low),
         ]
         m.d.sync += looks.eq(self.arvalid & self.arready)
         with m.If(self.arready):
             m.d.sync += counters.asked.eq(self.araddr[3:])
             m.d.sync += asked.eq(Cat(self.araddr == register.offset for register in readable))
+            m.d.sync += counter.eq(Cat(self.araddr == OFFSETS[name] for name in COUNTERS).any())
         shown = [
             Mux(a, values[register.name], 0)
             for a, register in zip(asked, readable, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,6 +18,8 @@ class Job(wiring.Component):
     cleared for one cycle and irq rises after it. When the memory gives no answer at all, irq rises
     at once and the job stays BUSY and DRAINING until the answers come, or reset.
 
+    A fault comes late in its cycle: it stops the job there, and what it was is noted in the next.
+
     Members
     -------
     start_write, abort_write, soft_write, clear_write : In(1)    the host's wishes
@@ -26,7 +28,8 @@ class Job(wiring.Component):
     leftover : In(1)            something else is not
     fault : In(FAULT)           a reason to stop
     timed_out : In(1)           it is that the memory does not answer
-    index : In                  place in the program of the instruction at fault
+    blamed : Out(2)             the stage at fault, NO_STAGE for none, in the cycle after the fault
+    index : In                  place in the program of that stage's instruction
     bus_idle : In(1)            nothing is under way at the memory port
     busy, stopping : Out(1)
     clear : Out(1)              the core's reset; the host's writes must wait
@@ -42,6 +45,7 @@ class Job(wiring.Component):
     leftover: Signal
     fault: data.View
     timed_out: Signal
+    blamed: Signal
     index: Signal
     bus_idle: Signal
     busy: Signal
@@ -62,6 +66,7 @@ class Job(wiring.Component):
                 "leftover": In(1),
                 "fault": In(FAULT),
                 "timed_out": In(1),
+                "blamed": Out(2),
                 "index": In(INDEX_BITS),
                 "bus_idle": In(1),
                 "busy": Out(1),
@@ -92,26 +97,30 @@ class Job(wiring.Component):
             m.d.sync += [self.busy.eq(1), soft.eq(0), told.eq(0)]
         with m.Elif(self.start_write):
             m.d.sync += ignored.eq(1)
-        self._stop(m, wishes, done, code, soft)
-        with m.If(self.timed_out & self.busy):
-            with m.If(code == Code.NONE):
-                self._note(m, code, self.fault.code)
-            m.d.sync += [error.eq(1), told.eq(1), self.stopping.eq(1)]
+        reason = self._stop(m, wishes, done, soft)
+        silent, was_silent = self.timed_out & self.busy, Signal()
+        m.d.sync += was_silent.eq(silent)
+        with m.If(silent):
+            m.d.sync += [told.eq(1), self.stopping.eq(1), reason.valid.eq(1)]
+        with m.If(was_silent):
+            m.d.sync += error.eq(1)
+        self._note(m, reason, code)
         self._drain(m, flags, code, soft, told)
         self._status(m, flags, code)
         return m
 
-    def _note(self, m: Module, code: Signal, reason: Code) -> None:
+    def _note(self, m: Module, reason: data.View, code: Signal) -> None:
         """Keep the first reason, and where it was seen."""
-        stage = Mux(self.fault.valid, self.fault.stage, NO_STAGE)
-        m.d.sync += [
-            code.eq(reason),
-            self.address.eq(self.fault.address),
-            self.info.eq(stage << STAGE_SHIFT | self.index),
-        ]
+        m.d.comb += self.blamed.eq(reason.stage)
+        with m.If(reason.valid & (code == Code.NONE)):
+            m.d.sync += [
+                code.eq(reason.code),
+                self.address.eq(reason.address),
+                self.info.eq(reason.stage << STAGE_SHIFT | self.index),
+            ]
 
     def _wishes(self, m: Module) -> data.View:
-        """What the host asks for, but START, a cycle later: they come straight from its channel."""
+        """What the host asks for, but START, a cycle later."""
         wishes = Signal(data.StructLayout({"abort": 1, "soft": 1, "clear": 1}))
         m.d.sync += [
             wishes.abort.eq(self.abort_write & self.busy),
@@ -120,21 +129,22 @@ class Job(wiring.Component):
         ]
         return wishes
 
-    def _stop(self, m: Module, wishes: data.View, done: Signal, code: Signal, soft: Signal) -> None:
-        """What ends a running job, the most serious first."""
+    def _stop(self, m: Module, wishes: data.View, done: Signal, soft: Signal) -> data.View:
+        """What ends a running job, the most serious first: the reason, a cycle later."""
+        reason = Signal(FAULT)
+        leaves = self.finished & self.leftover
+        m.d.sync += [reason.eq(self.fault), reason.valid.eq(0)]
+        with m.If(~self.fault.valid):
+            m.d.sync += [reason.code.eq(Code.LEFTOVER), reason.stage.eq(NO_STAGE)]
         with m.If(wishes.soft):
             m.d.sync += [self.busy.eq(1), self.stopping.eq(1), soft.eq(1)]
         with m.Elif(self.busy & ~self.stopping):
-            with m.If(self.fault.valid):
-                self._note(m, code, self.fault.code)
-                m.d.sync += self.stopping.eq(1)
-            with m.Elif(wishes.abort):
-                m.d.sync += self.stopping.eq(1)
-            with m.Elif(self.finished & self.leftover):
-                self._note(m, code, Code.LEFTOVER)
+            m.d.sync += reason.valid.eq(self.fault.valid | (leaves & ~wishes.abort))
+            with m.If(self.fault.valid | wishes.abort | leaves):
                 m.d.sync += self.stopping.eq(1)
             with m.Elif(self.finished):
                 m.d.sync += [self.busy.eq(0), done.eq(1), self.clear.eq(1)]
+        return reason
 
     def _drain(
         self, m: Module, flags: tuple[Signal, ...], code: Signal, soft: Signal, told: Signal

@@ -8,7 +8,6 @@ from amaranth.hdl import (
     ClockSignal,
     DomainRenamer,
     Module,
-    Mux,
     ResetSignal,
     Signal,
     Value,
@@ -25,7 +24,7 @@ from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
 from hw.emit import READY_TO_STEP
 from hw.execute import ISSUE_TO_READ, Execute
-from hw.fault import NO_STAGE, first_fault
+from hw.fault import first_fault
 from hw.fetch import ReadIssuer
 from hw.kept import hand_over
 from hw.operands import READ_LATENCY, Operands
@@ -101,8 +100,8 @@ class Overlay(wiring.Component):
             {Stage.FETCH: issuer, Stage.EXECUTE: execute, Stage.RESULT: result},
         )
         connect(m, issuer.job, unpacker.job)
-        m.d.sync += issuer.start.eq(control.start)  # which comes straight from the host's channel
         m.d.comb += [
+            issuer.start.eq(control.start),
             issuer.prog_address.eq(control.values["PROG_ADDR"]),
             issuer.prog_words.eq(control.values["PROG_WORDS"]),
             issuer.done_token.eq(result.done),
@@ -246,7 +245,7 @@ class Overlay(wiring.Component):
         m.d.comb += [
             judge.waits.eq(port.waits | ~control.busy),
             judge.progress.eq(port.moves | issued),
-            judge.blamed.eq(Mux(control.fault.valid, control.fault.stage, NO_STAGE)),
+            judge.blamed.eq(control.blamed),
             control.index.eq(judge.index),
         ]
 

@@ -12,6 +12,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Value
 
 from flows.formal.bench import Bench
+from hw.control import Control
 from hw.fetch import ReadIssuer
 from hw.guard import ReadGuard
 from hw.port import Port
@@ -24,6 +25,11 @@ def environment_of(bench: Bench, component: Any) -> None:
     for kind, describe in ENVIRONMENTS.items():
         if isinstance(component, kind):
             describe(bench, component)
+
+
+def _control(bench: Bench, control: Control) -> None:
+    """A write is taken when the one before is answered."""
+    bench.claim(~(bench.inner("kept") & control.bvalid))
 
 
 def _queue(bench: Bench, queue: InstructionQueue) -> None:
@@ -61,6 +67,7 @@ def excuse(component: Any, port: str) -> Value:
 
 
 ENVIRONMENTS: dict[type, Callable[[Bench, Any], None]] = {
+    Control: _control,
     InstructionQueue: _queue,
     ReadIssuer: _issuer,
     Writer: _writer,

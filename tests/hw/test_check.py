@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hw.check import STARVED_CYCLES, Check, Starvation
+from hw.check import STARVED_CYCLES, Check, Judge, Starvation
 from hw.csr import Code
+from hw.fault import NO_STAGE
 from hw.kept import WRAPS, kept_bits
 from hw.overlays.bit_serial import BitSerial
-from ir.isa import FORMATS, Kind, Stage
+from ir.isa import FORMATS, INSTRUCTION_BITS, Kind, Stage
 from tests.hw.streams import pulse, simulate
 
 CONFIG = BitSerial(dm=2, dk=8, dn=2, table_depth=64)
@@ -113,3 +114,42 @@ def test_starvation_needs_silence() -> None:
         assert ctx.get(dut.fault.valid) and ctx.get(dut.fault.code) == Code.STARVED
 
     simulate(dut, bench, limit=4 * STARVED_CYCLES)
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_fetch_is_refused_at_once_and_the_others_a_cycle_later(stage: Stage) -> None:
+    """And where each stood, when it is blamed."""
+    dut = Judge(config=CONFIG)
+    fault = {"valid": 1, "code": Code.ILLEGAL, "stage": stage, "address": 0}
+
+    async def bench(ctx) -> None:
+        for each in Stage:
+            ctx.set(dut.at[each], 5 + each)
+        ctx.set(dut.stages[stage], fault)
+        if stage is not Stage.FETCH:
+            assert not ctx.get(dut.fault.valid)
+            await pulse(ctx, dut.stages[stage], fault)
+        assert ctx.get(dut.fault) == fault
+        ctx.set(dut.blamed, stage)
+        assert ctx.get(dut.index) == 5 + stage
+
+    simulate(dut, bench)
+
+
+def test_the_place_of_a_word_that_is_lost() -> None:
+    """Two words of an instruction of no stage, behind an instruction that was written whole."""
+    dut, beats = Judge(config=CONFIG), INSTRUCTION_BITS // CONFIG.memory_bits
+
+    async def bench(ctx) -> None:
+        ctx.set(dut.blamed, NO_STAGE)
+        for _ in range(beats):
+            await pulse(ctx, dut.written)
+        ctx.set(dut.lost, 1)
+        for _ in range(4):
+            found.append((ctx.get(dut.fault.valid), ctx.get(dut.index)))
+            await ctx.tick()
+
+    found: list[tuple[int, int]] = []
+    simulate(dut, bench)
+    assert [valid for valid, _ in found] == [0, 0, 1, 1]
+    assert found[3][1] == 1, "known a cycle after the fault"

@@ -3,7 +3,7 @@
 import pytest
 from amaranth.hdl import Cat
 
-from hw.control import OKAY, SLVERR, Control
+from hw.control import CYCLES_BEFORE, OKAY, SLVERR, Control
 from hw.csr import (
     ADDRESS_BITS,
     CODE_SHIFT,
@@ -170,7 +170,8 @@ def test_counters(rng) -> None:
         seen.append(cycles)
 
     seen: list[int] = []
-    trace = simulate(dut, events, host_side, trace={"start": dut.start, "irq": dut.irq})
+    taken = dut.wready & (dut.awaddr == OFFSETS["CONTROL"])
+    trace = simulate(dut, events, host_side, trace={"start": taken, "irq": dut.irq})
     # both edges as an observer sees them: START's own, and the first that sees irq high
     assert seen == [when(trace, "irq")[0] - when(trace, "start")[0]]
 
@@ -197,6 +198,7 @@ def test_high_half_is_latched_with_the_low_half() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 40])
 def test_a_job_ends_after_so_many_cycles(limit: int) -> None:
+    """It is BUSY from the second cycle on, so that no limit is less than two."""
     dut = Control(config=CONFIG)
     host = Host(dut)
 
@@ -210,4 +212,53 @@ def test_a_job_ends_after_so_many_cycles(limit: int) -> None:
 
     seen: list[int] = []
     simulate(dut, drive)
-    assert seen == [limit + STOPPING]
+    assert seen == [max(limit, CYCLES_BEFORE) + STOPPING]
+
+
+@pytest.mark.parametrize("cycles", [5, 6])
+def test_a_job_of_exactly_the_limit_is_done(cycles: int) -> None:
+    dut = Control(config=CONFIG)
+    host = Host(dut)
+
+    async def drive(ctx) -> None:
+        ctx.set(dut.bus_idle, 1)
+        await host.write(ctx, "CYCLE_LIMIT", 5)
+        await host.write(ctx, "CONTROL", 1)
+
+    async def core(ctx) -> None:
+        await ctx.tick().until(dut.start)
+        await ctx.tick().repeat(cycles - CYCLES_BEFORE - 1)
+        await pulse(ctx, dut.finished)
+        await ctx.tick().until(dut.irq)
+        seen.append((await host.read(ctx, "STATUS") >> CODE_SHIFT, await host.read(ctx, "CYCLES")))
+
+    seen: list[tuple[int, int]] = []
+    simulate(dut, drive, core)
+    assert seen == [(Code.NONE, 5) if cycles == 5 else (Code.CYCLES, 5 + STOPPING)]
+
+
+def test_a_write_waits_for_the_core_to_be_cleared() -> None:
+    """START in the cycle of `clear` would be lost: it is taken, done a cycle later and answered."""
+    dut = Control(config=CONFIG)
+
+    async def drive(ctx) -> None:
+        ctx.set(dut.bus_idle, 1)
+        host = Host(dut)
+        await host.write(ctx, "CONTROL", 1)
+        ctx.set(dut.finished, 1)
+        ctx.set(dut.awaddr, OFFSETS["CONTROL"])
+        ctx.set(dut.wdata, 1)
+        ctx.set(dut.wstrb, 1)
+        ctx.set(dut.awvalid, 1)
+        ctx.set(dut.wvalid, 1)
+        ctx.set(dut.bready, 1)
+        await ctx.tick()
+        for signal in (dut.finished, dut.awvalid, dut.wvalid):
+            ctx.set(signal, 0)
+        await ctx.tick().repeat(4)
+
+    trace = {"start": dut.start, "clear": dut.clear, "answer": dut.bvalid}
+    cycles = simulate(dut, drive, trace=trace)
+    clear, start = when(cycles, "clear")[0], when(cycles, "start")[1]
+    assert start == clear + 1
+    assert [cycle for cycle in when(cycles, "answer") if cycle >= clear] == [start + 1]

@@ -54,8 +54,12 @@ def test_a_fault_is_told_after_the_drain(draining: int) -> None:
     async def drive(ctx, dut) -> None:
         await pulse(ctx, dut.start_write)
         ctx.set(dut.bus_idle, not draining)
-        ctx.set(dut.index, 5)
         await pulse(ctx, dut.fault, FAULT)
+        assert ctx.get(dut.stopping), "at once"
+        assert ctx.get(dut.blamed) == Stage.FETCH
+        ctx.set(dut.index, 5)
+        await ctx.tick()
+        ctx.set(dut.index, 9)
         for _ in range(draining):
             assert flags(ctx.get(dut.status)) == {"BUSY", "DRAINING"}
             await pulse(ctx, dut.finished)
@@ -112,6 +116,8 @@ def test_a_memory_that_never_answers_is_told_at_once() -> None:
         ctx.set(dut.timed_out, 1)
         await pulse(ctx, dut.fault, fault)
         ctx.set(dut.timed_out, 0)
+        assert ctx.get(dut.stopping)
+        await ctx.tick()
         assert ctx.get(dut.irq)
         assert flags(ctx.get(dut.status)) == {"BUSY", "ERROR", "DRAINING"}
         assert ctx.get(dut.status) >> CODE_SHIFT == Code.READ_TIMEOUT
@@ -131,6 +137,7 @@ def test_the_drain_of_an_abort_may_time_out() -> None:
         await wish(ctx, dut.abort_write)
         ctx.set(dut.timed_out, 1)
         await pulse(ctx, dut.fault, {**FAULT, "code": Code.WRITE_TIMEOUT})
+        await ctx.tick()
         assert flags(ctx.get(dut.status)) == {"BUSY", "ERROR", "DRAINING"}
 
     run(drive)

@@ -105,8 +105,9 @@ class Job:
 
     def run(self) -> list[dict]:
         parts = self.dut.module.submodules
+        taken, address = (getattr(self.dut, f"s_axil_{name}") for name in ("wready", "awaddr"))
         trace = {
-            "start": parts.control.start,
+            "start": taken & (address == OFFSETS["CONTROL"]),
             "irq": self.dut.irq,
             "issued": parts.execute.issued,
             "load": parts.array.load,
