@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -170,7 +172,7 @@ class Gearbox(wiring.Component):
             ]
         return offset, length, held, lacks
 
-    def _of_next(self, each: list[Value]) -> Value:
+    def _of_next(self, each: Sequence[Value]) -> Value:
         """What the next piece has, of a whole piece, a tail and a first."""
         whole, tail, first = each
         return Mux(self.anew, first, Mux(self.tails, tail, whole))

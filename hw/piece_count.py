@@ -78,7 +78,7 @@ class PieceCount(wiring.Component):
                 "unit_last": Out(1),
                 "group_ends": Out(len(Kind)),
                 "final": Out(1),
-                "anew": Out(1, init=1),
+                "anew": Out(1, init=1),  # type: ignore[call-arg]
             }
         )
 

@@ -127,7 +127,7 @@ class Raster(wiring.Component):
                 "ends": In(1),
                 "anew": In(1),
                 "steps": In(1),
-                "first": Out(1, init=1),
+                "first": Out(1, init=1),  # type: ignore[call-arg]
                 "beyond": Out(1),
                 "hold": Out(1),
                 "bank": Out(range(config.dn)),
