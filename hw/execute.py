@@ -291,7 +291,7 @@ class Execute(wiring.Component):
         word, coming, stood = words.word, words.coming, Signal()
         m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.columns = columns = Columns(config=self.config)
-        tap = Signal(TAP_LAYOUT)
+        found, tap = Signal(TAP_LAYOUT, reset_less=True), Signal(TAP_LAYOUT)
         near, far = Signal.like(word.rhs), Signal.like(word.rhs)
         m.d.comb += [
             table.write_address.eq(self.write.address),
@@ -299,6 +299,7 @@ class Execute(wiring.Component):
             table.write_data.eq(self.write.piece),
             table.read_address.eq(coming.tap),
             table.read_enable.eq(self.gate.load),
+            tap.eq(Mux(now.tap_table, found, 0)),
             columns.now.eq(now),
             columns.restart.eq(stood),
             columns.move.eq(self.gate.issue & word.needs.columns),
@@ -314,7 +315,7 @@ class Execute(wiring.Component):
         ]
         m.d.sync += [
             stood.eq(stands),
-            tap.eq(Mux(now.tap_table, table.read_data, 0)),
+            found.eq(table.read_data),
             near.eq(word.rhs),
             far.eq(word.rhs + now.tile_stride),
             self.read.lhs.eq(word.lhs),

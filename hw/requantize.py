@@ -110,7 +110,7 @@ class Requantizer(wiring.Component):
         whole = len(acc) <= WHOLE_BITS  # nothing is left for the upper half
         lower = Signal(signed(len(acc) if whole else LOW_BITS + 1))
         m.d.comb += lower.eq(acc if whole else acc[:LOW_BITS])
-        low_product = Signal(signed(len(lower) + _FACTOR))
+        low_product = Signal(signed(len(lower) + _FACTOR), reset_less=True)
         upper = Signal(signed(LOW_BITS))
         offset = Signal(signed(_OFFSET - 1))
         m.d.sync += [
@@ -119,7 +119,7 @@ class Requantizer(wiring.Component):
             offset.eq(param.offset),
         ]
         low = Signal(signed(_OFFSET))
-        high_product = Signal(signed(LOW_BITS + _FACTOR))
+        high_product = Signal(signed(LOW_BITS + _FACTOR), reset_less=True)
         high = Signal(signed(LOW_BITS + _FACTOR + 1))
         m.d.sync += [
             low.eq(low_product + offset),

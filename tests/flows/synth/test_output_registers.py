@@ -24,6 +24,10 @@ module top(input clk, input we, input go, input clear, input [7:0] at, input [{b
   {body}
 endmodule
 """
+    return synthesized(verilog, tmp_path)
+
+
+def synthesized(verilog: str, tmp_path: Path) -> dict:
     design = Design(verilog=verilog, top="top", part=PART, clock_mhz=50.0)
     path = synthesize_netlist(design, find_part(PART), tmp_path)
     return json.loads(path.read_text())["modules"]["top"]["cells"]
@@ -63,6 +67,32 @@ def test_what_is_no_plain_register_stays(body: str, tmp_path: Path) -> None:
     (memory,) = cells(found, "DP16KD")
     assert len(cells(found, "TRELLIS_FF")) == 18
     assert {memory["parameters"][f"REGMODE_{port}"] for port in "AB"} == {"NOREG"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "flip_flops", "clock"),
+    [
+        ("always @(posedge clk) p <= a * b;", 0, "CLK0"),
+        ("always @(posedge clk) if (go) p <= a * b;", 0, "CLK0"),
+        ("always @(posedge clk) if (clear) p <= 0; else p <= a * b;", 36, "NONE"),
+        ("always @(posedge clk) p <= a * b + 1;", 36, "NONE"),
+    ],
+)
+def test_products(body: str, flip_flops: int, clock: str, tmp_path: Path) -> None:
+    verilog = f"""
+module top(input clk, input go, input clear, input signed [17:0] a, input signed [17:0] b,
+           output reg signed [35:0] p);
+  initial p = 0;
+  {body}
+endmodule
+"""
+    found = synthesized(verilog, tmp_path)
+    (product,) = cells(found, "MULT18X18D")
+    assert len(cells(found, "TRELLIS_FF")) == flip_flops
+    assert product["parameters"].get("REG_OUTPUT_CLK", "NONE") == clock
+    if clock == "CLK0":
+        assert (product["connections"]["CE0"] == ["1"]) == ("go" not in body)
 
 
 def test_netlists_without_block_rams_stay() -> None:
