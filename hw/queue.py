@@ -97,7 +97,7 @@ class InstructionQueue(wiring.Component):
                 arrived.eq(arrived + 1),
             ]
         m.d.comb += [
-            self.out.valid.eq(arrived == self.beats),
+            self.out.valid.eq(arrived[-1]),  # beats are a power of two
             self.out.payload.eq(assembled[: self.layout.size]),
         ]
         m.d.comb += [
