@@ -41,7 +41,13 @@ def _queue(bench: Bench, queue: InstructionQueue) -> None:
 
 
 def _writer(bench: Bench, writer: Writer) -> None:
-    """A new output tensor begins when all is written; complete words of the ring do not change."""
+    """A new output tensor begins when all is written; complete words of the ring do not change.
+
+    An address and its words are not offered together; the next word is the one behind this one.
+    """
+    following = bench.inner("following")
+    bench.claim(~(writer.awvalid & writer.wvalid))
+    bench.claim(following == (writer.position + 1)[: len(following)])
     bench.assume(~writer.load | (writer.idle & (writer.limit == writer.position)))
     asked = writer.ring_address
     bench.assume(
