@@ -25,7 +25,8 @@ class Writer(wiring.Component):
     position : Out                     the next ring word to write: those below it are free
     idle : Out(1)                      everything up to `limit`, as it was in the cycle before, is
                                        written and answered
-    ring_address, ring_enable, ring_word   the ring's read port
+    ring_address, ring_enable, ring_word   the ring's read port: while words pass, the address is
+                                       one ahead of the bus; a word stays until it is taken
     aw*, w*, b*                        the channels
     """
 
@@ -78,8 +79,9 @@ class Writer(wiring.Component):
         m = Module()
         waits, rest = Signal(), Signal(range(self.config.ring_depth))
         address = Signal(32)
-        following = Signal.like(self.position, init=1)  # behind `position`: `taken` comes late
+        following = Signal.like(self.position, init=1)
         left, last = Signal(8), Signal()
+        went = Signal(name="went")  # a burst began a cycle ago: whether one does comes late
         m.d.comb += [
             waits.eq((self.limit ^ self.position).any()),
             rest.eq(self.limit + ~self.position),  # words that wait, less one
@@ -93,29 +95,26 @@ class Writer(wiring.Component):
             self.bready.eq(1),
             self.wdata.eq(self.ring_word),
             self.wlast.eq(last),
-            self.ring_enable.eq(1),
-            self.ring_address.eq(Mux(taken, following, self.position)),
+            self.ring_enable.eq(~self.wvalid | self.wready),
+            self.ring_address.eq(Mux(self.wvalid, following, self.position)),
         ]
         m.d.sync += [
-            self.position.eq(self.ring_address),
             self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, begun)),
-        ]
-        with m.If(self.load):
-            m.d.sync += address.eq(self.address)
-        m.d.sync += [
             self.awvalid.eq(Mux(self.awvalid, ~self.awready, ~self.wvalid & waits)),
             self.wvalid.eq(Mux(self.wvalid, ~(self.wready & last), begun)),
+            went.eq(begun),
         ]
         with m.If(~self.awvalid):
             m.d.sync += self.awlen.eq(length)
-        with m.If(begun):
-            m.d.sync += [
-                left.eq(self.awlen),
-                last.eq(self.awlen == 0),
-                bus_address.eq(bus_address - less),
-            ]
+        with m.If(~self.wvalid):
+            m.d.sync += [left.eq(self.awlen), last.eq(self.awlen == 0)]
         with m.If(taken):
-            m.d.sync += [following.eq(following + 1), left.eq(left - 1), last.eq(left == 1)]
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+            m.d.sync += [self.position.eq(following), following.eq(following + 1)]
+        with m.If(self.load):
+            m.d.sync += address.eq(self.address)
+        with m.If(went):  # the burst's length stands yet
+            m.d.sync += bus_address.eq(bus_address - less)
         return m
 
     def _answered(self, m: Module, begun: Value) -> Value:
