@@ -79,7 +79,9 @@ class ReadIssuer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now = Signal(fetch_layout(self.config))  # its beats of a segment are less one
-        first, segment_end, fresh, cut = Signal(), Signal(), Signal(), Signal()
+        first, segment_end, fresh, cut = (
+            Signal(name=n) for n in ("first", "segment_end", "fresh", "cut")
+        )
         begin = fresh | self.start
         pass_end = last_of(m, count=now.segments, steps=segment_end, begin=begin, name="segment")
         last_pass = last_of(
@@ -89,19 +91,13 @@ class ReadIssuer(wiring.Component):
         address, rest = self.arnext, Signal.like(now.segment_beats)
         last_burst, less = self._burst(m, address, rest, cut)
         m.d.comb += keep(self.job.payload, now)
-        may_pass, passed, takes, idle = (Signal(name=n) for n in ("may", "passed", "takes", "idle"))
+        may_pass, passed, takes, ends = (Signal(name=n) for n in ("may", "passed", "takes", "ends"))
+        idle, free = self._idle(m, takes, ends)
+        m.d.comb += ends.eq(segment_end & pass_end & last_pass)
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [
-                    idle.eq(1),
-                    self.instructions.ready.eq(~self.arvalid),
-                    takes.eq(self.instructions.valid & self.instructions.ready),
-                    self.job.valid.eq(self.start),
-                    cut.eq(self.start),
-                ]
-                m.d.sync += [first.eq(~self.start), fresh.eq(takes)]
-                self._take(m, now, address, rest)
+                m.d.comb += [self.job.valid.eq(self.start), cut.eq(self.start)]
                 with m.If(self.start):
                     m.next = "STEP"
                 with m.Elif(takes):
@@ -128,8 +124,23 @@ class ReadIssuer(wiring.Component):
                         m.d.sync += address.eq(now.address)
                         with m.If(last_pass):
                             m.next = "IDLE"
-        self._gate(m, now, first, may_pass, passed, idle)
+        with m.If(idle):
+            m.d.sync += [first.eq(~self.start), fresh.eq(takes)]
+            self._take(m, now, address, rest)
+        self._gate(m, now, first, may_pass, passed, free)
         return m
+
+    def _idle(self, m: Module, takes: Signal, ends: Signal) -> tuple[Signal, Signal]:
+        """(the state of that name, the last burst has gone too), registers that many look at."""
+        idle, free = (Signal(name=name, init=1) for name in ("idle", "free"))
+        stays = Signal()
+        m.d.comb += [
+            self.instructions.ready.eq(free),
+            takes.eq(self.instructions.valid & free),
+            stays.eq(ends | (idle & ~(takes | self.start))),
+        ]
+        m.d.sync += [idle.eq(stays), free.eq(stays & ~(self.arvalid & ~self.arready))]
+        return idle, free
 
     def _burst(self, m: Module, address: Signal, rest: Signal, cut: Signal) -> tuple[Signal, Value]:
         """The burst that is offered: (it is the segment's last; its beats, negative)."""
@@ -137,11 +148,9 @@ class ReadIssuer(wiring.Component):
         length, is_last = burst_length(
             m, address=address, rest=rest, memory_bits=self.config.memory_bits
         )
-        with m.If(self.arvalid & self.arready):
-            m.d.sync += self.arvalid.eq(0)
+        m.d.sync += self.arvalid.eq(cut | (self.arvalid & ~self.arready))
         with m.If(cut):
             m.d.sync += [
-                self.arvalid.eq(1),
                 self.araddr.eq(address),
                 self.arlen.eq(length),
                 last_burst.eq(is_last),
@@ -179,34 +188,38 @@ class ReadIssuer(wiring.Component):
         first: Signal,
         may_pass: Signal,
         passed: Signal,
-        idle: Signal,
+        free: Signal,
     ) -> None:
-        """Whether the segment may start.
+        """Whether the segment may start. free: an instruction is taken, if one is offered.
 
         What it waits for is counted as what is left beyond the instruction's need, so that a sign
-        or a flag says it; a segment that has passed is counted a cycle later, while its first burst
-        is offered.
+        or a flag says it (awaits: its layer-done token has not come); a segment that has passed is
+        counted a cycle later, while its first burst is offered.
         """
-        free = signed(self.config.lhs_depth.bit_length() + 1)
+        words = signed(self.config.lhs_depth.bit_length() + 1)
         space, spare = (
-            Signal(free, init=self.config.lhs_depth, name=n) for n in ("space", "spare")
+            Signal(words, init=self.config.lhs_depth, name=n) for n in ("space", "spare")
         )
-        used, waited = (Signal(name=n) for n in ("used", "waited"))  # by what passed a cycle ago
+        used, waited = (
+            Signal.like(now.reserve, name="used"),
+            Signal(name="waited"),
+        )  # by what passed
         needs, offered = Signal.like(now.reserve), self.instructions
-        tokens, done = Signal(8, name="tokens"), Signal(name="done")
+        tokens, done, any_done = Signal(8, name="tokens"), Signal(name="done"), Signal()
+        awaits = Signal(name="awaits")
         m.d.sync += [
-            used.eq(passed),
+            used.eq(Mux(passed, now.reserve, 0)),
             waited.eq(passed & first & now.wait_done),
-            space.eq(space + self.lhs_freed - Mux(used, now.reserve, 0)),
-            spare.eq(Mux(idle, space, spare) + self.lhs_freed - needs),
+            space.eq(space + self.lhs_freed - used),
+            spare.eq(Mux(free, space, spare) + self.lhs_freed - needs),
             tokens.eq(tokens + self.done_token - waited),
-            done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
+            done.eq(any_done),
+            awaits.eq(Mux(free, offered.valid & offered.payload.wait_done, awaits) & ~any_done),
         ]
         m.d.comb += [
-            needs.eq(Mux(idle & offered.valid, offered.payload.reserve, Mux(used, now.reserve, 0))),
-            may_pass.eq(
-                ~self.arvalid & ~spare[-1] & (~first | (self.job.ready & (~now.wait_done | done)))
-            ),
+            any_done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
+            needs.eq(Mux(free & offered.valid, offered.payload.reserve, used)),
+            may_pass.eq(~self.arvalid & ~spare[-1] & ~awaits & (~first | self.job.ready)),
         ]
         with m.If(self.start):  # nobody waited for the last layer of the program before
             m.d.sync += [tokens.eq(0), done.eq(0)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.kept import job_layout, keep
-from ir.isa import Kind
+from hw.kept import job_layout, keep, kept_bits
+from ir.isa import Kind, Stage
 
 MOVES = data.StructLayout(
     dict.fromkeys(
@@ -41,6 +41,18 @@ def _steps_layout(config: OverlayConfig) -> data.StructLayout:
     return data.StructLayout({name: fields[name].shape for name in _STEPS})
 
 
+def _left_layout(config: OverlayConfig) -> data.StructLayout:
+    """What is left of a row at position x, negative where nothing is.
+
+    row, tensor     positions of the row, and of the tensor's in it, behind the next one
+    window          positions before a window's first word, less one
+    """
+    bits = kept_bits(config, Stage.FETCH)
+    positions = signed(max(bits["pushes"], bits["width"]) + 1)
+    window = signed(bits["window_first"] + 1)
+    return data.StructLayout({"row": positions, "tensor": positions, "window": window})
+
+
 class Raster(wiring.Component):
     """Bank and address of a piece, for a tensor that arrives in raster order.
 
@@ -64,32 +76,34 @@ class Raster(wiring.Component):
     Members
     -------
     now : In(job)                   the instruction
-    load : In(1), coming : In(job)  another instruction may begin in the next cycle
+    enters : In(1), entering : In(job)    an instruction becomes the one that is next
+    load : In(1)                    that one may begin in the next cycle
     leaves : In(1)                  a piece leaves; late in its cycle, unlike what it is:
     of_rhs : In(1)                  of a tensor of activations
-    plane, pixel : In(1)            and the last of its plane, of its position
+    plane, pixel : In(1)            and the last of its plane, of its position; low if there is none
     ends : In(1)                    the position is the fetch's last
-    final : In(1)                   it is the fetch's last piece, of whatever kind
-    idle : In(1)                    no fetch is under way
+    anew : In(1)                    the piece is a fetch's last, of whatever kind; or none is there
+    steps : In(1)                   a piece leaves, or there is none; as late
     first : Out(1)                  position 0 of a row
     packs : Out(1)                  a tensor of activations with a window
-    beyond : Out(1)                 and a position right of it: zeros
+    beyond : Out(1)                 the next piece is of a position right of one: zeros
     hold : Out(1)                   the position has no word
     bank, address : Out             in the next cycle: of the piece's first word
     token : Out(1)                  Dn places, or the last, with this piece
     """
 
     now: data.View
+    enters: Signal
+    entering: data.View
     load: Signal
-    coming: data.View
     packs: Signal
     leaves: Signal
     of_rhs: Signal
     plane: Signal
     pixel: Signal
     ends: Signal
-    final: Signal
-    idle: Signal
+    anew: Signal
+    steps: Signal
     first: Signal
     beyond: Signal
     hold: Signal
@@ -102,17 +116,18 @@ class Raster(wiring.Component):
         super().__init__(
             {
                 "now": In(job_layout(config)),
+                "enters": In(1),
+                "entering": In(job_layout(config)),
                 "load": In(1),
-                "coming": In(job_layout(config)),
                 "packs": Out(1),
                 "leaves": In(1),
                 "of_rhs": In(1),
                 "plane": In(1),
                 "pixel": In(1),
                 "ends": In(1),
-                "final": In(1),
-                "idle": In(1),
-                "first": Out(1),
+                "anew": In(1),
+                "steps": In(1),
+                "first": Out(1, init=1),  # type: ignore[call-arg]
                 "beyond": Out(1),
                 "hold": Out(1),
                 "bank": Out(range(config.dn)),
@@ -124,24 +139,17 @@ class Raster(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, windowed = self.now, self.packs
-        x, px, started = Signal.like(now.pushes), Signal(4), Signal()
-        px_end, row_end, last_x = Signal(), Signal(), Signal.like(x)
+        px, px_end, pixel, row_end = Signal(4), Signal(), Signal(), Signal()
+        begins = Signal()  # the row, behind the position
+        started = self._row(m, begins, row_end)
         m.d.comb += [
-            started.eq(~windowed | (x >= now.window_first)),
-            self.first.eq(x == 0),
             self.hold.eq(windowed & ~(started & (px == 0))),
             px_end.eq(px + 1 == now.stride),
-            row_end.eq(x == last_x),
-        ]
-        begins, pixel = Signal(), Signal()  # the row, behind the position; the position ends
-        m.d.comb += [
             begins.eq(row_end | (self.ends & ~now.keep)),
             pixel.eq(self.leaves & self.pixel),
         ]
         with m.If(pixel):
-            m.d.sync += x.eq(Mux(begins, 0, x + 1))
             m.d.sync += px.eq(Mux(begins | px_end, 0, px + started))
-        self._row(m, x, begins, last_x)
         self._tokens(m, pixel)
         moves, was = Signal(MOVES), Signal(_steps_layout(self.config))
         m.d.sync += [
@@ -158,29 +166,43 @@ class Raster(wiring.Component):
         self._words(m, moves, was, self._grid(m, moves, was))
         return m
 
-    def _row(self, m: Module, x: Signal, begins: Signal, last_x: Signal) -> None:
-        """What is known of a position before its first piece: whether it lies beyond the tensor.
+    def _row(self, m: Module, begins: Signal, row_end: Signal) -> Signal:
+        """Drives `first`, `packs`, `beyond` and row_end; returns whether a window may have begun.
 
-        outside: x >= width. What a piece makes of it is ready before it leaves.
+        Where in a row a position x is, is counted down and told by signs: what is left of the row
+        and of the tensor behind the next position, and what is to come before a window's first.
         """
-        coming, outside, further = self.coming, Signal(), Signal()
-        packs, behind = Signal(), Signal()  # the fetch that comes; the one behind the piece
-        m.d.comb += [
-            packs.eq((coming.kind == Kind.RHS) & (coming.window != 0)),
-            further.eq(outside),
-            behind.eq(Mux(self.final, packs, self.packs)),
-        ]
-        with m.If(self.pixel):
-            m.d.comb += further.eq(~begins & (outside | (x + 1 == self.now.width)))
-        with m.If(self.leaves):
-            m.d.sync += [outside.eq(further), self.beyond.eq(behind & further)]
-        with m.Else():
-            m.d.sync += self.beyond.eq(Mux(self.idle, packs, self.packs) & outside)
-        with m.If(self.load):
+        given, here, anew, restarts = self.entering, self.pixel, self.anew, Signal()
+        packs, next_packs = Signal(), Signal()
+        ahead, current, left = (Signal(_left_layout(self.config)) for _ in range(3))
+        m.d.comb += packs.eq((given.kind == Kind.RHS) & (given.window != 0))
+        with m.If(self.enters):  # at x = 0
             m.d.sync += [
-                self.packs.eq(packs),
-                last_x.eq(Mux(packs, coming.pushes, coming.width) - 1),
+                next_packs.eq(packs),
+                ahead.row.eq(Mux(packs, given.pushes - 2, given.width - 2)),
+                ahead.tensor.eq(given.width - 2),
+                ahead.window.eq(Mux(packs, given.window_first, 0) - 1),
             ]
+        with m.If(self.load):
+            m.d.sync += [self.packs.eq(next_packs), current.eq(ahead)]
+        outside, further = Signal(), Signal()
+        m.d.comb += [
+            row_end.eq(left.row[-1]),
+            restarts.eq(~here | begins),
+            further.eq(Mux(here, ~begins & left.tensor[-1], outside)),
+            self.beyond.eq(Mux(anew, next_packs, self.packs) & further),
+        ]
+        with m.If(self.steps & (here | (anew & self.first))):
+            m.d.sync += [
+                self.first.eq(restarts),
+                outside.eq(further),
+                left.row.eq(left.row - 1),
+                left.tensor.eq(left.tensor - 1),
+                left.window.eq(left.window - ~left.window[-1]),
+            ]
+            with m.If(restarts):
+                m.d.sync += left.eq(Mux(anew, ahead, current))
+        return left.window[-1]
 
     def _grid(self, m: Module, moves: data.View, was: data.View) -> Signal:
         """Drives `bank`; returns the address of the position's words in it."""
@@ -196,31 +218,47 @@ class Raster(wiring.Component):
             with m.If(bank == columns - 1):
                 m.d.sync += [bank.eq(0), words.eq(words + was.tile_stride)]
         next_bank, next_words, next_phase = (Signal.like(s) for s in (bank, words, phase))
-        py_end, wraps = Signal(), Signal()
-        total = Signal(range(2 * columns + 256))
+        py_end, wraps, both, short = Signal(), Signal(), Signal(depth), Signal(range(columns + 1))
+        self._phase_rows(m, moves, py, py_end)
+        m.d.sync += [  # as `was`
+            both.eq(self.now.pitch_words + self.now.tile_stride),
+            short.eq(columns - self.now.pitch_banks),
+        ]
+        far_words, near_words = Signal(depth), Signal(depth)
         m.d.comb += [
-            py_end.eq(py + 1 == was.stride),
-            total.eq(row_bank + was.pitch_banks),
-            wraps.eq(total >= columns),
+            wraps.eq(row_bank >= short),
             next_bank.eq(row_bank),
             next_words.eq(row_words),
             next_phase.eq(Mux(py_end, 0, phase_row + was.phase_row_words)),
+            near_words.eq(row_words + was.pitch_words),
+            far_words.eq(row_words + both),
         ]
         with m.If(py_end):  # a step of the virtual width
             m.d.comb += [
-                next_bank.eq(Mux(wraps, total - columns, total)),
-                next_words.eq(row_words + was.pitch_words + Mux(wraps, was.tile_stride, 0)),
+                next_bank.eq(Mux(wraps, row_bank - short, row_bank + was.pitch_banks)),
+                next_words.eq(Mux(wraps, far_words, near_words)),
             ]
         with m.If(moves.row):
-            m.d.sync += py.eq(Mux(py_end, 0, py + 1))
             m.d.sync += [s.eq(next_bank) for s in (bank, row_bank)]
             m.d.sync += [s.eq(next_words) for s in (words, row_words)]
             m.d.sync += [s.eq(next_phase) for s in (phase, phase_row)]
         with m.If(moves.restart):
-            m.d.sync += [s.eq(0) for s in (bank, words, row_bank, row_words, phase, phase_row, py)]
+            m.d.sync += [s.eq(0) for s in (bank, words, row_bank, row_words, phase, phase_row)]
         place = Signal(depth)
         m.d.comb += place.eq(phase + words)
         return place
+
+    def _phase_rows(self, m: Module, moves: data.View, py: Signal, py_end: Signal) -> None:
+        """py: rows of the tensor since the last row of the grid; py_end: it is the last of them,
+        with the stride that `was` will be.
+        """
+        stride = self.now.stride
+        with m.If(moves.restart | (moves.row & py_end)):
+            m.d.sync += [py.eq(0), py_end.eq(stride == 1)]
+        with m.Elif(moves.row):
+            m.d.sync += [py.eq(py + 1), py_end.eq(py + 2 == stride)]
+        with m.Else():
+            m.d.sync += py_end.eq(py + 1 == stride)
 
     def _words(self, m: Module, moves: data.View, was: data.View, place: Signal) -> None:
         """Words within a position: pieces of a plane, planes."""

@@ -10,6 +10,7 @@ from hw.config import OverlayConfig, piece_bits
 from hw.fault import NO_STAGE
 from hw.gearbox import Gearbox
 from hw.kept import job_layout
+from hw.piece_count import PieceCount
 from hw.raster import Raster
 from ir.isa import INSTRUCTION_BITS, SLOT_BITS, Kind, Stage
 
@@ -133,130 +134,106 @@ class Unpacker(wiring.Component):
             grain=piece_grain(config),
         )
         m.submodules.raster = raster = Raster(config=config)
-        now, busy, unit_end = Signal(job_layout(config)), Signal(), Signal()
-        begin, coming, first = self._slots(m, now, busy, unit_end, raster)
-        is_kind = Signal(len(Kind))  # one-hot
-        with m.If(begin):
-            m.d.sync += is_kind.eq(Cat(coming.kind == kind for kind in Kind))
-
-        # what ends with a piece is known when the piece begins: `emit` comes late
-        chunk, last, coming_last = _counted(m, box.emit, now.chunks, begin, coming.chunks)
-        chunk_end, group_end = Signal(), Signal()
-        group, group_last, _ = _counted(m, chunk_end, now.groups, begin, coming.groups)
-        _, unit_last, _ = _counted(m, group_end, now.units, begin, coming.units)
-        is_lhs, is_rhs = is_kind[Kind.LHS], is_kind[Kind.RHS]
+        m.submodules.count = count = PieceCount(config=config)
+        self._slots(m, box, count, raster)
+        is_lhs, is_rhs = count.is_kind[Kind.LHS], count.is_kind[Kind.RHS]
+        ends, now = count.group_ends, count.now
         m.d.comb += [
             box.word.eq(self.rdata),
             box.word_valid.eq(self.rvalid),
             self.rready.eq(box.word_ready),
-            box.ends.eq(raster.final),
-            box.first.eq(first),
-            box.enable.eq(busy),
-            box.skip.eq(raster.beyond),
-            box.coming.eq(Mux(coming_last, now.tail_bits, now.piece_bits)),
-            box.flush.eq(last & group_last & is_lhs),
-            chunk_end.eq(box.emit & last),
-            group_end.eq(box.emit & (last & group_last)),
-            unit_end.eq(box.emit & raster.final),
+            box.anew.eq(count.anew),
+            box.flush.eq(ends[Kind.LHS]),
+            box.skips.eq(raster.beyond),
+            box.tails.eq(count.next_last),
+            box.tail.eq(now.tail_bits),
+            box.whole.eq(now.piece_bits),
+            count.steps.eq(box.steps),
+            raster.steps.eq(box.steps),
             raster.leaves.eq(box.emit),
             raster.of_rhs.eq(is_rhs),
-            raster.plane.eq(last & is_rhs),
-            raster.pixel.eq(last & group_last & is_rhs),
-            raster.ends.eq(unit_last),
-            raster.final.eq(last & group_last & unit_last),
-            raster.idle.eq(~busy),
+            raster.plane.eq(count.last & is_rhs),
+            raster.pixel.eq(ends[Kind.RHS]),
+            raster.ends.eq(count.unit_last),
+            raster.anew.eq(count.anew),
             self.rhs_token.eq(raster.token),
-            self.lhs_token.eq(group_end & is_lhs),
+            self.lhs_token.eq(box.emit & ends[Kind.LHS]),
         ]
+        m.d.sync += self.table_token.eq(
+            box.emit & count.final & (count.is_kind[Kind.TAPS] | count.is_kind[Kind.ROWS])
+        )
         lhs_address = Signal(range(config.lhs_depth))
-        with m.If(chunk_end & is_lhs):
+        with m.If(box.emit & count.last & is_lhs):
             m.d.sync += lhs_address.eq(lhs_address + 1)
         early = Signal(write_layout(config))  # `write` a cycle ahead, all but its piece
-        self._tables(m, early, now, is_kind, box, chunk, group, lhs_address)
-        self._activations(m, early, now, is_rhs, box, raster, group, last)
+        self._tables(m, early, count, box, lhs_address)
+        self._activations(m, early, count, box, raster)
         self._place(m, early, now, box, raster)
-        self._program(m, is_kind[Kind.PROGRAM], box, group)
-        m.d.sync += self.table_token.eq(unit_end & (is_kind[Kind.TAPS] | is_kind[Kind.ROWS]))
+        self._program(m, count, box)
         return m
 
-    def _slots(
-        self, m: Module, now: data.View, busy: Signal, done: Signal, raster: Raster
-    ) -> tuple[Signal, data.View, Signal]:
+    def _slots(self, m: Module, box: Gearbox, count: PieceCount, raster: Raster) -> None:
         """Registers in a row: no multiplexer stands between them.
 
-        Returns whether another instruction may begin in the next cycle, which: the last slot's,
-        whether it is full or not, and the length of its first piece. `busy` says whether it does.
+        What is asked of the last slot's instruction is worked out as it comes there.
         """
+        now = Signal(job_layout(self.config))
         slots = [Signal.like(now, name=f"slot_{index}") for index in range(JOB_SLOTS)]
-        full, moves, begin = Signal(JOB_SLOTS), Signal(JOB_SLOTS), Signal()
+        full, moves, entering = Signal(JOB_SLOTS), Signal(JOB_SLOTS), slots[-2]
         m.d.comb += [
             self.job.ready.eq(~full[0]),
             moves[0].eq(self.job.valid & ~full[0]),
-            begin.eq(~busy | done),
-            raster.now.eq(now),
-            raster.load.eq(begin),
-            raster.coming.eq(slots[-1]),
+            count.coming.eq(slots[-1]),
+            raster.load.eq(count.begin),
+            *(part.more.eq(full[-1]) for part in (box, count)),
+            *(part.now.eq(now) for part in (count, raster)),
+            *(part.enters.eq(moves[-1]) for part in (count, raster)),
+            *(part.entering.eq(entering) for part in (count, raster)),
         ]
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
-        leaves = Cat(moves[1:], full[-1] & begin)
+        leaves = Cat(moves[1:], full[-1] & count.begin)
         m.d.sync += full.eq((full & ~leaves) | moves)
         for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
             with m.If(move):
                 m.d.sync += slot.eq(source)
-        first = Signal.like(now.piece_bits, name="first_bits")
         with m.If(moves[-1]):
-            alone = slots[-2].chunks == 1
-            m.d.sync += first.eq(Mux(alone, slots[-2].tail_bits, slots[-2].piece_bits))
-        with m.If(begin):
-            m.d.sync += [now.eq(slots[-1]), busy.eq(full[-1])]
-        return begin, slots[-1], first
+            alone = entering.chunks == 1
+            m.d.sync += box.first.eq(Mux(alone, entering.tail_bits, entering.piece_bits))
+        with m.If(count.begin):
+            m.d.sync += now.eq(slots[-1])
 
     def _tables(
-        self,
-        m: Module,
-        write: data.View,
-        now: data.View,
-        is_kind: Signal,
-        box: Gearbox,
-        chunk: Signal,
-        group: Signal,
-        lhs_address: Signal,
+        self, m: Module, write: data.View, count: PieceCount, box: Gearbox, lhs_address: Signal
     ) -> None:
         """Which buffer, and where in the weight banks and tables."""
+        leaves = [box.emit & is_kind for is_kind in count.is_kind]
         m.d.sync += [
-            write.lhs.eq(Mux(box.emit & is_kind[Kind.LHS], _one_hot(write.lhs, chunk), 0)),
-            write.params.eq(Mux(box.emit & is_kind[Kind.PARAMS], _one_hot(write.params, chunk), 0)),
-            write.taps.eq(box.emit & is_kind[Kind.TAPS]),
-            write.rows.eq(box.emit & is_kind[Kind.ROWS]),
-            write.address.eq(now.base + group),
+            write.lhs.eq(Mux(leaves[Kind.LHS], _one_hot(write.lhs, count.chunk), 0)),
+            write.params.eq(Mux(leaves[Kind.PARAMS], _one_hot(write.params, count.chunk), 0)),
+            write.taps.eq(leaves[Kind.TAPS]),
+            write.rows.eq(leaves[Kind.ROWS]),
+            write.address.eq(count.now.base + count.group),
         ]
-        with m.If(is_kind[Kind.LHS]):
+        with m.If(count.is_kind[Kind.LHS]):
             m.d.sync += write.address.eq(lhs_address)
 
     def _activations(
-        self,
-        m: Module,
-        write: data.View,
-        now: data.View,
-        is_rhs: Value,
-        box: Gearbox,
-        raster: Raster,
-        group: Signal,
-        last: Signal,
+        self, m: Module, write: data.View, count: PieceCount, box: Gearbox, raster: Raster
     ) -> None:
         """The same for activations: only some positions of a packed row hold a word.
 
         All banks, and all neighbours, until a cycle later it is known which.
         """
-        enters = box.emit & raster.packs
+        enters, now = box.emit & raster.packs, count.now
+        leaves = box.emit & count.is_kind[Kind.RHS]
         slots = Cat(now.slot_bits[bits.bit_length() - 1] for bits in SLOT_BITS)
         m.d.sync += [
-            write.rhs.eq((box.emit & is_rhs & ~raster.hold).replicate(len(write.rhs))),
+            write.rhs.eq((leaves & ~raster.hold).replicate(len(write.rhs))),
             write.slot.eq(Mux(enters, slots, 0)),
-            write.plane.eq(group),
+            write.plane.eq(count.group),
             write.joins.eq((enters & ~raster.first).replicate(len(write.joins))),
             write.words.eq(
-                Cat(~last | (now.tail_words > index) for index in range(self.config.rhs_ways))
+                Cat(~count.last | (now.tail_words > index) for index in range(self.config.rhs_ways))
             ),
         ]
 
@@ -264,36 +241,36 @@ class Unpacker(wiring.Component):
         self, m: Module, early: data.View, now: data.View, box: Gearbox, raster: Raster
     ) -> None:
         """The write port, a cycle later: the piece has come, and the place of activations."""
-        empty, window = Signal(), Signal.like(now.window)
-        spans = [window * (bits // SLOT_BITS[0]) for bits in SLOT_BITS]
+        tall = Signal((1 << len(now.window)) - 1)  # places of a window that hold a pixel
+        slots = [bits // SLOT_BITS[0] for bits in SLOT_BITS]
         inside = [
-            Cat(taken & (span > place) for taken, span in zip(early.slot, spans, strict=True)).any()
+            Cat(
+                taken & tall[place // slot : place // slot + 1].any()
+                for taken, slot in zip(early.slot, slots, strict=True)
+            ).any()
             for place in range(len(early.joins))
         ]
         m.d.sync += [
-            empty.eq(raster.beyond),
-            window.eq(now.window),
+            tall.eq(Cat(now.window > place for place in range(len(tall)))),
             self.write.eq(early),
             self.write.rhs.eq(early.rhs & _one_hot(early.rhs, raster.bank)),
             self.write.joins.eq(early.joins & Cat(inside)),
             self.write.piece.eq(box.piece),
         ]
-        with m.If(empty):
-            m.d.sync += self.write.piece.eq(0)
         with m.If(early.rhs.any()):
             m.d.sync += self.write.address.eq(raster.address)
 
-    def _program(self, m: Module, is_program: Value, box: Gearbox, group: Signal) -> None:
+    def _program(self, m: Module, count: PieceCount, box: Gearbox) -> None:
         """Bus words of instructions: the first of each says which queue they are for."""
         beats = INSTRUCTION_BITS // self.config.memory_bits
         header, destination, held = Signal(), Signal(2), Signal(2)
         m.d.comb += [
-            header.eq(group[: (beats - 1).bit_length()] == 0),
+            header.eq(count.group[: (beats - 1).bit_length()] == 0),
             destination.eq(Mux(header, self.rdata[:2], held)),  # pieces are bus words
         ]
         with m.If(box.emit):
             m.d.sync += held.eq(destination)
-        to_queue = box.emit & is_program
+        to_queue = box.emit & count.is_kind[Kind.PROGRAM]
         m.d.sync += self.word.eq(self.rdata)
         m.d.sync += [
             self.queue_write[stage].eq(to_queue & (destination == stage)) for stage in Stage
@@ -304,25 +281,3 @@ class Unpacker(wiring.Component):
 def _one_hot(like: Value, number: Value) -> Value:
     """As many bits as `like` has: that of the number."""
     return Cat(number == index for index in range(len(like)))
-
-
-def _counted(
-    m: Module, step: Value, count: Value, begin: Value, coming: Value
-) -> tuple[Signal, Signal, Signal]:
-    """(a place from 0 on; whether it is the last of `count`, known with it; whether the next is).
-
-    After the last it is 0 again. Where an instruction begins, it counts `coming` from the next
-    cycle on. The places left are counted down, so that all comparisons are with constants.
-    """
-    place, left = Signal.like(count), Signal.like(count)
-    last, next_last = Signal(), Signal()
-    with m.If(step):
-        m.d.sync += [
-            place.eq(Mux(last, 0, place + 1)),
-            left.eq(Mux(last, count, left - 1)),
-            last.eq(next_last),
-            next_last.eq(Mux(last, count <= 2, left == 3)),
-        ]
-    with m.If(begin):
-        m.d.sync += [left.eq(coming), last.eq(coming == 1), next_last.eq(coming <= 2)]
-    return place, last, next_last

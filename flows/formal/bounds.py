@@ -169,16 +169,16 @@ def gearbox_bench(grain: int) -> Bench:
     box = Gearbox(memory_bits=16, piece_bits=24, grain=grain)
     bench.add(box)
     begun = bench.since(1)  # the first piece is known
-    bench.assume(begun | ~box.enable)
-    for bits in (box.first, box.coming):
+    bench.assume(box.busy | box.anew)
+    for bits in (box.first, box.tail, box.whole):
         bench.assume((bits >= 1) & (bits <= box.piece_bits))
-    waits = bench.past(box.enable & ~box.emit)
-    bench.assume(~waits | (box.coming == bench.past(box.coming)))
-    length = bench.inner("length")
+    length, skip = bench.inner("length"), bench.inner("skip")
     if grain != 1:
         _grained(bench, box, length)
     words = Cat(bench.inner("word_0"), bench.inner("word_1"))
-    offset, words_held = bench.inner("offset"), bench.inner("count")
+    offset, at = bench.inner("offset"), bench.inner("at")
+    words_held = at[1:]  # none, one, or two, as bits
+    bench.claim((at == 1) | (at == 2) | (at == 4))
     _claim_ends(bench, box, length, begun)
     need = (offset + length + box.memory_bits - 1) // box.memory_bits
     bench.claim((words_held < 2) | ((words_held == 2) & (need > 2)), when=begun)
@@ -188,25 +188,31 @@ def gearbox_bench(grain: int) -> Bench:
     take = box.word_ready & box.word_valid
     content = held | Mux(take, box.word << have.as_unsigned()[:6], 0)
     count = have + Mux(take, box.memory_bits, 0)
-    cuts = box.emit & ~box.skip
-    drops = ~box.enable | (box.emit & box.ends)
+    cuts = box.emit & ~skip
+    drops = ~box.busy | (box.emit & box.anew)
     left = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, content >> length), content))
     left_count = Mux(drops, 0, Mux(cuts, Mux(box.flush, 0, count - length), count))
     bench.claim(~bench.since(1) | (held == bench.past(left)) & (have == bench.past(left_count)))
-    bench.claim(box.emit == (box.enable & (box.skip | (count >= length))))
-    mask = (1 << length) - 1
-    bench.claim(box.piece == bench.past(content & mask), when=bench.past(cuts))
+    bench.claim(box.emit == (box.busy & (skip | (count >= length))))
+    bench.claim(box.steps == (box.emit | ~box.busy))
+    mask = Mux(skip, 0, (1 << length) - 1)
+    bench.claim(box.piece == bench.past(content & mask), when=bench.past(box.emit))
     return bench
 
 
 def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Value) -> None:
     """What the gearbox keeps of the next piece, from its length and place."""
-    offset, words_held = bench.inner("offset"), bench.inner("count")
+    offset, words_held = bench.inner("offset"), bench.inner("at")[1:]
     end, missing, there, one = (bench.inner(n) for n in ("end", "missing", "there", "one"))
     last = offset + length + box.memory_bits - 1
     bench.claim(end == last[:4], when=begun)
     bench.claim(missing + words_held == last >> 4, when=begun)
     bench.claim((there == (missing == 0)) & (one == (missing == 1)), when=begun)
+    skip, free, completes = (bench.inner(name) for name in ("skip", "free", "completes"))
+    bench.claim(free == (box.busy & (skip | there)))
+    bench.claim(bench.inner("unbound") == (free | ~box.busy))
+    bench.claim(completes == (box.busy & ~skip & one))
+    bench.claim(box.word_ready == (box.busy & ~skip & ~there))
     bench.claim((length >= 1) & (length <= box.piece_bits), when=begun)
     bench.claim(begun | ((words_held == 0) & (offset == 0)))
 
@@ -214,10 +220,10 @@ def _claim_ends(bench: Bench, box: Gearbox, length: Signal, begun: Value) -> Non
 def _grained(bench: Bench, box: Gearbox, length: Signal) -> None:
     """Pieces are whole bytes, or all of one length 1, 2 or 4 from the first on."""
     unit = bench.free(4, "unit")
-    anew = bench.past(~box.enable | (box.emit & box.ends))
+    anew = bench.past(~box.busy | (box.emit & box.anew))
     kept = bench.first() | anew | (unit == bench.past(unit))
     bench.assume(kept & ((unit == 1) | (unit == 2) | (unit == 4) | (unit == 8)))
-    for bits in (bench.past(box.first), box.coming):
+    for bits in (bench.past(box.first), Mux(box.tails, box.tail, box.whole)):
         bench.assume(Mux(unit == 8, bits[:3] == 0, bits == unit))
     bench.claim((bench.inner("offset") & (unit - 1)) == 0)
     bench.claim(Mux(unit == 8, length[:3] == 0, (length == unit) | (length == 0)))
@@ -235,7 +241,9 @@ def issuer_bench(config: OverlayConfig) -> Bench:
     now, rest = fetch_layout(config)(bench.inner("now")), bench.inner("rest")
     bench.claim(_aligned(unit.arnext, config) & _aligned(unit.araddr, config))
     bench.claim(_aligned(now.address, config))
-    last = bench.inner("last_burst")
+    last, idle = bench.inner("last_burst"), bench.in_state("IDLE")
+    bench.claim(bench.inner("idle") == idle)
+    bench.claim(bench.inner("free") == (idle & ~unit.arvalid))
     bench.claim(unit.arlen <= rest, when=bench.in_state("STEP"))
     bench.claim(last == (unit.arlen == rest), when=bench.in_state("STEP"))
     _claim_burst(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from amaranth.hdl import Const, Mux, Signal, Value
+from amaranth.hdl import Const, Signal, Value
 
 from flows.formal.bench import Bench
 from flows.formal.environment import environment_of
@@ -69,14 +69,17 @@ def _space(bench: Bench, config: OverlayConfig) -> None:
     """Assumed: execute gives back only words that were reserved."""
     unit = ReadIssuer(config=config)
     bench.add(unit)
+    environment_of(bench, unit)
     space, spare, used = (bench.inner(name) for name in ("space", "spare", "used"))
     wanted = fetch_layout(config)(bench.inner("now")).reserve
     free = Signal(space.shape())  # what a segment took is counted a cycle later
-    bench.module.d.comb += free.eq(space - Mux(used, wanted, 0))
+    bench.module.d.comb += free.eq(space - used)
     bench.assume(unit.lhs_freed <= config.lhs_depth - free)
     bench.claim((free >= 0) & (space <= config.lhs_depth))
-    bench.claim(spare == space - wanted)
-    bench.claim(~used | ~bench.in_state("IDLE"))
+    idle = bench.in_state("IDLE")
+    bench.claim(spare == space - wanted, when=~idle)
+    bench.claim((used == 0) | ((used == wanted) & bench.in_state("STEP")))
+    bench.claim((bench.inner("idle") == idle) & (bench.inner("free") == (idle & ~unit.arvalid)))
     bench.claim(space == bench.past(free) + bench.past(unit.lhs_freed), when=bench.since(1))
 
 
@@ -86,6 +89,10 @@ def _layers(bench: Bench, config: OverlayConfig) -> None:
     environment_of(bench, unit)
     tokens, waited, done = (bench.inner(name) for name in ("tokens", "waited", "done"))
     bench.claim((done == (tokens != 0)) & (~waited | done))
+    now, idle = fetch_layout(config)(bench.inner("now")), bench.in_state("IDLE")
+    waits = bench.inner("first") & now.wait_done & ~done
+    bench.claim(bench.inner("idle") == idle)
+    bench.claim(bench.inner("awaits") == waits, when=~idle)
     bench.assume(~unit.done_token | (tokens <= MOST_LAYERS))
     _moves_by_one(bench, tokens, cleared=bench.past(unit.start))
 

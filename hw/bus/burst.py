@@ -17,11 +17,12 @@ def burst_length(
     """
     word_bytes = memory_bits // 8
     word = address[word_bytes.bit_length() - 1 : PAGE_BYTES.bit_length() - 1]
-    most, last = Signal(range(MAX_BURST)), Signal()
+    most, beyond, last = Signal(range(MAX_BURST)), Signal(), Signal()
     to_page = ~word  # beats to the page's end, less one
-    beyond = to_page[len(most) :].any() if len(to_page) > len(most) else 0
+    low = rest[: len(most)]
     m.d.comb += [
+        beyond.eq(to_page[len(most) :].any()),
         most.eq(Mux(beyond, MAX_BURST - 1, to_page)),
-        last.eq(rest <= most),
+        last.eq(~rest[len(most) :].any() & (beyond | (low <= to_page[: len(most)]))),
     ]
-    return Mux(last, rest[: len(most)], most), last
+    return Mux(last, low, most), last

@@ -54,20 +54,29 @@ def test_random_pieces(rng, memory_bits: int, piece_bits: int, grain: int, stall
     async def consume(ctx) -> None:
         later = [length for length in lengths if length]
         ctx.set(dut.first, later.pop(0))
+        ctx.set(dut.skips, lengths[0] == 0)
+        ctx.set(dut.more, 1)
+        ctx.set(dut.anew, 1)
         await ctx.tick()
-        ctx.set(dut.enable, 1)
-        for length, flush, expected in zip(lengths, flushes, pieces, strict=True):
+        assert ctx.get(dut.busy)
+        following = lengths[1:] + [1]
+        for number, (length, flush) in enumerate(zip(lengths, flushes, strict=True)):
             ends = flush and rng.randrange(2)  # of a string: the next piece begins another
-            ctx.set(dut.skip, length == 0)
+            final = number + 1 == len(lengths)
             if length:
-                following = later.pop(0) if later else 0
-                ctx.set(dut.coming, rng.randrange(piece_bits) if ends else following)
-                ctx.set(dut.first, following if ends else rng.randrange(piece_bits))
-            ctx.set(dut.ends, ends)
+                coming, other = (later.pop(0) if later else 1), rng.randrange(1, piece_bits)
+                tails = rng.randrange(2)
+                ctx.set(dut.tails, tails)
+                ctx.set(dut.tail, coming if tails and not ends else other)
+                ctx.set(dut.whole, other if tails or ends else coming)
+                ctx.set(dut.first, coming if ends else rng.randrange(piece_bits))
+            ctx.set(dut.anew, ends or final)
+            ctx.set(dut.more, not final if ends or final else rng.randrange(2))
+            ctx.set(dut.skips, following[number] == 0)
             ctx.set(dut.flush, flush and not ends)
             await ctx.tick().until(dut.emit)
-            assert ctx.get(dut.piece) == expected or not length
-        ctx.set(dut.enable, 0)
+            assert ctx.get(dut.piece) == pieces[number]
+        assert not ctx.get(dut.busy)
 
     trace = {"emit": dut.emit, "take": dut.word_valid & dut.word_ready}
     cycles = simulate(dut, feed, consume, trace=trace)

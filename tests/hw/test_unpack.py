@@ -187,6 +187,21 @@ def test_activations_and_their_tokens(rng, config: OverlayConfig, make) -> None:
         check_tokens(cycles, fetches)
 
 
+@BY_SIZE
+@pytest.mark.parametrize("make", [random_image, random_window])
+def test_a_walk_stands_still_while_others_are_fetched(rng, config: OverlayConfig, make) -> None:
+    fetches, activations = [], []
+    for _ in range(4):
+        image = make(rng, config)
+        for part in image.fetches(rng, random_splits(rng, image)):
+            activations.append(part)
+            fetches += [part, *(table(config, rng, Kind.TAPS, rows=1) for _ in range(2))]
+            fetches += [weights(config, rng, tiles=1, k_words=1)] * rng.randrange(2)
+    cycles = run(config, fetches, rng)
+    assert activations_written(cycles, config) == [w for f in activations for w in f.writes]
+    check_tokens(cycles, activations)
+
+
 @pytest.mark.parametrize("memory_bits", [32, 256])
 def test_program_words_go_to_their_stage(rng, memory_bits: int) -> None:
     config = Digits(dm=1, dk=8, dn=1, memory_bits=memory_bits)
