@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -79,7 +79,7 @@ class Ledger(wiring.Component):
             m.d.sync += [ended.eq(ended + 1), following.eq(following + 1)]
         return m
 
-    def _kept(self, m: Module, value: Signal, begun: Signal, of: Signal, *, name: str) -> Signal:
+    def _kept(self, m: Module, value: Signal, begun: Signal, of: Signal, *, name: str) -> Value:
         """`value` of a burst that has begun, as it was then."""
         m.submodules[name] = kept = memory.Memory(shape=len(value), depth=MOST_BURSTS, init=[])
         write, read = kept.write_port(), kept.read_port(domain="comb")
