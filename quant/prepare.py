@@ -4,6 +4,8 @@ Any traced module: see `quant/structure.py` for where quantizers go. The user's 
 is; the quantized network is a copy of its graph.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -81,9 +83,27 @@ def prepare(
 
     inputs = _activations(quantizer, plan, structure, task)
     net = QuantNet(task, quantized_body(traced, structure, inputs, weights), structure)
-    with torch.no_grad():
-        _Calibration(net.eval().body).run(calibration)
+    net.eval()
+    with torch.no_grad(), _batch_statistics(net.body if len(calibration) > 1 else nn.Identity()):
+        _Calibration(net.body).run(calibration)
     return net.train()
+
+
+@contextmanager
+def _batch_statistics(body: nn.Module) -> Iterator[None]:
+    """Batch norms as training will run them, without learning from it; all else as in inference.
+
+    Their statistics may be of other bits: a channel whose weights were all rounded to zero has
+    none, and would come out of its norm 300 times too large.
+    """
+    norms = [m for m in body.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    kept = [(norm, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = 0.0
+    yield
+    for norm, momentum in kept:
+        norm.momentum = momentum
 
 
 def _layer_name(node: fx.Node, module: fx.GraphModule) -> str | None:

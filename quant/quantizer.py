@@ -36,11 +36,13 @@ class Quantizer(nn.Module, ABC):
     """Fake quantization of one tensor: forward(x) lies on the grid codes(x) * scale().
 
     decays: whether weight decay acts on its parameters. rate: their learning rate, relative to the
-    recipe's for step sizes.
+    recipe's for step sizes; adam_rate: the same once more under AdamW, whose updates are as large
+    as the learning rate, however small the gradient.
     """
 
     decays: ClassVar[bool] = False
     rate: ClassVar[float] = 1.0
+    adam_rate: ClassVar[float] = 1.0
 
     def __init__(self, setup: QuantizerSetup) -> None:
         super().__init__()

@@ -228,6 +228,7 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             decays, factor = parameter.ndim > 1, 1.0
             if isinstance(module, Quantizer):
                 decays, factor = module.decays, recipe.step_size_factor * module.rate
+                factor *= module.adam_rate if recipe.optimizer == "adamw" else 1.0
             key = (recipe.weight_decay if decays else 0.0, factor)
             groups.setdefault(key, []).append(parameter)
     settings: list[dict[str, Any]] = [

@@ -130,6 +130,19 @@ def test_learned_steps_move_and_stay_positive(digits: Dataset, float_net: nn.Mod
     assert bool((steps[1] > 0).all())
 
 
+def test_steps_of_lsq_move_slowly_under_adamw(digits: Dataset, float_net: nn.Module) -> None:
+    """Its first update is as large as the learning rate, whatever the gradient is."""
+    plan = uniform_plan(layer_names(float_net), 4, first_a_bits=5)
+    steps = []
+    for rate in (1e-12, 1e-3):  # a batch of all images: one update
+        recipe = Recipe(epochs=1, learning_rate=rate, optimizer="adamw", batch_size=4096)
+        net = fine_tune(float_net, plan, digits.search, recipe, quantizer=QuantizerConfig())
+        found = [v for n, v in net.state_dict().items() if n.endswith("step_size")]
+        steps.append(torch.cat(found))
+    moved = (steps[1] - steps[0]).abs()
+    assert torch.allclose(moved, torch.full_like(moved, 1e-4), rtol=1e-2)
+
+
 @pytest.mark.slow
 def test_accuracy_on_one_fold(digits: Dataset) -> None:
     recipe = Recipe(epochs=40, learning_rate=0.01)
