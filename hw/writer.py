@@ -99,7 +99,7 @@ class Writer(wiring.Component):
             self.ring_address.eq(Mux(self.wvalid, following, self.position)),
         ]
         m.d.sync += [
-            self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, begun)),
+            self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, went)),
             self.awvalid.eq(Mux(self.awvalid, ~self.awready, ~self.wvalid & waits)),
             self.wvalid.eq(Mux(self.wvalid, ~(self.wready & last), begun)),
             went.eq(begun),
@@ -117,8 +117,10 @@ class Writer(wiring.Component):
             m.d.sync += bus_address.eq(bus_address - less)
         return m
 
-    def _answered(self, m: Module, begun: Value) -> Value:
-        """Whether every burst that has begun is answered, this cycle's answer included."""
+    def _answered(self, m: Module, went: Signal) -> Value:
+        """Whether every burst that has begun is answered, this cycle's answer included: asked when
+        no words pass, by which time the last one is counted.
+        """
         answer = self.bvalid & self.bready
-        pending = under_way(m, most=MOST_BURSTS, begins=begun, ends=answer, name="pending")
+        pending = under_way(m, most=MOST_BURSTS, begins=went, ends=answer, name="pending")
         return ~pending[0] | (~pending[1] & answer)
