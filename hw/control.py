@@ -125,7 +125,7 @@ class Control(wiring.Component):
         m.d.comb += job.timed_out.eq(self.timed_out)
         self._write(m, job)
         late = Signal(FAULT)
-        report(m, late, when=self.busy & self._over(m), code=Code.CYCLES)
+        report(m, late, when=self._over(m), code=Code.CYCLES)
         first_fault(m, job.fault, [self.fault, late])
         self._read(m, job)
         return m

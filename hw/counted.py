@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 
 def counted(
@@ -49,3 +49,17 @@ def counted_down(
             last.eq(following),
         ]
     return last, following
+
+
+def under_way(m: Module, *, most: int, begins: Value, ends: Value, name: str) -> Signal:
+    """How many of at most `most` things are under way: bit k says that more than k are.
+
+    A register of as many ones from below, so that a bit says whether there are none, or all.
+    `begins` and `ends` may come late in their cycle: behind them is one function of five inputs,
+    and no enable. None may begin while all are under way, none end while none is.
+    """
+    more = Signal(most, name=name)
+    above, below = Cat(more[1:], 0), Cat(1, more[:-1])
+    rises, falls = begins & ~ends, ends & ~begins
+    m.d.sync += more.eq((more & (above | ~falls.replicate(most))) | (below & rises.replicate(most)))
+    return more

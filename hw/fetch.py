@@ -82,7 +82,8 @@ class ReadIssuer(wiring.Component):
         first, segment_end, fresh, cut = (
             Signal(name=n) for n in ("first", "segment_end", "fresh", "cut")
         )
-        begin = fresh | self.start
+        idle, free = (Signal(name=name, init=1) for name in ("idle", "free"))
+        begin = fresh | idle  # the program's count stands while nothing else is offered
         pass_end = last_of(m, count=now.segments, steps=segment_end, begin=begin, name="segment")
         last_pass = last_of(
             m, count=now.repeats, steps=segment_end & pass_end, begin=begin, name="pass"
@@ -92,7 +93,7 @@ class ReadIssuer(wiring.Component):
         last_burst, less = self._burst(m, address, rest, cut)
         m.d.comb += keep(self.job.payload, now)
         may_pass, passed, takes, ends = (Signal(name=n) for n in ("may", "passed", "takes", "ends"))
-        idle, free = self._idle(m, takes, ends)
+        self._idle(m, idle, free, takes, ends)
         m.d.comb += ends.eq(segment_end & pass_end & last_pass)
 
         with m.FSM():
@@ -130,9 +131,8 @@ class ReadIssuer(wiring.Component):
         self._gate(m, now, first, may_pass, passed, free)
         return m
 
-    def _idle(self, m: Module, takes: Signal, ends: Signal) -> tuple[Signal, Signal]:
-        """(the state of that name, the last burst has gone too), registers that many look at."""
-        idle, free = (Signal(name=name, init=1) for name in ("idle", "free"))
+    def _idle(self, m: Module, idle: Signal, free: Signal, takes: Signal, ends: Signal) -> None:
+        """idle: the state of that name; free: the last burst has gone too. Many look at them."""
         stays = Signal()
         m.d.comb += [
             self.instructions.ready.eq(free),
@@ -140,7 +140,6 @@ class ReadIssuer(wiring.Component):
             stays.eq(ends | (idle & ~(takes | self.start))),
         ]
         m.d.sync += [idle.eq(stays), free.eq(stays & ~(self.arvalid & ~self.arready))]
-        return idle, free
 
     def _burst(self, m: Module, address: Signal, rest: Signal, cut: Signal) -> tuple[Signal, Value]:
         """The burst that is offered: (it is the segment's last; its beats, negative)."""
@@ -214,11 +213,11 @@ class ReadIssuer(wiring.Component):
             spare.eq(Mux(free, space, spare) + self.lhs_freed - needs),
             tokens.eq(tokens + self.done_token - waited),
             done.eq(any_done),
-            awaits.eq(Mux(free, offered.valid & offered.payload.wait_done, awaits) & ~any_done),
+            awaits.eq(Mux(free, ~self.start & offered.payload.wait_done, awaits) & ~any_done),
         ]
         m.d.comb += [
             any_done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
-            needs.eq(Mux(free & offered.valid, offered.payload.reserve, used)),
+            needs.eq(Mux(free, Mux(self.start, 0, offered.payload.reserve), used)),
             may_pass.eq(~self.arvalid & ~spare[-1] & ~awaits & (~first | self.job.ready)),
         ]
         with m.If(self.start):  # nobody waited for the last layer of the program before

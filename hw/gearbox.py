@@ -183,7 +183,7 @@ class Gearbox(wiring.Component):
         """Drives `emit`, `steps`, `busy`, `word_ready`; (the piece lacks one word; it is none).
 
         missing: words that the next piece lacks, which are none (there), one, or more.
-        free, wants, completes: something leaves for sure; a word is wanted; it makes a piece whole.
+        free, completes: something leaves for sure; it leaves with the word that is wanted.
         unbound: something leaves for sure, or there is nothing.
         """
         missing = Signal.like(lacks.words, name="missing")
@@ -236,7 +236,13 @@ class Gearbox(wiring.Component):
             for name, n in (("near", wide), ("low", split), ("kept", len(ends)))
         )
         m.d.sync += [near.eq(moved), low.eq(offset)]
-        m.d.sync += kept.eq(Cat(~empty & (length > begin) for begin in ends))
+        reaches = (length[byte:] > begin >> byte for begin in ends)  # whole bytes, where it is long
+        if byte:
+            reaches = (
+                length[byte:].any() | (length[:byte] > begin) if begin < 8 else reach
+                for begin, reach in zip(ends, reaches, strict=True)
+            )
+        m.d.sync += kept.eq(Cat(~empty & reach for reach in reaches))
         bits = shifted_down(m, near, low[byte:], width=width, name="fine", grain=1 << byte)
         if byte:
             short = shifted_down(m, bits[:8], low[:byte], width=8, name="short")

@@ -182,7 +182,8 @@ class ReadGuard(_Half):
         ledger, valid, ready = self._addresses(m, Code.READ_WINDOW)
         taken = Signal()
         m.d.comb += [
-            self.core_rvalid.eq(self.port_rvalid & ~self.stopping),
+            # while the job is stopped the core loses words, and is cleared before it is used again
+            self.core_rvalid.eq(self.port_rvalid),
             self.port_rready.eq(self.core_rready | self.stopping),
             taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
             ledger.step.eq(taken),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -89,34 +89,34 @@ class Job(wiring.Component):
             self.start.eq(self.start_write & ~self.busy),
             self.irq.eq(done | error | aborted),
         ]
-        m.d.sync += self.clear.eq(0)
         wishes = self._wishes(m)
         with m.If((wishes.clear & (~self.stopping | told)) | self.start):
             m.d.sync += [*(flag.eq(0) for flag in flags), code.eq(Code.NONE)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), soft.eq(0), told.eq(0)]
+            m.d.sync += [soft.eq(0), told.eq(0)]
         with m.Elif(self.start_write):
             m.d.sync += ignored.eq(1)
-        reason = self._stop(m, wishes, done, soft)
         silent, was_silent = self.timed_out & self.busy, Signal()
         m.d.sync += was_silent.eq(silent)
         with m.If(silent):
-            m.d.sync += [told.eq(1), self.stopping.eq(1), reason.valid.eq(1)]
+            m.d.sync += told.eq(1)
         with m.If(was_silent):
             m.d.sync += error.eq(1)
-        self._note(m, reason, code)
+        self._note(m, self._stop(m, wishes, done, soft, silent), code)
         self._drain(m, flags, code, soft, told)
         self._status(m, flags, code)
         return m
 
-    def _note(self, m: Module, reason: data.View, code: Signal) -> None:
-        """Keep the first reason, and where it was seen."""
-        m.d.comb += self.blamed.eq(reason.stage)
-        with m.If(reason.valid & (code == Code.NONE)):
+    def _note(self, m: Module, reasoned: Signal, code: Signal) -> None:
+        """Keep the first reason, and where it was seen, a cycle after it."""
+        found = Signal(FAULT)
+        m.d.sync += found.eq(self.fault)
+        m.d.comb += self.blamed.eq(Mux(found.valid, found.stage, NO_STAGE))
+        with m.If(reasoned & (code == Code.NONE)):
             m.d.sync += [
-                code.eq(reason.code),
-                self.address.eq(reason.address),
-                self.info.eq(reason.stage << STAGE_SHIFT | self.index),
+                code.eq(Mux(found.valid, found.code, Code.LEFTOVER)),
+                self.address.eq(found.address),
+                self.info.eq(self.blamed << STAGE_SHIFT | self.index),
             ]
 
     def _wishes(self, m: Module) -> data.View:
@@ -129,32 +129,33 @@ class Job(wiring.Component):
         ]
         return wishes
 
-    def _stop(self, m: Module, wishes: data.View, done: Signal, soft: Signal) -> data.View:
-        """What ends a running job, the most serious first: the reason, a cycle later."""
-        reason = Signal(FAULT)
-        leaves = self.finished & self.leftover
-        m.d.sync += [reason.eq(self.fault), reason.valid.eq(0)]
-        with m.If(~self.fault.valid):
-            m.d.sync += [reason.code.eq(Code.LEFTOVER), reason.stage.eq(NO_STAGE)]
+    def _stop(
+        self, m: Module, wishes: data.View, done: Signal, soft: Signal, silent: Value
+    ) -> Signal:
+        """What ends a running job, the most serious first: whether for a reason, a cycle later."""
+        reasoned, leaves = Signal(), self.finished & self.leftover
+        runs = self.busy & ~self.stopping & ~wishes.soft
+        finishes = runs & self.finished & ~self.leftover & ~wishes.abort & ~self.fault.valid
+        ends = self.busy & (self.fault.valid | wishes.abort | leaves)
+        drained = self.stopping & self.clear
+        m.d.sync += [  # without enables: what ends a job comes late
+            self.busy.eq(Mux(self.busy, ~(drained | finishes), self.start | wishes.soft)),
+            self.stopping.eq(Mux(self.stopping, ~drained, wishes.soft | silent | ends)),
+            self.clear.eq(finishes | (self.stopping & self.bus_idle & ~self.clear)),
+            reasoned.eq(silent | (runs & (self.fault.valid | (leaves & ~wishes.abort)))),
+        ]
         with m.If(wishes.soft):
-            m.d.sync += [self.busy.eq(1), self.stopping.eq(1), soft.eq(1)]
-        with m.Elif(self.busy & ~self.stopping):
-            m.d.sync += reason.valid.eq(self.fault.valid | (leaves & ~wishes.abort))
-            with m.If(self.fault.valid | wishes.abort | leaves):
-                m.d.sync += self.stopping.eq(1)
-            with m.Elif(self.finished):
-                m.d.sync += [self.busy.eq(0), done.eq(1), self.clear.eq(1)]
-        return reason
+            m.d.sync += soft.eq(1)
+        with m.If(finishes):
+            m.d.sync += done.eq(1)
+        return reasoned
 
     def _drain(
         self, m: Module, flags: tuple[Signal, ...], code: Signal, soft: Signal, told: Signal
     ) -> None:
         """Once the bus is idle: clear the core, then say how the job ended."""
         _, error, aborted, _ = flags
-        with m.If(self.stopping & self.bus_idle & ~self.clear):
-            m.d.sync += self.clear.eq(1)
         with m.If(self.stopping & self.clear):
-            m.d.sync += [self.stopping.eq(0), self.busy.eq(0)]
             with m.If(soft):
                 m.d.sync += [*(flag.eq(0) for flag in flags), code.eq(Code.NONE)]
             with m.Elif(~told):

@@ -35,7 +35,6 @@ class PieceCount(wiring.Component):
     Of the piece that is next, all registers, low when there is none:
 
     last, next_last : Out(1)              it is its group's last; the one behind it is, in `now`
-    unit_last : Out(1)                    its unit is the fetch's last
     group_ends : Out                      it is its unit's last, by kind; one-hot
     final : Out(1)                        it is the fetch's last
     anew : Out(1)                         it is, or there is none
@@ -53,7 +52,6 @@ class PieceCount(wiring.Component):
     group: Signal
     last: Signal
     next_last: Signal
-    unit_last: Signal
     group_ends: Signal
     final: Signal
     anew: Signal
@@ -75,7 +73,6 @@ class PieceCount(wiring.Component):
                 "group": Out(fields["groups"].shape),
                 "last": Out(1),
                 "next_last": Out(1),
-                "unit_last": Out(1),
                 "group_ends": Out(len(Kind)),
                 "final": Out(1),
                 "anew": Out(1, init=1),  # type: ignore[call-arg]
@@ -109,7 +106,6 @@ class PieceCount(wiring.Component):
             self.begin.eq(self.steps & self.anew),
             follows.eq(~self.anew | self.more),
             self.last.eq(last[0]),
-            self.unit_last.eq(last[2]),
             group_end.eq(coming[0] & coming[1]),
             final.eq(coming[0] & coming[1] & coming[2]),
         ]

@@ -87,7 +87,7 @@ class InstructionQueue(wiring.Component):
         requested = Signal(range(self.beats + 1))
         arrived = Signal(range(self.beats + 1))
         request, arriving = Signal(), Signal(name="arriving")
-        m.d.comb += request.eq((requested != self.beats) & (taken != written))
+        m.d.comb += request.eq(~requested[-1] & (taken != written))  # no more than `beats`
         m.d.sync += arriving.eq(request)
         with m.If(request):
             m.d.sync += [taken.eq(taken + 1), requested.eq(requested + 1)]
@@ -97,7 +97,7 @@ class InstructionQueue(wiring.Component):
                 arrived.eq(arrived + 1),
             ]
         m.d.comb += [
-            self.out.valid.eq(arrived == self.beats),
+            self.out.valid.eq(arrived[-1]),  # they are a power of two
             self.out.payload.eq(assembled[: self.layout.size]),
         ]
         m.d.comb += [

@@ -46,11 +46,15 @@ def _left_layout(config: OverlayConfig) -> data.StructLayout:
 
     row, tensor     positions of the row, and of the tensor's in it, behind the next one
     window          positions before a window's first word, less one
+    phase           positions of the phase that begins behind the next one, of a row of phases or of
+                    a window's stride
     """
     bits = kept_bits(config, Stage.FETCH)
     positions = signed(max(bits["pushes"], bits["width"]) + 1)
-    window = signed(bits["window_first"] + 1)
-    return data.StructLayout({"row": positions, "tensor": positions, "window": window})
+    window, phase = (signed(bits[name] + 1) for name in ("window_first", "stride"))
+    return data.StructLayout(
+        {"row": positions, "tensor": positions, "window": window, "phase": phase}
+    )
 
 
 class Raster(wiring.Component):
@@ -81,7 +85,6 @@ class Raster(wiring.Component):
     leaves : In(1)                  a piece leaves; late in its cycle, unlike what it is:
     of_rhs : In(1)                  of a tensor of activations
     plane, pixel : In(1)            and the last of its plane, of its position; low if there is none
-    ends : In(1)                    the position is the fetch's last
     anew : In(1)                    the piece is a fetch's last, of whatever kind; or none is there
     steps : In(1)                   a piece leaves, or there is none; as late
     first : Out(1)                  position 0 of a row
@@ -101,7 +104,6 @@ class Raster(wiring.Component):
     of_rhs: Signal
     plane: Signal
     pixel: Signal
-    ends: Signal
     anew: Signal
     steps: Signal
     first: Signal
@@ -124,7 +126,6 @@ class Raster(wiring.Component):
                 "of_rhs": In(1),
                 "plane": In(1),
                 "pixel": In(1),
-                "ends": In(1),
                 "anew": In(1),
                 "steps": In(1),
                 "first": Out(1, init=1),  # type: ignore[call-arg]
@@ -139,19 +140,13 @@ class Raster(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, windowed = self.now, self.packs
-        px, px_end, pixel, row_end = Signal(4), Signal(), Signal(), Signal()
-        begins = Signal()  # the row, behind the position
-        started = self._row(m, begins, row_end)
-        m.d.comb += [
-            self.hold.eq(windowed & ~(started & (px == 0))),
-            px_end.eq(px + 1 == now.stride),
-            begins.eq(row_end | (self.ends & ~now.keep)),
-            pixel.eq(self.leaves & self.pixel),
-        ]
-        with m.If(pixel):
-            m.d.sync += px.eq(Mux(begins | px_end, 0, px + started))
+        pixel, left = Signal(), self._row(m)
+        px_end, row_end = left.phase[-1], left.row[-1]
+        m.d.comb += pixel.eq(self.leaves & self.pixel)
         self._tokens(m, pixel)
-        moves, was = Signal(MOVES), Signal(_steps_layout(self.config))
+        # nothing else clears the registers behind it, whose reset would be late
+        moves = Signal(MOVES, init={"restart": 1})
+        was = Signal(_steps_layout(self.config))
         m.d.sync += [
             moves.piece.eq(self.leaves & self.of_rhs),
             moves.plane.eq(self.leaves & self.plane),
@@ -159,20 +154,20 @@ class Raster(wiring.Component):
             moves.phase_end.eq(px_end),
             moves.place.eq(self.leaves & (self.pixel & Mux(windowed, ~self.hold, px_end))),
             moves.row.eq(self.leaves & (self.pixel & row_end)),
-            moves.restart.eq(self.leaves & (self.pixel & self.ends & ~now.keep)),
+            moves.restart.eq(self.leaves & (self.pixel & self.anew & ~now.keep)),
             moves.load.eq(self.load),
             *keep(was, now),
         ]
         self._words(m, moves, was, self._grid(m, moves, was))
         return m
 
-    def _row(self, m: Module, begins: Signal, row_end: Signal) -> Signal:
-        """Drives `first`, `packs`, `beyond` and row_end; returns whether a window may have begun.
+    def _row(self, m: Module) -> data.View:
+        """Drives `first`, `packs`, `beyond` and `hold`; returns what is left of the row.
 
         Where in a row a position x is, is counted down and told by signs: what is left of the row
         and of the tensor behind the next position, and what is to come before a window's first.
         """
-        given, here, anew, restarts = self.entering, self.pixel, self.anew, Signal()
+        given, here, anew, begins = self.entering, self.pixel, self.anew, Signal()
         packs, next_packs = Signal(), Signal()
         ahead, current, left = (Signal(_left_layout(self.config)) for _ in range(3))
         m.d.comb += packs.eq((given.kind == Kind.RHS) & (given.window != 0))
@@ -182,34 +177,36 @@ class Raster(wiring.Component):
                 ahead.row.eq(Mux(packs, given.pushes - 2, given.width - 2)),
                 ahead.tensor.eq(given.width - 2),
                 ahead.window.eq(Mux(packs, given.window_first, 0) - 1),
+                ahead.phase.eq(given.stride - 2),
             ]
         with m.If(self.load):
             m.d.sync += [self.packs.eq(next_packs), current.eq(ahead)]
-        outside, further = Signal(), Signal()
+        outside, further, at_phase = Signal(), Signal(), Signal(init=1)
         m.d.comb += [
-            row_end.eq(left.row[-1]),
-            restarts.eq(~here | begins),
-            further.eq(Mux(here, ~begins & left.tensor[-1], outside)),
-            self.beyond.eq(Mux(anew, next_packs, self.packs) & further),
+            begins.eq(~here | left.row[-1] | (anew & ~self.now.keep)),
+            further.eq(Mux(here, left.tensor[-1] & ~left.row[-1], outside)),
+            self.beyond.eq(Mux(anew, next_packs & (self.now.keep | ~here), self.packs) & further),
+            self.hold.eq(self.packs & ~(left.window[-1] & at_phase)),
         ]
         with m.If(self.steps & (here | (anew & self.first))):
             m.d.sync += [
-                self.first.eq(restarts),
-                outside.eq(further),
+                self.first.eq(begins),
+                outside.eq(further & ~begins),
+                at_phase.eq(begins | left.phase[-1] | (at_phase & ~left.window[-1])),
                 left.row.eq(left.row - 1),
                 left.tensor.eq(left.tensor - 1),
                 left.window.eq(left.window - ~left.window[-1]),
+                left.phase.eq(Mux(left.phase[-1], current.phase, left.phase - left.window[-1])),
             ]
-            with m.If(restarts):
+            with m.If(begins):
                 m.d.sync += left.eq(Mux(anew, ahead, current))
-        return left.window[-1]
+        return left
 
     def _grid(self, m: Module, moves: data.View, was: data.View) -> Signal:
         """Drives `bank`; returns the address of the position's words in it."""
         columns, depth = self.config.dn, range(self.config.rhs_depth)
-        words, row_bank, row_words = Signal(depth), Signal.like(self.bank), Signal(depth)
-        phase, phase_row, py = Signal(depth), Signal(depth), Signal(4)
-        bank = Signal.like(self.bank)
+        words, row_words, phase, phase_row = (Signal(depth, reset_less=True) for _ in range(4))
+        bank, row_bank = (Signal(range(columns), reset_less=True) for _ in range(2))
         m.d.comb += self.bank.eq(bank)
         with m.If(moves.pixel):
             m.d.sync += phase.eq(Mux(moves.phase_end, phase_row, phase + was.phase_words))
@@ -219,7 +216,7 @@ class Raster(wiring.Component):
                 m.d.sync += [bank.eq(0), words.eq(words + was.tile_stride)]
         next_bank, next_words, next_phase = (Signal.like(s) for s in (bank, words, phase))
         py_end, wraps, both, short = Signal(), Signal(), Signal(depth), Signal(range(columns + 1))
-        self._phase_rows(m, moves, py, py_end)
+        self._phase_rows(m, moves, py_end)
         m.d.sync += [  # as `was`
             both.eq(self.now.pitch_words + self.now.tile_stride),
             short.eq(columns - self.now.pitch_banks),
@@ -248,17 +245,17 @@ class Raster(wiring.Component):
         m.d.comb += place.eq(phase + words)
         return place
 
-    def _phase_rows(self, m: Module, moves: data.View, py: Signal, py_end: Signal) -> None:
-        """py: rows of the tensor since the last row of the grid; py_end: it is the last of them,
-        with the stride that `was` will be.
+    def _phase_rows(self, m: Module, moves: data.View, py_end: Signal) -> None:
+        """py_end: the row is the last of the tensor's in its row of the grid. What is left of
+        them is counted like positions; the stride is the one that `was` will be.
         """
-        stride = self.now.stride
-        with m.If(moves.restart | (moves.row & py_end)):
-            m.d.sync += [py.eq(0), py_end.eq(stride == 1)]
+        stride, begun = self.now.stride, Signal()
+        left = Signal(signed(len(stride) + 1))
+        m.d.comb += py_end.eq(left[-1])
+        with m.If(moves.restart | Mux(moves.row, py_end, ~begun)):
+            m.d.sync += [begun.eq(0), left.eq(stride - 2)]
         with m.Elif(moves.row):
-            m.d.sync += [py.eq(py + 1), py_end.eq(py + 2 == stride)]
-        with m.Else():
-            m.d.sync += py_end.eq(py + 1 == stride)
+            m.d.sync += [begun.eq(1), left.eq(left - 1)]
 
     def _words(self, m: Module, moves: data.View, was: data.View, place: Signal) -> None:
         """Words within a position: pieces of a plane, planes."""
@@ -280,7 +277,7 @@ class Raster(wiring.Component):
         full, rest, due = Signal(), Signal(), Signal()
         m.d.comb += [
             full.eq(~self.hold & (count == columns - 1)),
-            rest.eq(self.ends & ~now.keep & (~self.hold | (count != 0))),
+            rest.eq(self.anew & ~now.keep & (~self.hold | (count != 0))),
             due.eq(~now.silent & (full | rest)),
             self.token.eq(self.leaves & (self.pixel & due)),
         ]

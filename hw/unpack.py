@@ -154,7 +154,6 @@ class Unpacker(wiring.Component):
             raster.of_rhs.eq(is_rhs),
             raster.plane.eq(count.last & is_rhs),
             raster.pixel.eq(ends[Kind.RHS]),
-            raster.ends.eq(count.unit_last),
             raster.anew.eq(count.anew),
             self.rhs_token.eq(raster.token),
             self.lhs_token.eq(box.emit & ends[Kind.LHS]),

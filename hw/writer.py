@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.burst import burst_length
 from hw.bus.ledger import MOST_BURSTS
 from hw.config import OverlayConfig
+from hw.counted import under_way
 
 
 class Writer(wiring.Component):
@@ -78,10 +79,11 @@ class Writer(wiring.Component):
         m = Module()
         waits, rest = Signal(), Signal(range(self.config.ring_depth))
         address = Signal(32)
+        following = Signal.like(self.position, init=1)
         left, last = Signal(8), Signal()
-        ahead, following = Signal.like(self.position), Signal.like(self.position)
+        went = Signal(name="went")  # a burst began a cycle ago: whether one does comes late
         m.d.comb += [
-            waits.eq(self.limit != self.position),
+            waits.eq((self.limit ^ self.position).any()),
             rest.eq(self.limit + ~self.position),  # words that wait, less one
         ]
         length, _ = burst_length(m, address=address, rest=rest, memory_bits=self.config.memory_bits)
@@ -94,45 +96,31 @@ class Writer(wiring.Component):
             self.wdata.eq(self.ring_word),
             self.wlast.eq(last),
             self.ring_enable.eq(~self.wvalid | self.wready),
-            self.ring_address.eq(ahead),
-            following.eq(ahead + 1),
+            self.ring_address.eq(Mux(self.wvalid, following, self.position)),
         ]
         m.d.sync += [
-            self.position.eq(self.position + taken),
-            self.idle.eq(0),
+            self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, went)),
+            self.awvalid.eq(Mux(self.awvalid, ~self.awready, ~self.wvalid & waits)),
+            self.wvalid.eq(Mux(self.wvalid, ~(self.wready & last), begun)),
+            went.eq(begun),
         ]
-        answered = self._pending(m, begun)
+        with m.If(~self.awvalid):
+            m.d.sync += self.awlen.eq(length)
+        with m.If(~self.wvalid):
+            m.d.sync += [left.eq(self.awlen), last.eq(self.awlen == 0)]
+        with m.If(taken):
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+            m.d.sync += [self.position.eq(following), following.eq(following + 1)]
         with m.If(self.load):
             m.d.sync += address.eq(self.address)
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.sync += [self.awlen.eq(length), self.idle.eq(~waits & answered)]
-                with m.If(waits):
-                    m.next = "ADDRESS"
-            with m.State("ADDRESS"):
-                m.d.comb += self.awvalid.eq(1)
-                with m.If(self.awready):
-                    m.d.sync += [
-                        left.eq(self.awlen),
-                        last.eq(self.awlen == 0),
-                        bus_address.eq(bus_address - less),
-                        ahead.eq(following),
-                    ]
-                    m.next = "DATA"
-            with m.State("DATA"):
-                m.d.comb += self.wvalid.eq(1)
-                with m.If(self.wready):
-                    m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
-                    with m.If(last):
-                        m.next = "IDLE"
-                    with m.Else():
-                        m.d.sync += ahead.eq(following)
+        with m.If(went):  # the burst's length stands yet
+            m.d.sync += bus_address.eq(bus_address - less)
         return m
 
-    def _pending(self, m: Module, begun: Value) -> Value:
-        """Whether every burst that has begun is answered, this cycle's answer included."""
-        pending, following = Signal(range(MOST_BURSTS + 1)), Signal(range(MOST_BURSTS + 1))
+    def _answered(self, m: Module, went: Signal) -> Value:
+        """Whether every burst that has begun is answered, this cycle's answer included: asked when
+        no words pass, by which time the last one is counted.
+        """
         answer = self.bvalid & self.bready
-        m.d.comb += following.eq(pending + begun - answer)
-        m.d.sync += pending.eq(following)
-        return (pending == 0) | ((pending == 1) & answer)
+        pending = under_way(m, most=MOST_BURSTS, begins=went, ends=answer, name="pending")
+        return ~pending[0] | (~pending[1] & answer)

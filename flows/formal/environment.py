@@ -41,10 +41,16 @@ def _queue(bench: Bench, queue: InstructionQueue) -> None:
 
 
 def _writer(bench: Bench, writer: Writer) -> None:
-    """A new output tensor begins when all is written; the ring holds its word until it is asked."""
+    """A new output tensor begins when all is written; the ring holds its word until it is asked.
+
+    An address and its words are not offered together; the next word is the one behind this one.
+    """
     bench.assume(~writer.load | (writer.idle & (writer.limit == writer.position)))
     held = writer.ring_word == bench.past(writer.ring_word)
     bench.assume(bench.first() | bench.past(writer.ring_enable) | held)
+    following = bench.inner("following")
+    bench.claim(~(writer.awvalid & writer.wvalid) & (writer.wvalid | ~bench.inner("went")))
+    bench.claim(following == (writer.position + 1)[: len(following)])
 
 
 def _issuer(bench: Bench, unit: ReadIssuer) -> None:
@@ -55,10 +61,11 @@ def _issuer(bench: Bench, unit: ReadIssuer) -> None:
     bench.assume(~unit.start | (alone & stood & ~bench.first()))
 
 
-def excuse(component: Any, port: str) -> Value:
+def excuse(bench: Bench, component: Any, port: str) -> Value:
     """When a component need not keep a stream's contract towards its own core."""
     if isinstance(component, Port | ReadGuard) and port == "core_r":
-        return component.stopping  # the core is cleared before it is used again
+        # the word was thrown away; the core is cleared before it is used again
+        return bench.past(component.stopping)
     return Const(0)
 
 

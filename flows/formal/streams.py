@@ -122,7 +122,7 @@ def bench_of(config: OverlayConfig, path: str, port: str) -> Bench:
         if other.flow is In:
             bench.assume(keeps(bench, other))
         elif other.name == port:
-            bench.claim(keeps(bench, other) | excuse(part.component, port))
+            bench.claim(keeps(bench, other) | excuse(bench, part.component, port))
     environment_of(bench, part.component)
     return bench
 

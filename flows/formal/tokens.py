@@ -123,10 +123,17 @@ def _ledger(bench: Bench, config: OverlayConfig) -> None:
     unit = Ledger(word_bits=8)
     bench.add(unit)
     bench.assume(~(unit.put & unit.full) & ~(unit.take & unit.empty))
-    count = bench.inner("count")
-    bench.claim(count <= MOST_BURSTS)
+    more = bench.inner("more")
+    count = Signal(range(MOST_BURSTS + 1))
+    bench.module.d.comb += count.eq(sum(more))
+    bench.claim(_ones_from_below(more))
     bench.claim((unit.empty == (count == 0)) & (unit.full == (count == MOST_BURSTS)))
     _moves_by_one(bench, count, cleared=bench.first())
+
+
+def _ones_from_below(bits: Signal) -> Value:
+    """None of them stands above a zero."""
+    return (bits[1:] & ~bits[:-1]) == 0
 
 
 def _reads(bench: Bench, config: OverlayConfig) -> None:
@@ -147,6 +154,6 @@ def _guard(bench: Bench, unit: ReadGuard | WriteGuard) -> None:
     held = bench.past(
         getattr(unit, f"port_{unit.name}valid") & ~getattr(unit, f"port_{unit.name}ready")
     )
-    bench.claim(~(held & full) & (bench.inner("ledger.count") <= MOST_BURSTS))
+    bench.claim(~(held & full) & _ones_from_below(bench.inner("ledger.more")))
     bench.claim(~(put & full))
     bench.claim(~(take & empty))

@@ -111,7 +111,7 @@ def _sinks(module: Mapping[str, Any]) -> Sinks:
 
 
 def _registers(cell: Cell, port: _Port, cells: Cells, sinks: Sinks) -> dict[str, str]:
-    """{output: its flip-flop}; empty unless each used one has one, with the same clock and enable."""
+    """{output: its flip-flop}; empty unless each used one has one, of one clock and enable."""
     found: dict[str, str] = {}
     clocks = [port.clock] if port.clock else []
     enables = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.counted import under_way
 
 MOST_BURSTS = 16
 """Bursts under way in each direction, as many as the reference memory takes."""
@@ -12,6 +14,9 @@ MOST_BURSTS = 16
 
 class Ledger(wiring.Component):
     """A list of bus addresses and lengths, kept apart from the data, to say what an answer is for.
+
+    `put`, `step` and `take` may come late in their cycle: what they lead to is told from registers,
+    for which the oldest burst's beats are counted down.
 
     Members
     -------
@@ -51,28 +56,37 @@ class Ledger(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.bursts = bursts = memory.Memory(
-            shape=self.word_bits + 8, depth=MOST_BURSTS, init=[]
-        )
-        write, read = bursts.write_port(), bursts.read_port(domain="comb")
+        more = under_way(m, most=MOST_BURSTS, begins=self.put, ends=self.take, name="more")
         begun, ended = Signal(range(MOST_BURSTS)), Signal(range(MOST_BURSTS))
-        count = Signal(range(MOST_BURSTS + 1))
-        beat = Signal(8)
+        following = Signal(range(MOST_BURSTS), init=1)  # the burst behind the oldest
+        beat, left, last = Signal(8), Signal(8), Signal()
+        word = self._kept(m, self.put_word, begun, ended, name="words")
+        length = self._kept(m, self.put_length, begun, following, name="lengths")
         m.d.comb += [
-            write.en.eq(self.put),
-            write.addr.eq(begun),
-            write.data.eq(Cat(self.put_word, self.put_length)),
-            read.addr.eq(ended),
-            self.word.eq(read.data[: self.word_bits] + beat),
-            self.last.eq(read.data[self.word_bits :] == beat),
-            self.empty.eq(count == 0),
-            self.full.eq(count == MOST_BURSTS),
+            self.word.eq(word + beat),
+            self.last.eq(last),
+            self.empty.eq(~more[0]),
+            self.full.eq(more[-1]),
         ]
-        m.d.sync += count.eq(Mux(self.take, count - 1 + self.put, count + self.put))  # take is late
         with m.If(self.put):
             m.d.sync += begun.eq(begun + 1)
         with m.If(self.step):
-            m.d.sync += beat.eq(beat + 1)
+            m.d.sync += [beat.eq(beat + 1), left.eq(left - 1), last.eq(left == 1)]
+        with m.If(self.take | self.empty):  # another is the oldest, or may be
+            coming = Mux(more[1], length, self.put_length)
+            m.d.sync += [beat.eq(0), left.eq(coming), last.eq(coming == 0)]
         with m.If(self.take):
-            m.d.sync += [ended.eq(ended + 1), beat.eq(0)]
+            m.d.sync += [ended.eq(ended + 1), following.eq(following + 1)]
         return m
+
+    def _kept(self, m: Module, value: Signal, begun: Signal, of: Signal, *, name: str) -> Value:
+        """`value` of a burst that has begun, as it was then."""
+        m.submodules[name] = kept = memory.Memory(shape=len(value), depth=MOST_BURSTS, init=[])
+        write, read = kept.write_port(), kept.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(self.put),
+            write.addr.eq(begun),
+            write.data.eq(value),
+            read.addr.eq(of),
+        ]
+        return read.data
