@@ -205,17 +205,17 @@ class _Ring:
     def room(self, cycle: int) -> int:
         """The first cycle from `cycle` on in which one more column tile fits; reserves it.
 
-        What was merged or sent is seen as it was a cycle before.
+        What was merged or sent is seen as it was two cycles before.
         """
         device, words = self.device, self.result["ring_words"]
         depth = device.config.ring_depth
         taken = self._taken
         self._taken += 1
         while True:
-            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 1:
+            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 2:
                 self._passed += 1
             reserved = (taken - self._passed) * words
-            if reserved + device.writes.waiting(cycle - 1) + words < depth:
+            if reserved + device.writes.waiting(cycle - 2) + words < depth:
                 return cycle
             cycle += 1
 

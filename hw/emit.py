@@ -272,7 +272,7 @@ class Emitter(wiring.Component):
             m.d.sync += [pixel.eq(block), *(s.eq(next_row) for s in (row, column, write))]
         with m.If(loop.step & loop.block_end):
             m.d.sync += [s.eq(next_pixel) for s in (pixel, block, row, column, write)]
-        with m.If(self.restart):
+        with m.If(self.begin):
             begin = Cat(Const(0, word_bits), self.limit)
             m.d.sync += [s.eq(begin) for s in (pixel, block, row, column, write)]
 

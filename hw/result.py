@@ -118,21 +118,20 @@ class Result(wiring.Component):
     def _reserve(self, m: Module, emitter: Emitter, running: Signal) -> None:
         """Room in the ring for column tiles that were let go but are not merged yet.
 
-        What is merged or sent is seen two cycles later, what is taken in the next one.
+        What is merged or sent is seen three cycles later, what is taken in the next one.
         """
         words, given = self.ring_words, emitter.now.ring_words
-        reserved, more, waiting = (
+        reserved, more, waiting, merged = (
             Signal(range(2 * self.config.ring_depth), name=name)
-            for name in ("reserved", "more", "waiting")
+            for name in ("reserved", "more", "waiting", "merged")
         )
-        depth, merged = self.config.ring_depth, Mux(emitter.merged, given, 0)
+        depth = self.config.ring_depth
         runs = (running | self.writer_load) & ~self.done
-        m.d.comb += [
-            waiting.eq((self.limit - self.position)[: len(self.limit)]),
-            more.eq(reserved + words),  # once these words are taken
-        ]
+        m.d.comb += more.eq(reserved + words)  # once these words are taken
         fits = Mux(self.ring_take, waiting + (more + words) < depth, waiting + more < depth)
         m.d.sync += [
+            waiting.eq((self.limit - self.position)[: len(self.limit)]),
+            merged.eq(Mux(emitter.merged, given, 0)),
             self.ring_room.eq(runs & fits),
             reserved.eq(Mux(self.ring_take, more - merged, reserved - merged)),
         ]
