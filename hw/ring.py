@@ -103,7 +103,6 @@ class Ring(wiring.Component):
                 Signal(name=f"reached_{index}"),
             )
             m.d.comb += [
-                turn.eq(Const(index, place_bits) - first),
                 unit.write_enable.eq(reached),
                 unit.write_address.eq(word + Mux(first > index, 1, 0)),
                 unit.write_data.eq(self._pick(write, index, turn)),
@@ -118,7 +117,7 @@ class Ring(wiring.Component):
                 coming < element_units(self.config),
                 coming < self.write.units,
             )
-            m.d.sync += reached.eq(self.write.valid & is_reached)
+            m.d.sync += [turn.eq(coming), reached.eq(self.write.valid & is_reached)]
         return m
 
     def _pick(self, write: data.View, index: int, turn: Value) -> Value:
