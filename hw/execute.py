@@ -165,8 +165,9 @@ class Execute(wiring.Component):
             m.d.sync += setup.eq(before)
         with m.Elif(fills | fill | (setup > ROW_TABLE_LATENCY + 1)):
             m.d.sync += setup.eq(setup - 1)
-        m.d.sync += fill.eq(fills | (fill & (setup != 1)))
-        return setup == 1
+        starts = Signal()  # setup is 1
+        m.d.sync += [starts.eq(fill & (setup == 2)), fill.eq(fills | (fill & ~starts))]
+        return starts
 
     def _walk(
         self,
