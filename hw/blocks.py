@@ -21,7 +21,7 @@ def loops_layout(config: OverlayConfig) -> data.StructLayout:
 
 
 def connect_loops(m: Module, loop: BlockLoop, now: data.View, begin: Value) -> None:
-    """The loops of the instruction `now`, which is new with `begin`."""
+    """The loops of the instruction `now`, which is new in the cycle after `begin`."""
     m.d.comb += loop.begin.eq(begin)
     m.d.comb += [loop.loops[name].eq(now[name]) for name in BOUNDS]
 
@@ -42,7 +42,8 @@ class BlockLoop(wiring.Component):
     Members
     -------
     loops : In(loops_layout)
-    begin : In(1)                they are new, two cycles or more before the first step
+    begin : In(1)                they are new in the next cycle at the latest; the first tile's
+                                 outputs stand a cycle behind that
     step, ends : In(1)           both: on to the next tile
     first_row : Out(1)           the first row tile
     first_column : Out(1)        the block's first column tile

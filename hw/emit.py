@@ -253,8 +253,9 @@ class Emitter(wiring.Component):
             Signal(width, name=f"{n}_bit") for n in ("pixel", "block", "column", "row", "write")
         )
         next_pixel, next_column, next_row = (Signal(width) for _ in range(3))
-        further, whole = Mux(valid, now.pixel_bits, 0), Signal(len(now.pixel_bits) + 1)
-        m.d.sync += whole.eq(now.pixel_bits + (config.memory_bits - 1))
+        further, up = Mux(valid, now.pixel_bits, 0), now.pixel_bits + (config.memory_bits - 1)
+        whole = Signal.like(up)
+        m.d.sync += whole.eq(up)
         m.d.comb += [
             self.rounded.eq(pixel + Mux(valid, whole, config.memory_bits - 1)),
             next_pixel.eq(pixel + further),

@@ -127,7 +127,7 @@ class Execute(wiring.Component):
             self.instructions.ready.eq(~busy),
             begin.eq(self.instructions.valid & self.instructions.ready),
             self.ring_words.eq(now.ring_words),
-            words.laid.eq(self._walk(m, now, stands, fill, words)),
+            words.laid.eq(self._walk(m, now, begin, stands, fill, words)),
             words.starts.eq(self._setup(m, now, begin, fill)),
             words.issue.eq(gate.issue),
         ]
@@ -173,11 +173,12 @@ class Execute(wiring.Component):
         self,
         m: Module,
         now: data.View,
-        stands: Value,
+        begin: Signal,
+        stands: Signal,
         fill: Signal,
         words: Words,
     ) -> data.View:
-        """The word that is laid out. stands: the instruction has come to stand."""
+        """The word that is laid out. begin: an instruction is taken; stands: it is `now`."""
         walk, walking = words.walk, words.walking
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
@@ -205,6 +206,7 @@ class Execute(wiring.Component):
             ),
             pairs.issue.eq(walk),
             tiles.now.eq(now),
+            tiles.taken.eq(begin),
             tiles.begin.eq(stands),
             tiles.walk.eq(walk),
             tiles.turn_end.eq(pairs.turn_end),
@@ -293,6 +295,7 @@ class Execute(wiring.Component):
         m.submodules.taps = table = SharedRam(width=TAP_LAYOUT.size, depth=self.config.table_depth)
         m.submodules.columns = columns = Columns(config=self.config)
         found, tap = Signal(TAP_LAYOUT, reset_less=True), Signal(TAP_LAYOUT)
+        tapped = Signal()  # `tap_table`, a copy with few readers
         near, far = Signal.like(word.rhs), Signal.like(word.rhs)
         m.d.comb += [
             table.write_address.eq(self.write.address),
@@ -300,7 +303,7 @@ class Execute(wiring.Component):
             table.write_data.eq(self.write.piece),
             table.read_address.eq(coming.tap),
             table.read_enable.eq(self.gate.load),
-            tap.eq(Mux(now.tap_table, found, 0)),
+            tap.eq(Mux(tapped, found, 0)),
             columns.now.eq(now),
             columns.restart.eq(stood),
             columns.move.eq(self.gate.issue & word.needs.columns),
@@ -316,6 +319,7 @@ class Execute(wiring.Component):
         ]
         m.d.sync += [
             stood.eq(stands),
+            tapped.eq(now.tap_table),
             found.eq(table.read_data),
             near.eq(word.rhs),
             far.eq(word.rhs + now.tile_stride),

@@ -7,13 +7,14 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.delay import delayed
 from hw.fabric import find_fabric
 from hw.ram import SharedRam
 from hw.rhs_port import RhsPort
 from hw.rotate import Absent
 from hw.unpack import write_layout
 
-READ_LATENCY = 3
+READ_LATENCY = 4
 """Cycles from `READ` at a buffer's input to its words at the output."""
 
 
@@ -50,8 +51,8 @@ class Operands(wiring.Component):
     many words can be written at once, wherever it begins (see RhsPort).
 
     READ_LATENCY cycles: one for the block RAMs' addresses, one for their words, one to choose the
-    part and to rotate; weights, which need no choice, are read a cycle later. Reading a word that
-    is being written is not guarded: tokens order the two.
+    part, one to rotate; weights, which need no choice, are read two cycles later. Reading a word
+    that is being written is not guarded: tokens order the two.
 
     Members
     -------
@@ -85,8 +86,7 @@ class Operands(wiring.Component):
         m = Module()
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
-        lhs = Signal.like(read.lhs)
-        m.d.sync += lhs.eq(read.lhs)
+        lhs = delayed(m, read.lhs, 2, name="lhs_address")
         for row in range(config.dm):
             self._weights(m, row, lhs)
         m.submodules.port = port = RhsPort(config=config)
@@ -121,7 +121,7 @@ class Operands(wiring.Component):
         """
         ways, bits = self.config.rhs_ways, self.config.rhs_bits
         low = ways.bit_length() - 1
-        word = Signal(bits, name=f"rhs_word_{bank}")
+        word = Signal(bits, name=f"rhs_word_{bank}", reset_less=True)
         asked, chosen = (Signal(low, name=f"rhs_{name}_{bank}") for name in ("asked", "part"))
         m.d.sync += [asked.eq(address[:low]), chosen.eq(asked)]
         with m.Switch(chosen):
@@ -138,7 +138,7 @@ class Operands(wiring.Component):
                 kept = Signal(bits, name=f"rhs_kept_{bank}_{way}", reset_less=True)
                 m.d.sync += kept.eq(part.read_data)
                 with m.Case(way) if low else m.Default():
-                    m.d.comb += word.eq(kept)
+                    m.d.sync += word.eq(kept)
         return word
 
     def _rotate(self, m: Module, read: data.View, words: list[Value]) -> None:
@@ -147,17 +147,11 @@ class Operands(wiring.Component):
         Zeros are left to the reset of the array's operand registers, which is free.
         """
         columns = self.config.dn
-        outside, rotated_by = Signal(columns), Signal(range(columns))
-        rotate, hidden, filled, ones = (
-            Signal(range(columns)),
-            Signal(columns),
-            Signal(columns),
-            Signal(),
-        )
+        rotate, hidden, filled = Signal(range(columns)), Signal(columns), Signal(columns)
+        rotated_by = delayed(m, read.rotate[: len(rotate)], 2, name="rotated_by")
+        outside = delayed(m, ~read.valid, 2, name="outside")
+        ones = delayed(m, read.ones, 2, name="ones")
         m.d.sync += [
-            rotated_by.eq(read.rotate),
-            outside.eq(~read.valid),
-            ones.eq(read.ones),
             rotate.eq(rotated_by),
             hidden.eq(outside),
             filled.eq(outside & ones.replicate(columns)),

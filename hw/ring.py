@@ -93,31 +93,34 @@ class Ring(wiring.Component):
         width, per_word = self.config.write_unit, units_per_word(self.config)
         place_bits = (per_word - 1).bit_length()
         write = Signal.like(self.write, name="standing")
-        m.d.sync += write.eq(self.write)
-        first, word = write.place[:place_bits], write.place[place_bits:]
+        first, word = self.write.place[:place_bits], self.write.place[place_bits:]
+        here, beyond = Signal(len(word)), Signal(len(word))  # the run's first word, and the next
+        m.d.sync += [write.eq(self.write), here.eq(word), beyond.eq(word + 1)]
         for index in range(per_word):
             unit = SharedRam(width=width, depth=self.config.ring_depth)
             m.submodules[f"unit_{index}"] = unit
-            turn, reached = (
-                Signal(place_bits, name=f"turn_{index}"),
-                Signal(name=f"reached_{index}"),
-            )
+            turn = Signal(place_bits, name=f"turn_{index}")
+            reached, wraps = Signal(name=f"reached_{index}"), Signal(name=f"wraps_{index}")
             m.d.comb += [
                 unit.write_enable.eq(reached),
-                unit.write_address.eq(word + Mux(first > index, 1, 0)),
+                unit.write_address.eq(Mux(wraps, beyond, here)),
                 unit.write_data.eq(self._pick(write, index, turn)),
                 unit.read_address.eq(self.read_address),
                 unit.read_enable.eq(self.read_enable),
                 self.word.word_select(index, width).eq(unit.read_data),
             ]
             coming = Signal(place_bits, name=f"coming_{index}")
-            m.d.comb += coming.eq(Const(index, place_bits) - self.write.place[:place_bits])
+            m.d.comb += coming.eq(Const(index, place_bits) - first)
             is_reached = Mux(
                 self.write.element,
                 coming < element_units(self.config),
                 coming < self.write.units,
             )
-            m.d.sync += [turn.eq(coming), reached.eq(self.write.valid & is_reached)]
+            m.d.sync += [
+                turn.eq(coming),
+                wraps.eq(first > index),
+                reached.eq(self.write.valid & is_reached),
+            ]
         return m
 
     def _pick(self, write: data.View, index: int, turn: Value) -> Value:

@@ -22,7 +22,7 @@ class TileWalk(wiring.Component):
     Members
     -------
     now : In                     the execute instruction
-    begin : In(1)                it is new
+    taken, begin : In(1)         it is new in the next cycle, in this one
     walk : In(1)                 on to the next word after this one
     turn_end : In(1)             the word is the last of one of the tile's turns
     tile_end : In(1)             and of the tile
@@ -36,6 +36,7 @@ class TileWalk(wiring.Component):
     """
 
     now: data.View
+    taken: Signal
     begin: Signal
     walk: Signal
     turn_end: Signal
@@ -51,6 +52,7 @@ class TileWalk(wiring.Component):
         super().__init__(
             {
                 "now": In(kept_layout(config, Stage.EXECUTE)),
+                "taken": In(1),
                 "begin": In(1),
                 "walk": In(1),
                 "turn_end": In(1),
@@ -71,7 +73,7 @@ class TileWalk(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.loop = loop = self.loop
-        connect_loops(m, loop, self.now, self.begin)
+        connect_loops(m, loop, self.now, self.taken)
         stream = self.now.lhs_stream
         m.d.comb += [
             loop.step.eq(self.walk),
