@@ -99,7 +99,7 @@ class Operands(wiring.Component):
         self._rotate(m, read, words)
         return m
 
-    def _weights(self, m: Module, row: int, address: Signal) -> None:
+    def _weights(self, m: Module, row: int, address: Value) -> None:
         """A weight bank: one word of every piece that holds its row."""
         config = self.config
         piece, place = divmod(row, config.lhs_rows)
