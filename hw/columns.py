@@ -35,7 +35,8 @@ class Columns(wiring.Component):
     save : In(1)                 with `move`: a new block begins with it
     lays : Out(1)                `move` has to wait in the next cycle
     tap : In(TAP)                the kernel position
-    valid : Out(Dn)              columns that lie inside the image at it, combinational
+    valid : Out(Dn)              columns that lie inside the image at it, a cycle later: between the
+                                 two stands a register with their places in the image
     """
 
     now: data.View
@@ -62,6 +63,9 @@ class Columns(wiring.Component):
                 "valid": Out(config.dn),
             }
         )
+        self.width, self.height = (
+            Signal.like(self.now[name], name=name) for name in ("in_width", "in_height")
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -81,6 +85,8 @@ class Columns(wiring.Component):
         with m.If(self.restart):
             m.d.sync += [lay.eq(1), active.eq(1), first.eq(1), arrives.eq(0)]
         x, y = self._walker(m, moves, active)
+        # the image's size as it was for the place that is compared
+        m.d.sync += [self.width.eq(self.now.in_width), self.height.eq(self.now.in_height)]
         for n in range(self.columns):
             self._column(m, n, lay[n], arrives, x, y)
         return m
@@ -110,7 +116,6 @@ class Columns(wiring.Component):
         self, m: Module, n: int, lay_out: Value, arrives: Signal, x: Signal, y: Signal
     ) -> None:
         """Column n: its position in the tile under way and in the next one; its bit of the mask."""
-        now = self.now
         at_x, at_y, next_x, next_y, in_x, in_y = (
             Signal(self.bits, name=f"{name}_{n}")
             for name in ("x", "y", "next_x", "next_y", "in_x", "in_y")
@@ -120,8 +125,5 @@ class Columns(wiring.Component):
         with m.If(arrives):
             m.d.sync += [at_x.eq(next_x), at_y.eq(next_y)]
         # a negative position wraps to a large one, so one comparison serves both edges
-        m.d.comb += [
-            in_x.eq(at_x + self.tap.dx),
-            in_y.eq(at_y + self.tap.dy),
-            self.valid[n].eq((in_x < now.in_width) & (in_y < now.in_height)),
-        ]
+        m.d.sync += [in_x.eq(at_x + self.tap.dx), in_y.eq(at_y + self.tap.dy)]
+        m.d.comb += self.valid[n].eq((in_x < self.width) & (in_y < self.height))

@@ -24,7 +24,7 @@ def read_layout(config: OverlayConfig) -> data.StructLayout:
     lhs     word of every weight bank
     rhs     word of the activation banks from `rotate` on
     far     of those below, which are one tile further
-    valid   columns whose pixel lies inside the image
+    valid   columns whose pixel lies inside the image, a cycle behind the others
     ones    the others see digits of one, not of zero
     """
     return data.StructLayout(
@@ -149,7 +149,7 @@ class Operands(wiring.Component):
         columns = self.config.dn
         rotate, hidden, filled = Signal(range(columns)), Signal(columns), Signal(columns)
         rotated_by = delayed(m, read.rotate[: len(rotate)], 2, name="rotated_by")
-        outside = delayed(m, ~read.valid, 2, name="outside")
+        outside = delayed(m, ~read.valid, 1, name="outside")
         ones = delayed(m, read.ones, 2, name="ones")
         m.d.sync += [
             rotate.eq(rotated_by),

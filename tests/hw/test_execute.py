@@ -176,7 +176,13 @@ def seen(cycles: list[dict], issue: int):
     read, step = (cycles[issue + ISSUE_TO_READ][name] for name in ("read", "step"))
     assert step.valid
     return (
-        (read.lhs, read.rhs, read.far, read.rotate, read.valid),
+        (
+            read.lhs,
+            read.rhs,
+            read.far,
+            read.rotate,
+            cycles[issue + ISSUE_TO_READ + 1]["read"].valid,
+        ),
         (step.clear, step.shift, step.lhs_signed, step.rhs_signed),
         cycles[issue + ISSUE_TO_READ]["last"],
     )

@@ -92,7 +92,8 @@ def test_random_reads(rng, config: OverlayConfig) -> None:
                 blank = ctx.get(dut.blank)
                 got = [0 if blank >> n & 1 else ctx.get(dut.rhs[n]) for n in range(config.dn)]
                 assert got == [column(asked, n) for n in range(config.dn)]
-            ctx.set(dut.read, reads[index] if index < len(reads) else {})
+            behind = reads[index - 1]["valid"] if 0 < index <= len(reads) else 0
+            ctx.set(dut.read, (reads[index] if index < len(reads) else {}) | {"valid": behind})
             await ctx.tick()
 
     simulate(dut, drive)
