@@ -82,8 +82,8 @@ def layer_shapes(graph: IntegerGraph) -> list[LayerShape]:
 def _check_supported(graph: IntegerGraph) -> None:
     for node in graph.nodes:
         if isinstance(node, MaxPool) and any(sides(node.padding)):
-            precision = graph.tensors[node.input].precision
-            if precision.signed and not precision.bipolar:
+            bipolar = graph.tensors[node.input].precision.bipolar
+            if not bipolar and _lowest(graph, node.input) < 0:
                 raise UnsupportedModelError(
                     f"layer {node.name!r}: places outside the image are zeros on the overlay, "
                     "which would win against negative codes; pool unsigned codes (after a ReLU), "
@@ -94,6 +94,20 @@ def _check_supported(graph: IntegerGraph) -> None:
             f"graph {graph.name!r}: its output {graph.output!r} is a concatenation, which lies "
             "nowhere as a whole; put a depthwise 1x1 convolution of ones behind it"
         )
+
+
+def _lowest(graph: IntegerGraph, tensor: str) -> int:
+    """No code of the tensor is below it: signed codes of a ReLU are none the less at least 0."""
+    made = {layer.output: layer for layer in graph.layers()}
+    found = []
+    for name in parts_of(graph, tensor):
+        layer, low = made.get(name), graph.tensors[name].precision.min
+        if layer is not None and isinstance(layer.linear, MaxPool):
+            low = max(low, _lowest(graph, layer.input))
+        elif layer is not None:
+            low = max(low, layer.requantize.lo)
+        found.append(low)
+    return min(found)
 
 
 def _device_layer(

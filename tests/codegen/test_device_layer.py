@@ -182,6 +182,30 @@ def test_a_padded_maximum_of_signed_codes_is_refused_by_name() -> None:
         lower(graph_of(tensors, nodes, "p"), CONFIG)
 
 
+@pytest.mark.parametrize("lowest", [0, -1])
+def test_signed_codes_of_a_relu_may_be_padded_and_pooled(lowest: int) -> None:
+    """They are at least zero, as residual partners that share a sign are: zeros win nothing."""
+    signed = Precision(3, True)
+    tensors = [
+        Tensor("x", (3, 4, 4), signed),
+        Tensor("c.sums", (3, 4, 4), INT32),
+        *(Tensor(name, (3, 4, 4), signed) for name in ("c", "p", "q")),
+    ]
+    weights = np.ones((3, 3, 1, 1), np.int64)
+    nodes: list[Node] = [
+        Conv("c", "x", "c.sums", weights, weight_precision(2)),
+        replace(rule("c", 3, signed), lo=lowest),
+        MaxPool("p", "c", "p", (3, 3), 1, 1),
+        MaxPool("q", "p", "q", (3, 3), 1, 1),
+    ]
+    graph = graph_of(tensors, nodes, "q")
+    if lowest == 0:
+        assert [layer.name for layer in device_layers(graph)] == ["c", "p", "q"]
+    else:
+        with pytest.raises(UnsupportedModelError, match="layer 'p': places outside"):
+            device_layers(graph)
+
+
 def test_bipolar_rows_of_groups_get_a_sign() -> None:
     """A bit means -1 or +1, never 0: the other groups' channels would count."""
     weight = 2 * np.random.default_rng(0).integers(0, 2, (4, 2, 1, 1)) - 1
