@@ -178,14 +178,15 @@ class Execute(wiring.Component):
         fill: Signal,
         words: Words,
     ) -> data.View:
-        """The word that is laid out. begin: an instruction is taken; stands: it is `now`."""
+        """The walkers; returns the word that is laid out.
+
+        begin: an instruction is taken; stands: it is `now`.
+        """
         walk, walking = words.walk, words.walking
         m.submodules.pairs = pairs = PairWalk(config=self.config)
         m.submodules.tiles = tiles = TileWalk(config=self.config)
         m.submodules.rows = rows = RowTable(config=self.config)
-        loop, word = tiles.loop, Signal(word_layout(self.config), name="laid")
-        tile_end, tap = pairs.tile_end, self._turns(m, now, stands, walk, pairs)
-        alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
+        loop, tile_end = tiles.loop, pairs.tile_end
         m.d.comb += [
             self.illegal.eq(rows.illegal),
             rows.now.eq(now),
@@ -212,6 +213,19 @@ class Execute(wiring.Component):
             tiles.turn_end.eq(pairs.turn_end),
             tiles.tile_end.eq(tile_end),
             tiles.word.eq(pairs.lhs),
+        ]
+        word = self._word(m, now, pairs, tiles, rows)
+        m.d.comb += word.tap.eq(self._turns(m, now, stands, walk, pairs))
+        return word
+
+    def _word(
+        self, m: Module, now: data.View, pairs: PairWalk, tiles: TileWalk, rows: RowTable
+    ) -> data.View:
+        """The word where the walkers stand, all but its kernel position."""
+        loop, tile_end = tiles.loop, pairs.tile_end
+        word = Signal(word_layout(self.config), name="laid")
+        alone = loop.rewinds & loop.first_column  # in its block: the next row tile stays here
+        m.d.comb += [
             word.awaits.eq(tiles.awaits),
             word.needs.drain.eq(pairs.turn_end),
             word.needs.ring.eq(tile_end & loop.first_row),
@@ -228,7 +242,6 @@ class Execute(wiring.Component):
             word.back.eq(loop.rewinds & ~alone),
             word.save.eq(loop.block_end | alone),
             word.freed.eq(Mux(tiles.frees, pairs.lhs + 1, 0)),
-            word.tap.eq(tap),
         ]
         return word
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 from amaranth.hdl import Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -10,6 +12,21 @@ from ir.precision import MAX_OPERAND_BITS
 
 COUNT_BITS = MAX_OPERAND_BITS.bit_length()
 INDEX_BITS = (MAX_OPERAND_BITS - 1).bit_length()
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Registers of the pair under way.
+
+    left : planes below its narrow one     narrow_left, wide_left : below those of its distance's
+    first pair     wide, wide_first : its wide plane, and that of the distance's first pair
+    """
+
+    left: Signal
+    narrow_left: Signal
+    wide_left: Signal
+    wide: Signal
+    wide_first: Signal
 
 
 class PairOrder(wiring.Component):
@@ -72,12 +89,10 @@ class PairOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # planes below the pair's narrow one, and below those of the distance's first pair
-        left, narrow_left, wide_left = (Signal(INDEX_BITS, name=f"left_{n}") for n in range(3))
-        wide, wide_first = Signal(INDEX_BITS), Signal(INDEX_BITS)
-        self._places(m, left, narrow_left, wide, wide_first, wide_left)
-        self._tops_and_last(m, narrow_left, wide, wide_first, wide_left)
-        self._steps(m, left, narrow_left, wide, wide_first, wide_left)
+        pair = _Pair(*(Signal(INDEX_BITS, name=field.name) for field in fields(_Pair)))
+        self._places(m, pair)
+        self._tops_and_last(m, pair)
+        self._steps(m, pair)
         return m
 
     def _behind(
@@ -87,40 +102,34 @@ class PairOrder(wiring.Component):
         way = Mux(self.distance_end, Mux(self.wide_next, turn, end), along)
         return Mux(self.last | self.settle, over, way)
 
-    def _places(
-        self,
-        m: Module,
-        left: Signal,
-        narrow_left: Signal,
-        wide: Signal,
-        wide_first: Signal,
-        wide_left: Signal,
-    ) -> None:
+    def _places(self, m: Module, pair: _Pair) -> None:
         """Where the next pair is, and the first one of its distance."""
         behind, first = self._behind, self.narrow_first
-        narrows = {"over": self.next_narrow - 1, "turn": self.narrow - 1, "end": narrow_left - 1}
-        firsts = {"over": 0, "turn": wide_first + 1, "end": wide_first}
-        wides = {"over": self.next_wide - 1, "turn": wide_left - 1, "end": wide_left}
+        narrows = {
+            "over": self.next_narrow - 1,
+            "turn": self.narrow - 1,
+            "end": pair.narrow_left - 1,
+        }
+        firsts = {"over": 0, "turn": pair.wide_first + 1, "end": pair.wide_first}
+        wides = {"over": self.next_wide - 1, "turn": pair.wide_left - 1, "end": pair.wide_left}
         with m.If(self.step | self.settle):
             m.d.sync += [
-                left.eq(behind(**narrows, along=left - self.ratio)),
-                narrow_left.eq(behind(**narrows, along=narrow_left)),
+                pair.left.eq(behind(**narrows, along=pair.left - self.ratio)),
+                pair.narrow_left.eq(behind(**narrows, along=pair.narrow_left)),
                 first.eq(behind(over=0, turn=0, end=first + 1, along=first)),
-                wide.eq(behind(**firsts, along=wide - 1)),
-                wide_first.eq(behind(**firsts, along=wide_first)),
-                wide_left.eq(behind(**wides, along=wide_left)),
+                pair.wide.eq(behind(**firsts, along=pair.wide - 1)),
+                pair.wide_first.eq(behind(**firsts, along=pair.wide_first)),
+                pair.wide_left.eq(behind(**wides, along=pair.wide_left)),
             ]
 
-    def _tops_and_last(
-        self, m: Module, narrow_left: Signal, wide: Signal, wide_first: Signal, wide_left: Signal
-    ) -> None:
+    def _tops_and_last(self, m: Module, pair: _Pair) -> None:
         """Whether the next pair has a top plane, and whether it is the tile's last."""
         behind = self._behind
         m.d.comb += self.will_last.eq(
             behind(
                 over=(self.next_narrow == 1) & (self.next_wide == 1),
-                turn=(self.narrow == 1) & (wide_left == 1),
-                end=(narrow_left == 1) & (wide_left == 0),
+                turn=(self.narrow == 1) & (pair.wide_left == 1),
+                end=(pair.narrow_left == 1) & (pair.wide_left == 0),
                 along=0,  # a wide plane is below this one
             )
         )
@@ -128,18 +137,12 @@ class PairOrder(wiring.Component):
             m.d.sync += [
                 self.last.eq(self.will_last),
                 self.narrow_top.eq(behind(over=1, turn=1, end=0, along=0)),
-                self.wide_top.eq(behind(over=1, turn=0, end=wide_first == 0, along=wide == 1)),
+                self.wide_top.eq(
+                    behind(over=1, turn=0, end=pair.wide_first == 0, along=pair.wide == 1)
+                ),
             ]
 
-    def _steps(
-        self,
-        m: Module,
-        left: Signal,
-        narrow_left: Signal,
-        wide: Signal,
-        wide_first: Signal,
-        wide_left: Signal,
-    ) -> None:
+    def _steps(self, m: Module, pair: _Pair) -> None:
         """Which kind of step follows the next pair."""
         behind, ratio = self._behind, self.ratio
         with m.If(self.step | self.settle):
@@ -148,16 +151,16 @@ class PairOrder(wiring.Component):
                     behind(
                         over=1,  # the top wide plane has none above it
                         turn=self.narrow <= ratio,
-                        end=(narrow_left <= ratio) | (wide_first == 0),
-                        along=(left < 2 * ratio) | (wide == 1),
+                        end=(pair.narrow_left <= ratio) | (pair.wide_first == 0),
+                        along=(pair.left < 2 * ratio) | (pair.wide == 1),
                     )
                 ),
                 self.wide_next.eq(
                     behind(
                         over=(self.next_wide != 1) & ((ratio == 1) | (self.next_narrow == 1)),
-                        turn=(wide_left != 1) & ((ratio == 1) | (self.narrow == 1)),
-                        end=(wide_left != 0)
-                        & ((self.narrow_first + 2 == ratio) | (narrow_left == 1)),
+                        turn=(pair.wide_left != 1) & ((ratio == 1) | (self.narrow == 1)),
+                        end=(pair.wide_left != 0)
+                        & ((self.narrow_first + 2 == ratio) | (pair.narrow_left == 1)),
                         along=self.wide_next,
                     )
                 ),

@@ -141,36 +141,6 @@ def test_padding_needs_a_code_for_zero(tmp_path: Path) -> None:
         import_onnx(m.save(y, tmp_path / "m.onnx"))
 
 
-@pytest.mark.parametrize(
-    ("number", "op", "message"),
-    [
-        (0.25, "Conv", "'pad'.*0.25 around the image is neither of its input's two values"),
-        (0.5, "zeros", "'last'.*puts zeros around a frame of codes"),
-        (0.5, "AveragePool", "'last'.*averages a frame of codes"),
-        (0.5, "MaxPool", "'last'.*zeros around it win"),
-        (0.5, "BipolarQuant", "'last'.*its input is a frame of codes"),
-        (0.5, "GlobalAveragePool", "'last'.*averages a frame of codes"),
-    ],
-)
-def test_frames_of_bipolar_codes(number: float, op: str, message: str, tmp_path: Path) -> None:
-    m = ModelMaker((1, 2, 4, 4))
-    x = m.node("BipolarQuant", "x", m.constant(0.5), domain=QONNX)
-    around = m.constant(np.array([0, 0, 1, 1] * 2, np.int64))
-    x = m.node("Pad", x, around, m.constant(number), name="pad")
-    w = m.constant(np.ones((1, 2, 3, 3)))
-    match op:
-        case "Conv" | "zeros":
-            y = m.node("Conv", x, w, pads=[int(op == "zeros")] * 4, name="last")
-        case "BipolarQuant":
-            y = m.node("Conv", m.node(op, x, m.constant(1.0), domain=QONNX, name="last"), w)
-        case "GlobalAveragePool":
-            y = m.node(op, x, name="last")
-        case _:
-            y = m.node(op, x, kernel_shape=[2, 2], name="last")
-    with pytest.raises(UnsupportedModelError, match=message):
-        import_onnx(m.save(y, tmp_path / "m.onnx"))
-
-
 def test_what_no_rule_computes_is_named_and_counted(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     m = ModelMaker((1, 700))
