@@ -57,17 +57,17 @@ class Driver:
 
     async def layer(self, ctx, codes) -> None:
         """Every column tile, its row tiles, their turns, their columns."""
-        tiling, config = self.tiling, self.config
+        tiling, config, shape = self.tiling, self.config, self.tiling.shape
         fields = instruction(tiling, Stage.RESULT)
         ctx.set(self.dut.now, fields)
         await pulse(ctx, self.dut.restart)
         await pulse(ctx, self.dut.begin)
         places = grid(tiling)
         for tile, row, _, _ in tile_order(fields):
-            for turn, n in product(codes, range(tiling.columns)):
+            for turn, n in product(range(tiling.turns), range(tiling.columns)):
                 y, x, real = places[tile * config.dn + n]
                 rows = range(row * config.dm, (row + 1) * config.dm)
-                values = [int(turn[m, y, x]) if real and m < turn.shape[0] else 0 for m in rows]
+                values = [int(codes[turn, m, y, x]) if real and m < shape.rows else 0 for m in rows]
                 await self.column(ctx, values, n == tiling.columns - 1)
         await ctx.tick().repeat(tiling.steps + READY_TO_STEP + 1)
 
