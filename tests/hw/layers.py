@@ -20,7 +20,10 @@ ADDRESSES = Addresses(weights=0, params=0, taps=0, rows=0, input=0, output=0)
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A convolution's sizes. channels, height, width: of the input; rows: output channels."""
+    """A convolution's sizes. channels, height, width: of the input; rows: output channels.
+
+    largest: the largest of the kernel's turns is written; each row reads its own channel.
+    """
 
     channels: int
     height: int
@@ -33,11 +36,13 @@ class Case:
     a_bits: int = 2
     out_bits: int = 3
     signed: bool = True
+    largest: bool = False
 
     def __str__(self) -> str:
         return (
             f"{self.channels}x{self.height}x{self.width}-{self.rows}k{self.kernel}"
             f"s{self.stride}p{self.padding}w{self.w_bits}a{self.a_bits}o{self.out_bits}"
+            f"{'max' * self.largest}"
         )
 
     def tiling(self, config: OverlayConfig, *, from_host: bool = True) -> Tiling:
@@ -60,6 +65,8 @@ class Case:
             weights=precision,
             activations=Precision(self.a_bits, self.signed),
             output=Precision(self.out_bits, self.out_bits > 8),
+            groups=self.channels if self.largest else 1,
+            largest=self.largest,
         )
         return Tiling(shape=shape, config=config, from_host=from_host).check()
 

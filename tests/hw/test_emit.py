@@ -1,6 +1,7 @@
 """The emitter: codes in any group width land as the tensor that codegen packs."""
 
 import random
+from itertools import product
 
 import pytest
 
@@ -16,18 +17,20 @@ CONFIGS = [
     BitSerial(dm=2, dk=8, dn=2, requant_lanes=1, memory_bits=32, ring_depth=64),
     BitSerial(dm=6, dk=8, dn=3, requant_lanes=2, memory_bits=64, ring_depth=32),
     BitSerial(dm=3, dk=8, dn=4, requant_lanes=3, memory_bits=64, ring_depth=32),
-    BitSerial(dm=8, dk=8, dn=1, requant_lanes=4, memory_bits=32, ring_depth=64),
+    BitSerial(dm=4, dk=8, dn=1, requant_lanes=4, memory_bits=32, ring_depth=64),
 ]
 CASES = [
     Case(channels=2, height=3, width=4, rows=5, out_bits=3),
     Case(channels=2, height=5, width=3, rows=12, out_bits=1, stride=2),
     Case(channels=2, height=3, width=3, rows=7, out_bits=32, kernel=2, padding=0),
     Case(channels=2, height=4, width=4, rows=8, out_bits=8, kernel=3, padding=0),
+    Case(channels=5, height=4, width=4, rows=5, kernel=2, padding=0, out_bits=1, largest=True),
+    Case(channels=7, height=3, width=4, rows=7, kernel=2, padding=0, largest=True),
 ]
 
 
 class Driver:
-    """Feeds codes as the requantizer lanes do."""
+    """Feeds codes as the requantizer lanes do: (turns, rows, height, width) of a layer."""
 
     def __init__(self, tiling, rng) -> None:
         self.tiling, self.config, self.rng = tiling, tiling.config, rng
@@ -53,18 +56,18 @@ class Driver:
         await idle(ctx, max(0, self.tiling.period - self.config.row_groups))
 
     async def layer(self, ctx, codes) -> None:
-        """Every column tile, its row tiles, their columns."""
-        tiling, config = self.tiling, self.config
+        """Every column tile, its row tiles, their turns, their columns."""
+        tiling, config, shape = self.tiling, self.config, self.tiling.shape
         fields = instruction(tiling, Stage.RESULT)
         ctx.set(self.dut.now, fields)
         await pulse(ctx, self.dut.restart)
         await pulse(ctx, self.dut.begin)
         places = grid(tiling)
         for tile, row, _, _ in tile_order(fields):
-            for n in range(tiling.columns):
+            for turn, n in product(range(tiling.turns), range(tiling.columns)):
                 y, x, real = places[tile * config.dn + n]
                 rows = range(row * config.dm, (row + 1) * config.dm)
-                values = [int(codes[m, y, x]) if real and m < codes.shape[0] else 0 for m in rows]
+                values = [int(codes[turn, m, y, x]) if real and m < shape.rows else 0 for m in rows]
                 await self.column(ctx, values, n == tiling.columns - 1)
         await ctx.tick().repeat(tiling.steps + READY_TO_STEP + 1)
 
@@ -82,7 +85,7 @@ class Driver:
 def test_two_layers_land_as_packed(rng, config: BitSerial, case: Case) -> None:
     tiling = case.tiling(config)
     shape = tiling.shape
-    size = (shape.rows, shape.out_height, shape.out_width)
+    size = (tiling.turns, shape.rows, shape.out_height, shape.out_width)
     layers = [random_codes(rng, shape.output, size) for _ in range(2)]
     cycles = Driver(tiling, rng).run(layers)
     image, words = RingImage(config), tiling.output_bytes // config.bus_bytes
@@ -90,7 +93,7 @@ def test_two_layers_land_as_packed(rng, config: BitSerial, case: Case) -> None:
         image.write(cycle["ring"])
     for number, codes in enumerate(layers):
         got = image.bytes(number * words, tiling.output_bytes)
-        assert got == expected_bytes(codes, tiling)
+        assert got == expected_bytes(codes.max(axis=0), tiling)
     assert cycles[-1]["complete"]
     assert cycles[-1]["limit"] == 2 * words % config.ring_depth
 
@@ -101,7 +104,7 @@ def test_words_below_the_limit_are_complete(rng, config: BitSerial, case: Case) 
     """`limit` moves with each column tile's merge, to the last whole word of its pixels."""
     tiling = case.tiling(config)
     shape = tiling.shape
-    codes = random_codes(rng, shape.output, (shape.rows, shape.out_height, shape.out_width))
+    codes = random_codes(rng, shape.output, (1, shape.rows, shape.out_height, shape.out_width))
     cycles = Driver(tiling, None).run([codes])
     merges = when(cycles, "merged")
     assert len(merges) == tiling.col_tiles
@@ -119,7 +122,7 @@ def test_first_write_comes_with_the_first_step() -> None:
     tiling = CASES[0].tiling(CONFIGS[0])
     shape = tiling.shape
     codes = random_codes(
-        random.Random(0), shape.output, (shape.rows, shape.out_height, shape.out_width)
+        random.Random(0), shape.output, (1, shape.rows, shape.out_height, shape.out_width)
     )
     cycles = Driver(tiling, None).run([codes])
     ready = when(cycles, "column_ready")[0]
