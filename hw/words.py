@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
@@ -38,13 +38,13 @@ def word_layout(config: OverlayConfig) -> data.StructLayout:
 
 
 class Words(wiring.Component):
-    """A queue that a register holds: nothing in the walk depends on what is awaited in its cycle.
+    """A queue that a register heads: nothing in the walk depends on what is awaited in its cycle.
 
-        laid -> fresh -> (behind ->) word
+        laid -> two places -> word
 
-    A word that is laid out is offered two cycles later. Where it is not let go at once, the one
-    after it waits in `behind` and a third in `fresh`; only then the walk stands still, and none of
-    its cycles is lost when the queue moves again.
+    A word that is laid out is offered two cycles later. Where it is not let go at once, the two
+    after it wait in a small memory, whose output is the next word; only then the walk stands still,
+    and none of its cycles is lost when the queue moves again.
 
     Members
     -------
@@ -54,7 +54,8 @@ class Words(wiring.Component):
     walking : Out(1)           the layer's last word is not laid out yet, a register
     offered : Out(1), word : Out(word_layout)
     issue : In(1)              the offered word goes
-    coming : Out(word_layout)  the one that is offered next, if there is one
+    coming : Out(word_layout)  the one that is offered next; where there is none yet, the one that
+                               was laid out in the cycle before
     """
 
     starts: Signal
@@ -84,27 +85,30 @@ class Words(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         issue, offered, walk = self.issue, self.offered, self.walk
-        fresh, behind = Signal.like(self.laid), Signal.like(self.laid)
-        waits, full = Signal(), Signal()  # there is a word in `fresh`, in `behind`
-        stays, goes_on, both, held = Signal(), Signal(), Signal(), Signal()
+        goes_on, load = Signal(), Signal()
+        into, out_of = Signal(), Signal()  # places of the memory
+        some, both = Signal(), Signal()  # words wait there
+        m.submodules.kept = kept = memory.Memory(shape=self.laid.shape(), depth=2, init=[])
+        write, read = kept.write_port(), kept.read_port(domain="comb")
         m.d.comb += [
-            self.coming.eq(Mux(full, behind, fresh)),
+            write.addr.eq(into),
+            write.data.eq(self.laid),
+            write.en.eq(~both),  # where none waits, the next word is seen as it is laid out
+            read.addr.eq(out_of),
+            self.coming.eq(read.data),
+            load.eq(issue | ~offered),
             goes_on.eq(self.starts | (self.walking & ~(walk & self.laid.needs.layer_end))),
-            both.eq(waits & full),
-            held.eq(full | (waits & offered)),  # `behind`, if the offered word stays
-            stays.eq(both & ~issue),
         ]
+        # it never walks while both places are taken
         m.d.sync += [
             self.walking.eq(goes_on),
-            walk.eq(Mux(issue, goes_on & ~(walk & both), goes_on & ~((walk | both) & held))),
-            waits.eq(walk | stays),
-            full.eq(Mux(issue, both, held)),
-            offered.eq((offered & ~issue) | full | waits),
+            some.eq(walk | both | (some & ~load)),
+            both.eq(some & (walk | both) & ~load),
+            walk.eq(goes_on & ~(some & (walk | both) & ~load)),
+            offered.eq((offered & ~issue) | some),
+            into.eq(into ^ walk),
+            out_of.eq(out_of ^ (some & load)),
         ]
-        with m.If(~stays):
-            m.d.sync += fresh.eq(self.laid)
-        with m.If(~full | issue):
-            m.d.sync += behind.eq(fresh)
-        with m.If(~offered | issue):
+        with m.If(load):
             m.d.sync += self.word.eq(self.coming)
         return m
