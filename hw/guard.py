@@ -95,17 +95,17 @@ class _Half(wiring.Component):
         """
         page, limit_page = address[PAGE_SHIFT:], self.limit[PAGE_SHIFT:]
         first = address[self.shift : PAGE_SHIFT]
-        begins = Signal(name="begins")
-        room = Signal(signed(len(first) + 2), name="room")  # words to the window's end
-        whole = page < limit_page
-        end = Mux(whole, 1 << len(first), self.limit[self.shift : PAGE_SHIFT])
-        reaches = whole | (page == limit_page)
+        begins, whole = Signal(name="begins"), Signal(name="whole")  # all of the page
+        room = Signal(signed(len(first) + 1), name="room")  # words to the window's end, in its page
         with m.If(~valid):
             m.d.sync += [
-                begins.eq((address[: self.shift] == 0) & (address >= self.base) & reaches),
-                room.eq(end - first),
+                begins.eq(
+                    (address[: self.shift] == 0) & (address >= self.base) & (page <= limit_page)
+                ),
+                whole.eq(page < limit_page),
+                room.eq(self.limit[self.shift : PAGE_SHIFT] - first),
             ]
-        return begins & (length < room)
+        return begins & (whole | (length < room))
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
         """The address channel: (ledger, VALID, READY) at the port."""
