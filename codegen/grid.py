@@ -54,9 +54,9 @@ class Grid(Words):
 
     @property
     def pushes(self) -> int:
-        """Pixels that pass the packer in a row, zeros on its right included."""
+        """Positions of a row as it passes: its pixels, and for the packer zeros on its right."""
         if not self.window:
-            return 0
+            return self.shape.width
         last = (self.stream_width - 1) * self.shape.stride + self.window - self.shape.padding[1]
         return max(self.shape.width, last)
 

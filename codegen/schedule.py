@@ -167,6 +167,7 @@ def _input_fields(tiling: Tiling, part: int) -> dict[str, int]:
         "inner": sum(tiling.part_words[:part]),
         "silent": int(part + 1 < len(tiling.part_words)),
         "width": shape.width,
+        "pushes": tiling.pushes,
         "stride": shape.stride,
         "phase_words": 0 if tiling.window else tiling.phase_words,
         "phase_row_words": tiling.phases_per_row * tiling.phase_words,
@@ -180,7 +181,6 @@ def _input_fields(tiling: Tiling, part: int) -> dict[str, int]:
             "window": tiling.window,
             "slot_bits": tiling.channel_bits,
             "window_first": tiling.window - 1 - shape.padding[1],
-            "pushes": tiling.pushes,
         }
     return common
 

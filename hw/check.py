@@ -53,13 +53,13 @@ def _fetch(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield now.reserve > config.lhs_depth
     kept = _kept(now, config, Stage.FETCH)
     yield table & (kept("base") + kept("groups") > config.table_depth)
-    yield is_rhs & ((now.width == 0) | (now.stride == 0) | (now.pitch_banks >= config.dn))
+    yield is_rhs & ((now.width == 0) | (now.pushes == 0))
+    yield is_rhs & ((now.stride == 0) | (now.pitch_banks >= config.dn))
     yield is_rhs & (now.tail_words > config.rhs_ways)
     for step in ("phase_words", "phase_row_words", "tile_stride", "pitch_words", "plane_words"):
         yield is_rhs & (now[step] > config.rhs_depth)
     yield is_rhs & (now.inner > config.rhs_depth)
     yield is_rhs & (now.window != 0) & ~Cat(now.slot_bits == bits for bits in SLOT_BITS).any()
-    yield is_rhs & (now.window != 0) & (now.pushes == 0)
 
 
 def _execute(now: data.View, config: OverlayConfig) -> Iterator[Value]:

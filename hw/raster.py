@@ -65,9 +65,9 @@ class Raster(wiring.Component):
     layer's virtual width, one such grid for each of the stride^2 phases, so that the Dn neighbours
     which a column tile needs at any kernel position lie in Dn different banks.
 
-    With a window a row has `pushes` positions, those from `width` on beyond the tensor. Position
-    window_first and each stride-th after it hold a word, the next of the grid's row; the others
-    hold none. Phases are those of the rows alone: `phase_words` is 0.
+    A row has `pushes` positions: `width`, and with a window those beyond the tensor too. With one,
+    position window_first and each stride-th after it hold a word, the next of the grid's row; the
+    others hold none. Phases are those of the rows alone: `phase_words` is 0.
 
     Tokens count places of the grid: one for every Dn of them, whatever their phase, and one for the
     rest at the end. A `silent` tensor counts nothing. After a tensor with `keep` the walk stands
@@ -174,9 +174,9 @@ class Raster(wiring.Component):
         with m.If(self.enters):  # at x = 0
             m.d.sync += [
                 next_packs.eq(packs),
-                ahead.row.eq(Mux(packs, given.pushes - 2, given.width - 2)),
+                ahead.row.eq(given.pushes - 2),
                 ahead.tensor.eq(given.width - 2),
-                ahead.window.eq(Mux(packs, given.window_first, 0) - 1),
+                ahead.window.eq(given.window_first - 1),
                 ahead.phase.eq(given.stride - 2),
             ]
         with m.If(self.load):

@@ -108,7 +108,7 @@ FORMATS: dict[Stage, dict[str, Field]] = {
         "window": _f(4, "rhs: kernel columns packed into a word, 0 for none"),
         "slot_bits": _f(6, "rhs, window: bits of a pixel's plane in a word, 4, 8, 16 or 32"),
         "window_first": _f(4, "rhs, window: position x with which a row's first word is complete"),
-        "pushes": _f(16, "rhs, window: positions of a row, zeros at its right end included"),
+        "pushes": _f(16, "rhs: positions of a row; with a window zeros at its right end included"),
         "hash": _f(32, "fingerprint of the overlay the program was made for"),
     },
     Stage.EXECUTE: {

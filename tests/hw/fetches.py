@@ -211,7 +211,7 @@ class Image:
             "window": self.window,
             "slot_bits": self.slot_bits if self.window else 0,
             "window_first": self.window_first if self.window else 0,
-            "pushes": self.positions if self.window else 0,
+            "pushes": self.positions,
         }
 
     def column(self, x: int) -> int | None:

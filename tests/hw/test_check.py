@@ -72,7 +72,7 @@ def test_parts_of_k_come_anew_for_every_tile(changes: dict[str, int], code: Code
         (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 1}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.TAPS, "base": 63, "groups": 2}, Code.ILLEGAL),
         (Stage.FETCH, {"kind": Kind.LHS, "base": 63}, Code.NONE),
-        (Stage.FETCH, {"kind": Kind.RHS, "width": 1, "stride": 1}, Code.NONE),
+        (Stage.FETCH, {"kind": Kind.RHS, "width": 1, "pushes": 1, "stride": 1}, Code.NONE),
         (Stage.FETCH, {"kind": Kind.RHS, "width": 1}, Code.ILLEGAL),
         (Stage.FETCH, {"address": 4}, Code.ILLEGAL),
         (Stage.EXECUTE, {"split": 1, "lhs_stream": 1}, Code.ILLEGAL),  # not on this overlay
