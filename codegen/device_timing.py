@@ -174,8 +174,8 @@ class Device:
         assert begins is not None
         self.stalls.append(stalls)
         self.layer_answers.append(self.writes.answered())
-        # the last column tile is known to be merged a cycle later
-        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1] + 1) + 1)
+        # the last column tile is known to be merged two cycles later
+        self.done_cycles.append(max(self.layer_answers[-1], ring.merged[-1] + 2) + 1)
         self.stage_cycles.append((Stage.EXECUTE, layer, begins, self.last_issue + 1))
         first_drain = begins + words[0] * execute["a_digits"] + self.latencies.issue_to_drain
         self.stage_cycles.append((Stage.RESULT, layer, first_drain, self.done_cycles[-1]))
@@ -205,17 +205,17 @@ class _Ring:
     def room(self, cycle: int) -> int:
         """The first cycle from `cycle` on in which one more column tile fits; reserves it.
 
-        What was merged or sent is seen as it was two cycles before.
+        What was merged or sent is seen as it was three cycles before.
         """
         device, words = self.device, self.result["ring_words"]
         depth = device.config.ring_depth
         taken = self._taken
         self._taken += 1
         while True:
-            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 2:
+            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 3:
                 self._passed += 1
             reserved = (taken - self._passed) * words
-            if reserved + device.writes.waiting(cycle - 2) + words < depth:
+            if reserved + device.writes.waiting(cycle - 3) + words < depth:
                 return cycle
             cycle += 1
 

@@ -13,7 +13,7 @@ class WritePath:
     """Complete words go to memory in bursts, as many as there are whenever the master is idle.
 
     `complete(cycle, words)` says that from `cycle` on `words` words in all are complete; calls come
-    in order of time.
+    in order of time. The master sees them a cycle later.
     """
 
     def __init__(self, *, config: OverlayConfig, memory: MemoryTiming) -> None:
@@ -44,7 +44,7 @@ class WritePath:
     def run(self, until: int | None = None) -> None:
         """Start every burst decided on in a cycle <= `until` (None: all that is complete)."""
         while True:
-            seen = self._limit_at(self._idle)
+            seen = self._limit_at(self._idle - 1)
             if seen == self._sent:
                 following = self._following()
                 if following is None:
@@ -64,11 +64,11 @@ class WritePath:
         return self._limits[self._next_limit][1]
 
     def _following(self) -> int | None:
-        """The next cycle with more words than are sent."""
+        """The next cycle in which more words are seen than are sent."""
         for index in range(self._next_limit + 1, len(self._limits)):
             cycle, words = self._limits[index]
             if words > self._sent:
-                return cycle
+                return cycle + 1
         return None
 
     def _burst(self, waiting: int) -> None:

@@ -45,7 +45,7 @@ class Emitter(wiring.Component):
     column_ready, last_column : In(1)   with the column's last group
     ring : Out(ring_layout)         the ring's write port
     merged : Out(1)                 a column tile is complete in this cycle
-    complete : Out(1)               all of the tensor was, a cycle ago
+    complete : Out(1)               all of the tensor was, two cycles ago
     limit : Out                     ring words below it are complete
     """
 
@@ -106,12 +106,12 @@ class Emitter(wiring.Component):
             loop.ends.eq(1),
             self.merged.eq(loop.step & loop.row_last),
         ]
-        ended = Signal()
-        m.d.sync += self.complete.eq(ended)
+        ended, written = Signal(), Signal()
+        m.d.sync += [written.eq(ended), self.complete.eq(written)]
         with m.If(loop.step & loop.layer_end):
             m.d.sync += ended.eq(1)
         with m.If(self.restart):
-            m.d.sync += [ended.eq(0), self.complete.eq(0)]
+            m.d.sync += [s.eq(0) for s in (ended, written, self.complete)]
         valid = self._walk(m, column_end, loop)
         self._place(m, writing, column_end, loop, valid)
         with m.If(loop.step & loop.layer_end):  # the tensor's last word is complete as it is

@@ -118,22 +118,26 @@ class Result(wiring.Component):
     def _reserve(self, m: Module, emitter: Emitter, running: Signal) -> None:
         """Room in the ring for column tiles that were let go but are not merged yet.
 
-        What is merged or sent is seen three cycles later, what is taken in the next one.
+        What is merged or sent is seen four cycles later, what is taken in the next one: that is
+        why all is added up for both cases before it is known whether a tile takes its words.
         """
-        words, given = self.ring_words, emitter.now.ring_words
-        reserved, more, waiting, merged = (
-            Signal(range(2 * self.config.ring_depth), name=name)
-            for name in ("reserved", "more", "waiting", "merged")
+        depth, words = self.config.ring_depth, self.ring_words
+        reserved, waiting, waiting_1, waiting_2, merged, gone = (
+            Signal(range(2 * depth), name=name)
+            for name in ("reserved", "waiting", "waiting_1", "waiting_2", "merged", "gone")
         )
-        depth = self.config.ring_depth
         runs = (running | self.writer_load) & ~self.done
-        m.d.comb += more.eq(reserved + words)  # once these words are taken
-        fits = Mux(self.ring_take, waiting + (more + words) < depth, waiting + more < depth)
+        fits, fits_both = (
+            (reserved + more)[len(reserved) - 1 :] == 0 for more in (waiting_1, waiting_2)
+        )
         m.d.sync += [
             waiting.eq((self.limit - self.position)[: len(self.limit)]),
-            merged.eq(Mux(emitter.merged, given, 0)),
-            self.ring_room.eq(runs & fits),
-            reserved.eq(Mux(self.ring_take, more - merged, reserved - merged)),
+            waiting_1.eq(waiting + words),  # with a tile's, and with two tiles'
+            waiting_2.eq(waiting + (words << 1)),
+            merged.eq(Mux(emitter.merged, emitter.now.ring_words, 0)),
+            gone.eq(merged),
+            self.ring_room.eq(runs & Mux(self.ring_take, fits_both, fits)),
+            reserved.eq(reserved + Mux(self.ring_take, words, 0) - gone),
         ]
 
     def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:

@@ -15,15 +15,15 @@ from hw.counted import under_way
 class Writer(wiring.Component):
     """Writes ring words to consecutive addresses, as many as there are whenever it is idle.
 
-    Cycles, when nothing holds it: words seen in cycle c are cut into a burst there, the address is
-    offered in c+1, word k in c+2+k, and after the last word one idle cycle follows.
+    Cycles, when nothing holds it: words below `limit` in cycle c are cut into a burst in c+1, the
+    address is offered in c+2, word k in c+3+k, and after the last word one idle cycle follows.
 
     Members
     -------
     load : In(1), address : In(32)     a new output tensor begins here
     limit : In                         ring words below it are complete
     position : Out                     the next ring word to write: those below it are free
-    idle : Out(1)                      everything up to `limit`, as it was in the cycle before, is
+    idle : Out(1)                      everything up to `limit`, as it was two cycles before, is
                                        written and answered
     ring_address, ring_enable, ring_word   the ring's read port: while words pass, the address is
                                        one ahead of the bus; a word stays until it is taken
@@ -82,14 +82,15 @@ class Writer(wiring.Component):
         following = Signal.like(self.position, init=1)
         left, last = Signal(8), Signal()
         went = Signal(name="went")  # a burst began a cycle ago: whether one does comes late
-        m.d.comb += [
-            waits.eq((self.limit ^ self.position).any()),
-            rest.eq(self.limit + ~self.position),  # words that wait, less one
+        taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
+        position = Mux(taken, following, self.position)  # in the next cycle
+        m.d.sync += [
+            waits.eq((self.limit ^ position).any()),
+            rest.eq(self.limit + ~position),  # words that wait, less one
         ]
         length, _ = burst_length(m, address=address, rest=rest, memory_bits=self.config.memory_bits)
         bus_address = address[self.config.bus_bytes.bit_length() - 1 :]
         less = ~Cat(self.awlen, Const(0, 1)).as_signed()  # the burst's beats, negative
-        taken, begun = self.wvalid & self.wready, self.awvalid & self.awready
         m.d.comb += [
             self.awaddr.eq(address),
             self.bready.eq(1),

@@ -69,7 +69,7 @@ class Driver:
                 rows = range(row * config.dm, (row + 1) * config.dm)
                 values = [int(codes[turn, m, y, x]) if real and m < shape.rows else 0 for m in rows]
                 await self.column(ctx, values, n == tiling.columns - 1)
-        await ctx.tick().repeat(tiling.steps + READY_TO_STEP + 1)
+        await ctx.tick().repeat(tiling.steps + READY_TO_STEP + 2)
 
     def run(self, layers: list) -> list[dict]:
         async def drive(ctx) -> None:
@@ -115,7 +115,7 @@ def test_words_below_the_limit_are_complete(rng, config: BitSerial, case: Case) 
         words = pixels * tiling.pixel_bits // config.memory_bits
         assert cycles[merge + 1]["limit"] == words % config.ring_depth
         assert not cycles[merge + 1]["complete"]
-    assert not cycles[merges[-1] + 1]["complete"] and cycles[merges[-1] + 2]["complete"]
+    assert not cycles[merges[-1] + 2]["complete"] and cycles[merges[-1] + 3]["complete"]
 
 
 def test_first_write_comes_with_the_first_step() -> None:

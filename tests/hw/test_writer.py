@@ -63,7 +63,7 @@ def run(config: BitSerial, begin: int, grants: list[int], rng):
             while (given - ctx.get(dut.position)) % config.ring_depth > config.ring_depth // 2:
                 await ctx.tick()
             await idle(ctx, 3 * gap(rng))
-        await ctx.tick()
+        await ctx.tick().repeat(2)
         await ctx.tick().until(dut.idle)
         assert len(memory.words) == total, "idle before everything was written"
         assert memory.answered == len(memory.bursts), "idle before the last answer"
@@ -97,10 +97,10 @@ def test_random_limits_and_stalls(rng, memory_bits: int) -> None:
 
 
 def test_cycles_without_stalls() -> None:
-    """Seen in c: address in c+1, word k in c+2+k, one idle cycle, then the next burst."""
+    """Complete in c: address in c+2, word k in c+3+k, one idle cycle, then the next burst."""
     config = BitSerial(dm=2, dk=8, dn=2, ring_depth=32, memory_bits=64)
     _, _, cycles = run(config, PAGE_BYTES - 3 * config.bus_bytes, [5], None)
-    seen = when(cycles, "limit")[0]
+    seen = when(cycles, "limit")[0] + 1
     assert when(cycles, "awvalid") == [seen + 1, seen + 6]
     first, second = [seen + 2, seen + 3, seen + 4], [seen + 7, seen + 8]
     assert when(cycles, "wvalid") == first + second
