@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from codegen.turns import Tap, Turns
 from codegen.words import ceil_div, device_channels
 from ir.errors import CapacityError
 from ir.isa import ENTRY_BITS, Stage, most
+
+_WEIGHTS = "lhs_depth (words of a row tile's weights)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,7 @@ class Tiling(Turns):
         entries = max(self.tap_count, self.row_tiles if self.row_table else 0)
         for what, needs, has in (
             (
-                "lhs_depth (words of a row tile's weights"
-                + (")" if config.k_split else "; k_split would cut them)"),
+                _WEIGHTS,
                 self.lhs_words,
                 config.lhs_depth,
             ),
@@ -140,5 +141,18 @@ class Tiling(Turns):
             ("table_depth / 2 (kernel positions)", entries, config.table_depth // 2),
         ):
             if needs > has:
-                raise CapacityError(f"layer {name!r} needs {what} = {needs}, the overlay has {has}")
+                hint = self._of_a_cut() if what is _WEIGHTS else ""
+                raise CapacityError(
+                    f"layer {name!r} needs {what} = {needs}, the overlay has {has}{hint}"
+                )
         return self
+
+    def _of_a_cut(self) -> str:
+        """What to say of weights that are too long: whether they could be cut."""
+        if not self.splittable:
+            return ""
+        if self.config.k_split:
+            return "; no cut leaves whole words and entries for the tap table"
+        cut = replace(self, config=replace(self.config, k_split=1))
+        helps = cut.lhs_words <= self.config.lhs_depth
+        return "; k_split would cut them" if helps else "; not even k_split could cut them"

@@ -116,16 +116,19 @@ class PrecisionPlan:
 
 
 def uniform_plan(
-    layers: Iterable[str], bits: int, *, first_a_bits: int, a_bits: int | None = None
+    layers: Iterable[str],
+    bits: int,
+    *,
+    first_a_bits: int,
+    a_bits: int | None = None,
+    at_input: Iterable[str] | None = None,
 ) -> PrecisionPlan:
-    """Every layer's weights at ``bits``, its input at a_bits (none: at ``bits`` too); the first
-    reads the network input's own width."""
-    inner = bits if a_bits is None else a_bits
+    """Every layer's weights at ``bits``, its input at a_bits (none: at ``bits`` too); those
+    at_input, by default the first, read the network input's own width."""
+    names, inner = list(layers), bits if a_bits is None else a_bits
+    given = set(names[:1] if at_input is None else at_input)
     return PrecisionPlan(
-        {
-            name: LayerBits(w_bits=bits, a_bits=inner if index else first_a_bits)
-            for index, name in enumerate(layers)
-        }
+        {n: LayerBits(w_bits=bits, a_bits=first_a_bits if n in given else inner) for n in names}
     )
 
 

@@ -60,6 +60,11 @@ def check_supported(model: nn.Module, task: Task) -> list[str]:
     return read_structure(trace(model, torch.zeros(1, *task.shape))).layers
 
 
+def layers_at_input(model: nn.Module, task: Task) -> list[str]:
+    """The layers that read the network's input, whose a_bits are the input's own width."""
+    return read_structure(trace(model, torch.zeros(1, *task.shape))).at_input
+
+
 def prepare(
     model: nn.Module,
     plan: PrecisionPlan,
@@ -182,14 +187,13 @@ def _check_plan(plan: PrecisionPlan, structure: Structure, task: Task) -> None:
     for name in plan.layers:
         if name not in structure.layers:
             raise ConfigError(f"the plan's layer {shorten(name)} is not in the network")
-    for reader in structure.readers:
-        if reader.op in WEIGHTED and structure.read_by(reader) == structure.groups[structure.input]:
-            asked = plan[reader.name].a_bits
-            if asked != task.precision.bits:
-                raise ConfigError(
-                    f"layer {shorten(reader.name)}: a_bits must be {task.precision.bits}, the "
-                    f"input's own width, not {asked}"
-                )
+    for name in structure.at_input:
+        asked = plan[name].a_bits
+        if asked != task.precision.bits:
+            raise ConfigError(
+                f"layer {shorten(name)}: a_bits must be {task.precision.bits}, the input's own "
+                f"width, not {asked} (so of all of quant.prepare.layers_at_input)"
+            )
 
 
 class _Calibration(fx.Interpreter):

@@ -75,6 +75,12 @@ class Structure:
         return self.groups[operation.inputs[0]]
 
     @property
+    def at_input(self) -> list[str]:
+        """Names of the layers with weights that read the network's input, of a width of its own."""
+        given = self.groups[self.input]
+        return [op.name for op in self.readers if op.op in WEIGHTED and self.read_by(op) == given]
+
+    @property
     def last(self) -> str:
         """Name of the operation whose sums are the network's output."""
         return self.stages[-1].operation.name

@@ -202,8 +202,15 @@ CASE = Case(channels=8, height=8, width=8, rows=5, w_bits=4, a_bits=2, out_bits=
 TOO_SMALL = [
     (
         {"lhs_depth": 32},
-        r"lhs_depth \(words of a row tile's weights; k_split would cut them\) = 36, the overlay "
-        "has 32",
+        r"lhs_depth \(words of a row tile's weights\) = 36, the overlay has 32; k_split would cut",
+    ),
+    (
+        {"lhs_depth": 32, "table_depth": 32, "dk": 1},
+        r"lhs_depth .* = 288, the overlay has 32; not even k_split could cut them",
+    ),
+    (
+        {"lhs_depth": 32, "table_depth": 32, "dk": 1, "k_split": 1},
+        r"lhs_depth .* = 288, the overlay has 32; no cut leaves whole words and entries for the",
     ),
     ({"rhs_depth": 32}, r"rhs_depth \(words of the input\) = 64, the overlay has 32"),
     ({"ring_depth": 4, "memory_bits": 32, "dn": 4}, r"ring_depth - 1 .* = 4, the overlay has 3"),

@@ -47,6 +47,11 @@ def test_activations_may_have_a_width_of_their_own() -> None:
     assert [plan[name].pair for name in "ab"] == [(3, 5), (3, 4)]
 
 
+def test_several_layers_may_read_the_input() -> None:
+    plan = uniform_plan(["a", "b", "c"], 3, first_a_bits=5, at_input=["a", "b"])
+    assert [plan[name].pair for name in "abc"] == [(3, 5), (3, 5), (3, 3)]
+
+
 def test_unknown_layer() -> None:
     with pytest.raises(ConfigError, match="the plan has no layer 'pool', only conv, fc"):
         MIXED["pool"]

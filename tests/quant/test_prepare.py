@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ir.errors import ConfigError, UnsupportedModelError
 from ir.plan import LayerBits, PrecisionPlan, uniform_plan
@@ -10,7 +10,7 @@ from ir.precision import Precision, weight_precision
 from quant.data import Dataset, Task
 from quant.layers import InputGrid, QuantNet
 from quant.mixed import MixedWeights
-from quant.prepare import Granularity, QuantizerConfig, layer_names, prepare
+from quant.prepare import Granularity, QuantizerConfig, layer_names, layers_at_input, prepare
 from quant.train import inputs_of
 
 NAMES = ["conv1", "conv2", "conv3", "fc"]
@@ -110,6 +110,28 @@ def test_plans_that_do_not_fit(digits: Dataset, float_net: nn.Module) -> None:
         ConfigError, match="'conv1': a_bits must be 5, the input's own width, not 4"
     ):
         prepared(float_net, uniform_plan(NAMES, 4, first_a_bits=4), digits)
+
+
+class TwoLooks(nn.Module):
+    """Its input is read by two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.far = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(1, 4, 5, padding=2)
+        self.fc = nn.Linear(8 * 64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.cat([self.near(x).relu(), self.far(x).relu()], 1).flatten(1))
+
+
+def test_layers_at_the_input_take_its_width(digits: Dataset) -> None:
+    net = TwoLooks()
+    names, at_input = layer_names(net), layers_at_input(net, digits.task)
+    assert at_input == ["near", "far"]
+    quantized = prepared(net, uniform_plan(names, 3, first_a_bits=5, at_input=at_input), digits)
+    assert [layer.inputs.precision.bits for layer in quantized.chain] == [5, 5, 3]
+    with pytest.raises(ConfigError, match="'far': a_bits must be 5, the input's own width, not 3"):
+        prepared(net, uniform_plan(names, 3, first_a_bits=5), digits)
 
 
 def test_widths_per_channel(digits: Dataset, float_net: nn.Module) -> None:
