@@ -104,7 +104,7 @@ class Device:
             result_popped = max(before, self.reads.valid(written_result, result_popped))
             execute_popped = max(self.last_issue + 1, self.reads.valid(written, execute_popped))
             self.columns_free = execute_popped + taken_to_columns(self.config)
-            ready = (self._first_issue(execute, execute_popped), result_popped + 1)
+            ready = (self._first_issue(execute, execute_popped), result_popped + 2)
             yield from self._layer(layer, execute, result, ready)
             yield  # the layer is done; the next one may not even be fetched yet
             layer += 1
@@ -200,22 +200,25 @@ class _Ring:
         self.device, self.result, self.first = device, result, first_word
         self.merged: list[int] = []
         self._passed = 0
-        self._taken = 0
+        self._taken, self._taken_at = 0, -2
 
     def room(self, cycle: int) -> int:
         """The first cycle from `cycle` on in which one more column tile fits; reserves it.
 
-        What was merged or sent is seen as it was three cycles before.
+        What was merged or sent is seen as it was four cycles before; the one before it takes its
+        room two cycles earlier at least.
         """
         device, words = self.device, self.result["ring_words"]
         depth = device.config.ring_depth
         taken = self._taken
         self._taken += 1
+        cycle = max(cycle, self._taken_at + 2)
         while True:
-            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 3:
+            while self._passed < len(self.merged) and self.merged[self._passed] < cycle - 4:
                 self._passed += 1
             reserved = (taken - self._passed) * words
-            if reserved + device.writes.waiting(cycle - 3) + words < depth:
+            if reserved + device.writes.waiting(cycle - 4) + words < depth:
+                self._taken_at = cycle
                 return cycle
             cycle += 1
 

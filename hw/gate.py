@@ -46,7 +46,7 @@ class Gate(wiring.Component):
       Past that point nothing can hold a tile, so nothing need stop the array.
 
     Each of these is one register's bit: what arrived beyond the need is counted, and is negative
-    while something is missing; whether the chain or the columns hold a word is known as it comes.
+    while something is missing; whether chain, columns or ring hold a word is known as it comes.
 
     Members
     -------
@@ -108,7 +108,7 @@ class Gate(wiring.Component):
         m.d.comb += [
             lhs.eq(lhs_missing),
             rhs.eq(rhs_missing),
-            result.eq(self._held(m) | (needs.ring & ~self.ring_room)),
+            result.eq(self._held(m)),
             self.issue.eq(self.offered & ~(lhs | rhs | result)),
             self.load.eq(self.issue | ~self.offered),
             self.waits_lhs.eq(self.offered & lhs),
@@ -147,23 +147,25 @@ class Gate(wiring.Component):
         return spare[-1]
 
     def _held(self, m: Module) -> Value:
-        """The offered word waits for the drain chain, or for the next tile's columns.
+        """The offered word waits for the drain chain, the next tile's columns or the ring.
 
         The chain takes a tile every `tile_cycles`: counted down to -1 from one less than that
-        after the last.
+        after the last. Room in the ring is that of the cycle before, and none behind a word that
+        takes it, of which the ring hears in that cycle.
         """
         cycles = Signal(signed(len(self.now.tile_cycles) + 1), name="cycles")
         left = Signal.like(cycles, init=-1, name="drain_left")
-        held, drains, drain, columns = Signal(), Signal(), Signal(), Signal()
-        last = self.issue & self.needs.drain
+        held, drains, drain, columns, ring = Signal(), Signal(), Signal(), Signal(), Signal()
+        last, takes = self.issue & self.needs.drain, self.issue & self.needs.ring
         m.d.sync += [
             cycles.eq(self.now.tile_cycles - 2),
             left.eq(Mux(last, cycles, left - ~left[-1])),
-            held.eq((drain & drains) | (columns & self.lays)),
+            held.eq((drain & drains) | (columns & self.lays) | (ring & (takes | ~self.ring_room))),
         ]
         m.d.comb += [
             drains.eq(Mux(last, ~cycles[-1], (left > 0))),
             drain.eq(Mux(self.load, self.coming.drain, self.needs.drain)),
             columns.eq(Mux(self.load, self.coming.columns, self.needs.columns)),
+            ring.eq(Mux(self.load, self.coming.ring, self.needs.ring)),
         ]
         return held

@@ -225,7 +225,8 @@ def test_nothing_is_issued_before_its_tokens(
         assert rhs[need - 1] < first
         assert cycles[last]["ring_take"] == (row == 0)
         if row == 0:
-            assert cycles[last]["ring_room"] and cycles[last]["ring_words"] == tiling.ring_words
+            assert cycles[last - 1]["ring_room"] and not cycles[last - 1]["ring_take"]
+            assert cycles[last]["ring_words"] == tiling.ring_words
         if tile:
             assert last - issues[tile * words - 1] >= fields["tile_cycles"], "still draining"
     for number, cycle in enumerate(cycles):
