@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -120,16 +120,26 @@ class TileWalk(wiring.Component):
     def _arrivals(self, m: Module, loop: BlockLoop) -> None:
         """Row tiles of weights that were taken; `rhs_step` more activations for each column tile.
 
-        Of activations no more than `rhs_total` are waited for. Later row tiles of a block use the
-        same: the need grows with each column tile of the first.
+        Of activations no more than `rhs_total` are waited for, so what is left up to that is kept
+        too. Later row tiles of a block use the same: the need grows with each column tile of the
+        first.
         """
-        now, awaits, following = self.now, self.awaits, Signal.like(self.awaits.rhs)
+        now, awaits = self.now, self.awaits
         taken, before = Signal.like(awaits.lhs), Signal.like(awaits.lhs, init=-1)
         takes = loop.first_column & (now.lhs_stream | loop.first_block)
         m.d.comb += awaits.lhs.eq(Mux(takes, taken, before))
         with m.If(self.walk & (takes & Mux(self.split, self.turn_end, self.tile_end))):
             m.d.sync += [taken.eq(taken + 1), before.eq(taken)]
         grows = loop.ends & Mux(loop.row_change, loop.row_last, loop.first_row)
-        m.d.comb += following.eq(Mux(self.begin, now.rhs_first, awaits.rhs + now.rhs_step))
-        with m.If(self.begin | (self.walk & grows)):
-            m.d.sync += awaits.rhs.eq(Mux(following < now.rhs_total, following, now.rhs_total))
+        bits = max(len(now.rhs_first), len(now.rhs_step), len(now.rhs_total))
+        begun, grown = Signal(), Signal(bits)  # by how much the need grows
+        beyond, left = Signal.like(now.rhs_total), Signal(signed(bits + 1))
+        m.d.sync += [begun.eq(self.begin), grown.eq(Mux(self.begin, now.rhs_first, now.rhs_step))]
+        m.d.comb += left.eq(beyond - grown)
+        with m.If(begun | (self.walk & grows)):
+            m.d.sync += [
+                awaits.rhs.eq(Mux(left < 0, now.rhs_total, awaits.rhs + grown)),
+                beyond.eq(Mux(left < 0, 0, left)),
+            ]
+        with m.If(self.begin):
+            m.d.sync += [awaits.rhs.eq(0), beyond.eq(now.rhs_total)]
