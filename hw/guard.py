@@ -85,7 +85,8 @@ class _Half(wiring.Component):
     def __init__(self, *, config: OverlayConfig, others: dict[str, wiring.Member]) -> None:
         self.config = config
         self.shift = config.bus_bytes.bit_length() - 1
-        self.answered, self.response = Signal(), Signal(RESPONSE_BITS)  # of the direction
+        # of the direction
+        self.answered, self.response, self.pending = Signal(), Signal(RESPONSE_BITS), Signal()
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
     def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
@@ -120,12 +121,11 @@ class _Half(wiring.Component):
             may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
             valid.eq(core_valid & may),
             getattr(self, f"core_{self.name}ready").eq(ready & may),
-            ledger.put.eq(valid & ready),
             ledger.put_word.eq(address[self.shift :]),
             ledger.put_length.eq(length),
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
             # the core's burst counts before it is known whether it may
-            self.idle.eq(ledger.empty & ~(core_valid & (held | ~self.stopping))),
+            self.idle.eq(~self.pending & ~(core_valid & (held | ~self.stopping))),
         ]
         m.d.sync += [
             held.eq(valid & ~ready),
@@ -186,6 +186,8 @@ class ReadGuard(_Half):
             self.core_rvalid.eq(self.port_rvalid),
             self.port_rready.eq(self.core_rready | self.stopping),
             taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
+            ledger.put.eq(valid & ready),
+            self.pending.eq(~ledger.empty),
             ledger.step.eq(taken),
             ledger.take.eq(taken & ledger.last),
             # a word offered and not taken is the core's delay, not the memory's
@@ -197,7 +199,10 @@ class ReadGuard(_Half):
 
 
 class WriteGuard(_Half):
-    """AW, W and B. Members beside those of both directions: the channels, core_* and port_*."""
+    """AW, W and B. Members beside those of both directions: the channels, core_* and port_*.
+
+    A burst is noted a cycle after it was taken, when the core still shows its address and length.
+    """
 
     name, stage = "aw", Stage.RESULT
     awnext: Signal
@@ -221,12 +226,16 @@ class WriteGuard(_Half):
         m = Module()
         ledger, valid, ready = self._addresses(m, Code.WRITE_WINDOW)
         answered, held, counts, counted = Signal(), Signal(), Signal(), Signal()
+        begun = Signal()  # no answer follows in that cycle yet: the burst's words come first
+        m.d.sync += begun.eq(valid & ready)
         m.d.comb += [
+            ledger.put.eq(begun),
+            self.pending.eq(begun | ~ledger.empty),
             answered.eq(self.bvalid & ~ledger.empty),
             ledger.take.eq(answered),
             counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
             self.wstrb.eq(counts.replicate(self.config.bus_bytes)),
-            self.waits.eq((valid & ~ready) | ~ledger.empty),
+            self.waits.eq((valid & ~ready) | self.pending),
         ]
         m.d.sync += self.moves.eq((valid & ready) | (self.wvalid & self.wready) | answered)
         m.d.sync += [held.eq(self.wvalid & ~self.wready), counted.eq(counts)]
