@@ -93,8 +93,9 @@ class Operands(wiring.Component):
         m.d.comb += port.write.eq(self.write)
         words = []
         for bank in range(config.dn):
-            address = Signal(range(config.rhs_depth), name=f"rhs_address_{bank}")
-            m.d.sync += address.eq(Mux(bank < self.read.rotate, self.read.far, self.read.rhs))
+            address, is_far = Signal.like(read.rhs, name=f"rhs_address_{bank}"), Signal()
+            m.d.sync += is_far.eq(bank < self.read.rotate)
+            m.d.comb += address.eq(Mux(is_far, read.far, read.rhs))
             words.append(self._activations(m, bank, port, address))
         self._rotate(m, read, words)
         return m

@@ -15,7 +15,7 @@ from ir.precision import MAX_OPERAND_BITS
 
 ROW_LAYOUT = layout(ROW)
 
-ROW_TABLE_LATENCY = 4
+ROW_TABLE_LATENCY = 5
 """Cycles from asking for the first row tile's entry to having it."""
 
 
@@ -29,7 +29,7 @@ class RowTable(wiring.Component):
     """Digits, coding and word offset of the row tile under way; without a table, the common ones.
 
     Row tiles come in order, over and over again, so the table is read ahead of them: the memory's
-    word, a register behind it and `entry` are a queue that moves on with each row tile, in every
+    word, two registers behind it and `entry` are a queue that moves on with each row tile, in every
     cycle if need be.
 
     Members
@@ -73,7 +73,7 @@ class RowTable(wiring.Component):
         m = Module()
         now = self.now
         m.submodules.table = table = SharedRam(width=ROW_LAYOUT.size, depth=self.config.table_depth)
-        found = Signal.like(self.entry)
+        found, read = Signal.like(self.entry), Signal(ROW_LAYOUT, reset_less=True)
         place, moves = Signal(range(self.config.table_depth)), Signal()
         last = self._last(m, moves)
         written = data.View(ROW_LAYOUT, self.write.piece[: ROW_LAYOUT.size])
@@ -87,7 +87,7 @@ class RowTable(wiring.Component):
             table.write_data.eq(self.write.piece),
             table.read_address.eq(place),
             table.read_enable.eq(moves),
-            *keep(found, data.View(ROW_LAYOUT, table.read_data)),
+            *keep(found, read),
         ]
         with m.If(~now.row_table):
             m.d.comb += [
@@ -98,7 +98,11 @@ class RowTable(wiring.Component):
         if self.config.p > 1:  # a digit of several bits has a sign
             m.d.comb += found.bipolar.eq(0)
         with m.If(moves):
-            m.d.sync += [self.coming.eq(found), self.entry.eq(self.coming)]
+            m.d.sync += [
+                read.eq(table.read_data),
+                self.coming.eq(found),
+                self.entry.eq(self.coming),
+            ]
             m.d.sync += place.eq(Mux(last, now.row_base, place + 1))
         return m
 
