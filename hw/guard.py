@@ -90,7 +90,7 @@ class _Half(wiring.Component):
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
     def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
-        """Whether all words of the burst lie in the window; one that leaves its page does not.
+        """Whether all words of the burst lie in the window; no burst leaves its page.
 
         address: what the burst's will be in the next cycle; it is compared while VALID is low.
         """

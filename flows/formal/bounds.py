@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from amaranth.hdl import Cat, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
 
 from flows.formal.bench import Bench
 from flows.formal.environment import environment_of
@@ -284,10 +284,12 @@ def window_bench(kind: type[ReadGuard] | type[WriteGuard], config: OverlayConfig
     bench.assume(~new | (~bench.first() & (address == bench.past(ahead))))  # axi.read, axi.write
     handed = bench.past(core_valid & getattr(guard, f"core_{name}ready"))
     bench.assume(~handed | ~core_valid)  # as well: between two bursts there is a cycle
-    begins, room = bench.inner("begins"), bench.inner("room")  # what was compared ahead
-    reaches = address + room * config.bus_bytes <= guard.limit
-    bench.claim((address >= guard.base) & reaches, when=core_valid & begins)
     end = address + (length + 1) * config.bus_bytes
+    page_end = Cat(Const(0, 12), address[12:] + 1)
+    bench.assume(end <= page_end)  # as well
+    begins, whole, room = (bench.inner(n) for n in ("begins", "whole", "room"))  # compared ahead
+    reaches = Mux(whole, page_end, address + room * config.bus_bytes) <= guard.limit
+    bench.claim((address >= guard.base) & reaches, when=core_valid & begins)
     bench.claim((address >= guard.base) & (end <= guard.limit), when=valid)
     return bench
 

@@ -45,7 +45,8 @@ def _writer(bench: Bench, writer: Writer) -> None:
 
     An address and its words are not offered together; the next word is the one behind this one.
     """
-    bench.assume(~writer.load | (writer.idle & (writer.limit == writer.position)))
+    written = writer.limit == writer.position
+    bench.assume(~writer.load | (writer.idle & written & bench.past(written)))
     held = writer.ring_word == bench.past(writer.ring_word)
     bench.assume(bench.first() | bench.past(writer.ring_enable) | held)
     following = bench.inner("following")

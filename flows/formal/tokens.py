@@ -145,10 +145,13 @@ def _writes(bench: Bench, config: OverlayConfig) -> None:
 
 
 def _guard(bench: Bench, unit: ReadGuard | WriteGuard) -> None:
-    """Assumed: the core keeps its address until it is taken; one that waits holds its entry."""
+    """Assumed: the core keeps its address until it is taken, and then offers none for a cycle; one
+    that waits holds its entry.
+    """
     bench.add(unit)
     valid, ready = (getattr(unit, f"core_{unit.name}{end}") for end in ("valid", "ready"))
     bench.assume(~bench.past(valid & ~ready) | valid)
+    bench.assume(~bench.past(valid & ready) | ~valid)
     put, take = bench.inner("ledger.put"), bench.inner("ledger.take")
     full, empty = bench.inner("ledger.full"), bench.inner("ledger.empty")
     held = bench.past(
