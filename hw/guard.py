@@ -56,6 +56,9 @@ def _address_members(name: str) -> dict[str, wiring.Member]:
 class _Half(wiring.Component):
     """What the directions share: the address channel `name`, its window and its ledger.
 
+    A burst is noted a cycle after it was taken, when the core still shows its address and length
+    and offers none. It may be answered then.
+
     Members
     -------
     addr, len, valid, ready            the channel, `name` before each, and which side's
@@ -121,6 +124,7 @@ class _Half(wiring.Component):
             may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
             valid.eq(core_valid & may),
             getattr(self, f"core_{self.name}ready").eq(ready & may),
+            self.pending.eq(ledger.put | ~ledger.empty),
             ledger.put_word.eq(address[self.shift :]),
             ledger.put_length.eq(length),
             self.word.eq(Mux(ledger.empty, address, Cat(ledger.word << self.shift))),
@@ -129,6 +133,7 @@ class _Half(wiring.Component):
         ]
         m.d.sync += [
             held.eq(valid & ~ready),
+            ledger.put.eq(valid & ready),
             refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
         ]
         self._judge(m, ledger, refused, code)
@@ -149,7 +154,7 @@ class _Half(wiring.Component):
         m.d.sync += [
             self.fault.valid.eq(refused | wrong),
             self.fault.code.eq(Mux(self.response[0], decode, slave)),
-            self.fault.address.eq(ledger.word << self.shift),
+            self.fault.address.eq(self.word),
         ]
         with m.If(refused):
             address = getattr(self, f"{self.name}addr")
@@ -185,13 +190,11 @@ class ReadGuard(_Half):
             # while the job is stopped the core loses words, and is cleared before it is used again
             self.core_rvalid.eq(self.port_rvalid),
             self.port_rready.eq(self.core_rready | self.stopping),
-            taken.eq(self.port_rvalid & self.port_rready & ~ledger.empty),
-            ledger.put.eq(valid & ready),
-            self.pending.eq(~ledger.empty),
+            taken.eq(self.port_rvalid & self.port_rready & self.pending),
             ledger.step.eq(taken),
             ledger.take.eq(taken & ledger.last),
             # a word offered and not taken is the core's delay, not the memory's
-            self.waits.eq((valid & ~ready) | (~ledger.empty & ~self.port_rvalid)),
+            self.waits.eq((valid & ~ready) | (self.pending & ~self.port_rvalid)),
         ]
         m.d.sync += self.moves.eq((valid & ready) | taken)
         m.d.comb += [self.answered.eq(taken), self.response.eq(self.rresp)]
@@ -199,10 +202,7 @@ class ReadGuard(_Half):
 
 
 class WriteGuard(_Half):
-    """AW, W and B. Members beside those of both directions: the channels, core_* and port_*.
-
-    A burst is noted a cycle after it was taken, when the core still shows its address and length.
-    """
+    """AW, W and B. Members beside those of both directions: the channels, core_* and port_*."""
 
     name, stage = "aw", Stage.RESULT
     awnext: Signal
@@ -226,12 +226,8 @@ class WriteGuard(_Half):
         m = Module()
         ledger, valid, ready = self._addresses(m, Code.WRITE_WINDOW)
         answered, held, counts, counted = Signal(), Signal(), Signal(), Signal()
-        begun = Signal()  # no answer follows in that cycle yet: the burst's words come first
-        m.d.sync += begun.eq(valid & ready)
         m.d.comb += [
-            ledger.put.eq(begun),
-            self.pending.eq(begun | ~ledger.empty),
-            answered.eq(self.bvalid & ~ledger.empty),
+            answered.eq(self.bvalid & self.pending),
             ledger.take.eq(answered),
             counts.eq(Mux(held, counted, ~self.stopping)),  # as when the word was first offered
             self.wstrb.eq(counts.replicate(self.config.bus_bytes)),

@@ -31,7 +31,10 @@ def proofs(config: OverlayConfig) -> list[Proof]:
             _execute,
         ),
         "ledger": ("bursts under way: 0 to 16, empty and full are right", _ledger),
-        "reads": ("a read burst begins only with a free entry, an answer takes an old one", _reads),
+        "reads": (
+            "a read burst begins only with a free entry, an answer takes one that began",
+            _reads,
+        ),
         "writes": ("a write burst likewise", _writes),
     }
     return [
@@ -122,7 +125,7 @@ def _ledger(bench: Bench, config: OverlayConfig) -> None:
     """Assumed: the guard's two promises, which tokens.reads and tokens.writes prove."""
     unit = Ledger(word_bits=8)
     bench.add(unit)
-    bench.assume(~(unit.put & unit.full) & ~(unit.take & unit.empty))
+    bench.assume(~(unit.put & unit.full) & ~(unit.take & unit.empty & ~unit.put))
     more = bench.inner("more")
     count = Signal(range(MOST_BURSTS + 1))
     bench.module.d.comb += count.eq(sum(more))
@@ -159,4 +162,4 @@ def _guard(bench: Bench, unit: ReadGuard | WriteGuard) -> None:
     )
     bench.claim(~(held & full) & _ones_from_below(bench.inner("ledger.more")))
     bench.claim(~(put & full))
-    bench.claim(~(take & empty))
+    bench.claim(~(take & empty & ~put))

@@ -15,17 +15,20 @@ MOST_BURSTS = 16
 class Ledger(wiring.Component):
     """A list of bus addresses and lengths, kept apart from the data, to say what an answer is for.
 
-    `put`, `step` and `take` may come late in their cycle: what they lead to is told from registers,
-    for which the oldest burst's beats are counted down.
+    `step` and `take` may come late in their cycle: what they lead to is told from registers, for
+    which the oldest burst's beats are counted down. A burst is noted a cycle after it began, and
+    may be answered in that cycle; its word and length are shown in both.
 
     Members
     -------
-    put : In(1), put_word : In, put_length : In(8)    a burst begins: its bus word, beats - 1
+    put : In(1), put_word : In, put_length : In(8)    a burst began in the cycle before, in which
+                                                      none did: its bus word, beats - 1
     step : In(1)                                      the oldest burst's current beat is answered
     take : In(1)                                      the oldest burst is answered whole
-    word : Out                                        the oldest burst's current bus word
+    word : Out                                        the oldest burst's current bus word, unless
+                                                      it is noted in this very cycle
     last : Out(1)                                     and it is its last one
-    empty, full : Out(1)
+    empty, full : Out(1)                              of those that are noted
     """
 
     put: Signal
@@ -72,7 +75,7 @@ class Ledger(wiring.Component):
             m.d.sync += begun.eq(begun + 1)
         with m.If(self.step):
             m.d.sync += [beat.eq(beat + 1), left.eq(left - 1), last.eq(left == 1)]
-        with m.If(self.take | self.empty):  # another is the oldest, or may be
+        with m.If(self.take | (self.empty & ~self.put)):  # another is the oldest, or may be
             coming = Mux(more[1], length, self.put_length)
             m.d.sync += [beat.eq(0), left.eq(coming), last.eq(coming == 0)]
         with m.If(self.take):
