@@ -53,9 +53,9 @@ def _add_job(parser: argparse.ArgumentParser) -> None:
     bench_overlay.add_arguments(parser)
 
 
-def add_precisions(parser: argparse.ArgumentParser) -> None:
+def add_precisions(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The options from which `precisions_of` makes precisions, and the seed of what is random."""
-    parser.add_argument("--bits", required=True, metavar="WxA", help="weights x activations")
+    parser.add_argument("--bits", required=required, metavar="WxA", help="weights x activations")
     parser.add_argument("--signed", default="1x0", metavar="0|1x0|1")
     parser.add_argument("--seed", type=int, default=0)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from boards.loader import load_board
 from codegen.attribution import COUNTED
 from codegen.bounds import layer_bound, network_bounds, total_bound, utilization
 from codegen.reference_networks import NETWORKS, reference_network
@@ -28,34 +29,52 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     known = "; ".join(f"{name}: {network.about}" for name, network in NETWORKS.items())
     plain = f"; as torch modules, calibrated: {', '.join(PLAIN)}"
     parser.add_argument("network", metavar="NAME", help=known + plain)
-    add_precisions(parser)
+    add_precisions(parser, required=False)
     parser.add_argument(
         "--mean-bits",
         type=float,
         metavar="M",
         help="of a torch module, instead of --bits: its layers' widths have this mean",
     )
+    parser.add_argument(
+        "--board",
+        default="sim",
+        metavar="NAME",
+        help="whose clock says how many images a second that is (default sim); not its size",
+    )
     bench_overlay.add_arguments(parser)
 
 
 def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `bench network` answers."""
-    weights, activations = precisions_of(arguments)
-    overlay = overlay_of(arguments)
+    overlay, clock = overlay_of(arguments), load_board(arguments.board).clock
     started = time.perf_counter()
-    if arguments.network in PLAIN:
-        pair = (weights.bits, activations.bits)
-        graph, image = plain_network(
-            arguments.network, pair, mean_bits=arguments.mean_bits, seed=arguments.seed
-        )
-    elif arguments.mean_bits is not None:
-        raise ConfigError(f"--mean-bits is for torch modules: {', '.join(PLAIN)}")
-    else:
-        graph, image = reference_network(
-            arguments.network, weights=weights, activations=activations, seed=arguments.seed
-        )
+    graph, image = _network(arguments)
     seconds = round(time.perf_counter() - started, 3)
-    return measure(graph, image, overlay) | {"import_seconds": seconds}
+    result = measure(graph, image, overlay)
+    return result | {
+        "import_seconds": seconds,
+        "clock_mhz": clock.frequency_hz / 1e6,
+        "images_per_second": round(clock.frequency_hz / result["measured"], 3),
+    }
+
+
+def _network(arguments: argparse.Namespace) -> tuple[IntegerGraph, np.ndarray]:
+    """The network and an image (C, H, W) of codes."""
+    name, mean, seed = arguments.network, arguments.mean_bits, arguments.seed
+    if (arguments.bits is None) == (mean is None):
+        raise ConfigError("give --bits, or --mean-bits in its place")
+    if name in PLAIN:
+        return plain_network(name, mean if mean is not None else _pair(arguments), seed=seed)
+    if mean is not None:
+        raise ConfigError(f"--mean-bits is for torch modules: {', '.join(PLAIN)}")
+    weights, activations = precisions_of(arguments)
+    return reference_network(name, weights=weights, activations=activations, seed=seed)
+
+
+def _pair(arguments: argparse.Namespace) -> tuple[int, int]:
+    weights, activations = precisions_of(arguments)
+    return weights.bits, activations.bits
 
 
 def measure(
@@ -144,6 +163,8 @@ def describe(result: Mapping[str, Any]) -> str:
             console.table(columns, rows).rstrip("\n"),
             *describe_cycles(result),
             describe_utilization(result),
+            f"images      {result['images_per_second']:,.1f} a second at "
+            f"{result['clock_mhz']:g} MHz ({result['arguments']['board']}'s clock)",
             f"simulated   in {seconds:.1f} s, {speed:,.0f} cycles/s; made in "
             f"{result['import_seconds']:.1f} s, compiled in {result['compile_seconds']:.1f} s, "
             f"golden model {result['golden_seconds']:.1f} s",

@@ -48,10 +48,10 @@ PLAIN: Mapping[str, PlainNetwork] = {
 
 
 def plain_network(
-    name: str, bits: tuple[int, int], *, mean_bits: float | None = None, seed: int = 0
+    name: str, bits: tuple[int, int] | float, *, seed: int = 0
 ) -> tuple[IntegerGraph, np.ndarray]:
-    """(graph, one image (C, H, W) of codes). bits: of weights and activations; mean_bits: instead
-    of them, widths that `spread` deals out to the layers.
+    """(graph, one image (C, H, W) of codes). bits: of weights and activations; or the mean of the
+    widths that `spread` deals out to the layers.
     """
     network = PLAIN[name]
     with torch.random.fork_rng(devices=[]), threads(1):
@@ -59,8 +59,10 @@ def plain_network(
         model = network.make()
         images = torch.rand(IMAGES, 3, network.side, network.side)
         settle(model, images)
-        layers = {} if mean_bits is None else spread(layer_names(model), mean_bits)
-        asked = Bits(weights=bits[0], activations=bits[1], image=IMAGE_BITS, layers=layers)
+        if isinstance(bits, tuple):
+            asked = Bits(weights=bits[0], activations=bits[1], image=IMAGE_BITS)
+        else:
+            asked = Bits(image=IMAGE_BITS, layers=spread(layer_names(model), bits))
         proto = to_qonnx(model, images, asked, name)
     with tempfile.TemporaryDirectory() as folder:
         path = write_bytes(Path(folder) / f"{name}.onnx", proto.SerializeToString())

@@ -34,6 +34,8 @@ def test_small_networks_are_exact(capsys: pytest.CaptureFixture[str], words: str
         assert layers == result["attribution"][share]
     assert sum(result["attribution"].values()) == result["measured"]
     assert result["cycles_per_second"] > 0
+    assert result["clock_mhz"] == 100  # of the board `sim`
+    assert result["images_per_second"] == pytest.approx(1e8 / result["measured"], rel=1e-3)
 
 
 @pytest.mark.slow
@@ -41,6 +43,7 @@ def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "network", "mlp", "--array", "2x16x2", "--bits", "2x2"]) == 0
     text = capsys.readouterr().out
     assert "linear3" in text
+    assert "a second at 100 MHz (sim's clock)" in text
     assert "bit-exact" in text
 
 
@@ -51,6 +54,10 @@ def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         ("mlp --array 2x16x2 --bits 2", "--bits must have the form NxN, not '2'"),
         ("mlp --array 2x16x2 --bits 2x2 --ring-depth 100", "ring_depth must be a power of two"),
         ("mlp --array 2x16x2 --bits 2x2 --rhs-depth 16", "needs rhs_depth"),
+        ("mlp --array 2x16x2", "give --bits, or --mean-bits in its place"),
+        ("resnet20 --array 2x16x2 --bits 2x2 --mean-bits 3", "give --bits, or --mean-bits in"),
+        ("mlp --array 2x16x2 --mean-bits 3", "--mean-bits is for torch modules: alexnet"),
+        ("mlp --array 2x16x2 --bits 2x2 --board arty", "unknown board 'arty'"),
     ],
 )
 def test_a_wrong_argument_says_so(

@@ -5,8 +5,7 @@ import pytest
 
 from codegen.device_layer import layer_shapes
 from flows.bench_overlay import BenchOverlay
-from flows.cli import main
-from flows.plain_networks import PLAIN, plain_network, spread
+from flows.plain_networks import plain_network, spread
 from ir.errors import ConfigError
 from ir.graph import INT32
 from ir.nodes import Linear
@@ -24,13 +23,13 @@ def test_widths_have_the_mean_that_is_asked_for() -> None:
 
 
 def test_a_network_of_a_paper() -> None:
-    graph, image = plain_network("resnet20", (4, 4), mean_bits=3.76)
+    graph, image = plain_network("resnet20", 3.76)
     assert graph.tensors[graph.output].precision == INT32
     assert image.shape == graph.tensors[graph.input].shape == (3, 32, 32)
     weights = [node.precision.bits for node in graph.nodes if isinstance(node, Linear)]
     assert len(weights) == 22 and set(weights) == {3, 4}
     assert np.mean(weights) == pytest.approx(3.76, abs=0.1)
-    again, _ = plain_network("resnet20", (4, 4), mean_bits=3.76)
+    again, _ = plain_network("resnet20", 3.76)
     for one, two in zip(graph.nodes, again.nodes, strict=True):
         if isinstance(one, Linear) and isinstance(two, Linear):
             assert np.array_equal(one.weight, two.weight)
@@ -43,9 +42,3 @@ def test_sums_longer_than_the_banks_are_cut_by_themselves() -> None:
     kept = BenchOverlay(array=(8, 16, 2), buffers={"lhs_depth": 64, "k_split": 0}).config(shapes)
     assert (whole.k_split, short.k_split, kept.k_split) == (0, 1, 0)
     assert short.lhs_depth == kept.lhs_depth == 64
-
-
-def test_means_are_for_torch_modules(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["bench", "network", "mlp", "--bits", "2x2", "--array", "2x16x2", "--mean-bits", "3"]
-    assert main(words) == 2
-    assert f"--mean-bits is for torch modules: {', '.join(PLAIN)}" in capsys.readouterr().err
