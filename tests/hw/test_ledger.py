@@ -32,8 +32,8 @@ def test_every_answer_is_for_the_oldest_word_owed(rng) -> None:
                 assert ctx.get(dut.word) == owed[0][0] % (1 << 12)
             if oldest:
                 assert ctx.get(dut.last) == (oldest[1] == 1)
-            step = bool(oldest) and rng.random() < (0.15 if busy else 0.9)
-            take = step and oldest[1] == 1
+            step = oldest is not None and rng.random() < (0.15 if busy else 0.9)
+            take = step and oldest is not None and oldest[1] == 1
             seen["empty"] += not owed
             seen["full"] += len(owed) == MOST_BURSTS
             seen["both"] += bool(noted and take)
