@@ -43,6 +43,22 @@ CASES = [
         Order(block_first=2),
         Case(channels=3, height=4, width=3, rows=3, w_bits=3, a_bits=5),
     ),
+    # tiles of one word: each takes room in the ring right behind another
+    (
+        BitSerial(dm=1, dk=4, dn=1, lhs_depth=32, rhs_depth=128),
+        ALONE,
+        Case(
+            channels=4,
+            height=3,
+            width=5,
+            rows=1,
+            kernel=1,
+            padding=0,
+            w_bits=1,
+            a_bits=1,
+            out_bits=1,
+        ),
+    ),
 ]
 IDS = [
     f"{config.dn}-{config.p}x{config.q}-{order.block_first}-{case}" for config, order, case in CASES
@@ -238,7 +254,8 @@ def test_nothing_is_issued_before_its_tokens(
 
 @pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
 def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case: Case) -> None:
-    """A word a cycle from taken_to_issue on, except where a tile is still draining."""
+    """A word a cycle from taken_to_issue on, except where a tile is still draining, and right behind
+    a word that takes room in the ring, where another has to wait for it."""
     tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], None)
     dut, fields = driver.dut, driver.fields[0]
@@ -250,9 +267,11 @@ def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case:
     driver.instructions = late_instruction  # type: ignore[method-assign]
     cycles = driver.run()
     issue = when(cycles, "taken")[0] + taken_to_issue(dut.config)
-    expected, drained = [], 0
-    for _ in range(tiling.row_tiles * tiling.col_tiles):
+    expected, drained, takes = [], 0, -1
+    for _, row, _, _ in tile_order(fields):
         last = max(issue + tiling.words_per_tile - 1, drained)
+        if row == 0:
+            last = takes = max(last, takes + 2)
         expected += [*range(issue, issue + tiling.words_per_tile - 1), last]
         issue, drained = last + 1, last + fields["tile_cycles"]
     assert when(cycles, "issued") == expected
