@@ -88,6 +88,7 @@ class Words(wiring.Component):
         goes_on, load = Signal(), Signal()
         into, out_of = Signal(), Signal()  # places of the memory
         some, both = Signal(), Signal()  # words wait there
+        fills = Signal()  # both places, with what is laid out
         m.submodules.kept = kept = memory.Memory(shape=self.laid.shape(), depth=2, init=[])
         write, read = kept.write_port(), kept.read_port(domain="comb")
         m.d.comb += [
@@ -97,14 +98,15 @@ class Words(wiring.Component):
             read.addr.eq(out_of),
             self.coming.eq(read.data),
             load.eq(issue | ~offered),
+            fills.eq(some & (walk | both) & ~load),
             goes_on.eq(self.starts | (self.walking & ~(walk & self.laid.needs.layer_end))),
         ]
         # it never walks while both places are taken
         m.d.sync += [
             self.walking.eq(goes_on),
             some.eq(walk | both | (some & ~load)),
-            both.eq(some & (walk | both) & ~load),
-            walk.eq(goes_on & ~(some & (walk | both) & ~load)),
+            both.eq(fills),
+            walk.eq(goes_on & ~fills),
             offered.eq((offered & ~issue) | some),
             into.eq(into ^ walk),
             out_of.eq(out_of ^ (some & load)),
