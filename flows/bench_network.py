@@ -20,7 +20,7 @@ from flows.bench_layer import add_precisions, describe_cycles, describe_utilizat
 from flows.bench_measure import Measurement, measure_graph
 from flows.bench_overlay import BenchOverlay, overlay_of
 from flows.plain_networks import PLAIN, plain_network
-from ir.errors import ConfigError
+from ir.errors import ConfigError, did_you_mean
 from ir.graph import IntegerGraph
 
 
@@ -62,6 +62,10 @@ def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
 def _network(arguments: argparse.Namespace) -> tuple[IntegerGraph, np.ndarray]:
     """The network and an image (C, H, W) of codes."""
     name, mean, seed = arguments.network, arguments.mean_bits, arguments.seed
+    if name not in (known := [*NETWORKS, *PLAIN]):
+        raise ConfigError(
+            f"unknown network {name!r}{did_you_mean(name, known)}; there is: {', '.join(known)}"
+        )
     if (arguments.bits is None) == (mean is None):
         raise ConfigError("give --bits, or --mean-bits in its place")
     if name in PLAIN:

@@ -51,6 +51,7 @@ def test_for_a_person_it_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ("resnet --array 2x16x2 --bits 2x2", "unknown network 'resnet'"),
+        ("mobilenetv2 --array 2x16x2 --bits 2x2", "did you mean 'mobilenet_v2'?"),
         ("mlp --array 2x16x2 --bits 2", "--bits must have the form NxN, not '2'"),
         ("mlp --array 2x16x2 --bits 2x2 --ring-depth 100", "ring_depth must be a power of two"),
         ("mlp --array 2x16x2 --bits 2x2 --rhs-depth 16", "needs rhs_depth"),
