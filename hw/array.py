@@ -82,7 +82,7 @@ class Array(wiring.Component):
         m = Module()
         config = self.config
         lhs = [Signal(config.lhs_bits, name=f"lhs_{i}", reset_less=True) for i in range(config.dm)]
-        rhs = [Signal(config.rhs_bits, name=f"rhs_{i}") for i in range(config.dn)]
+        rhs = [Signal(config.rhs_bits, name=f"rhs_{i}", reset_less=True) for i in range(config.dn)]
         m.d.sync += [word.eq(self.lhs[i]) for i, word in enumerate(lhs)]
         for i, word in enumerate(rhs):
             m.d.sync += word.eq(self.rhs[i])

@@ -32,7 +32,7 @@ class Job(wiring.Component):
     index : In                  place in the program of that stage's instruction
     bus_idle : In(1)            nothing is under way at the memory port
     busy, stopping : Out(1)
-    clear : Out(1)              the core's reset; the host's writes must wait
+    clear : Out(1)              the core's reset, 1 from the host's on; the host's writes must wait
     irq : Out(1), status, address, info : Out(32)    as the registers show them
     """
 
@@ -71,7 +71,7 @@ class Job(wiring.Component):
                 "bus_idle": In(1),
                 "busy": Out(1),
                 "stopping": Out(1),
-                "clear": Out(1),
+                "clear": Out(1, init=1),
                 "irq": Out(1),
                 "status": Out(32),
                 "address": Out(32),

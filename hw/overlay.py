@@ -126,14 +126,17 @@ class Overlay(wiring.Component):
         return m
 
     def _domains(self, m: Module) -> Control:
-        """`host` lives from reset to reset; `sync`, all that a job uses, is cleared after it."""
+        """`host` lives from reset to reset; `sync`, all that a job uses, is cleared after it.
+
+        Its reset is one register: it reaches thousands of others.
+        """
         m.domains += [ClockDomain("sync"), ClockDomain("host")]
         control = Control(config=self.config)
         m.submodules.control = DomainRenamer("host")(control)
         m.d.comb += [
             ClockSignal().eq(self.aclk),
             ClockSignal("host").eq(self.aclk),
-            ResetSignal().eq(~self.aresetn | control.clear),
+            ResetSignal().eq(control.clear),
             ResetSignal("host").eq(~self.aresetn),
         ]
         for name, member in lite_channels(ADDRESS_BITS).items():

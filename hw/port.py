@@ -53,6 +53,7 @@ class Port(wiring.Component):
     core_rready: Signal
     core_arnext: Signal
     core_awaddr: Signal
+    core_wvalid: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config
@@ -125,14 +126,18 @@ class Port(wiring.Component):
         ]
 
     def _data(self, m: Module, reads: ReadGuard, writes: WriteGuard) -> None:
-        """The data and answer channels; only read words and strobes can be held back."""
+        """The data and answer channels; only read words and strobes can be held back.
+
+        In the cycle behind a reset, in which the core is only being cleared, no job is active.
+        """
         inward = ("rdata", "wready", "bvalid")
-        outward = ("wdata", "wlast", "wvalid")
+        outward = ("wdata", "wlast")
         for name in (*inward, *outward):
             outer, inner = getattr(self, name), getattr(self, f"core_{name}")
             m.d.comb += inner.eq(outer) if name in inward else outer.eq(inner)
         port = {name: getattr(self, name) for name in axi_members(self.config.memory_bits)}
         m.d.comb += [
+            port["wvalid"].eq(self.core_wvalid & self.active),
             self.core_rvalid.eq(reads.core_rvalid),
             reads.core_rready.eq(self.core_rready),
             reads.port_rvalid.eq(port["rvalid"]),

@@ -259,6 +259,7 @@ def test_a_write_waits_for_the_core_to_be_cleared() -> None:
 
     trace = {"start": dut.start, "clear": dut.clear, "answer": dut.bvalid}
     cycles = simulate(dut, drive, trace=trace)
-    clear, start = when(cycles, "clear")[0], when(cycles, "start")[1]
+    (after_reset, clear), start = when(cycles, "clear"), when(cycles, "start")[1]
+    assert after_reset == 0
     assert start == clear + 1
     assert [cycle for cycle in when(cycles, "answer") if cycle >= clear] == [start + 1]

@@ -22,10 +22,12 @@ def run(drive: Any, dut: Job | None = None) -> tuple[Job, list[dict]]:
 
     async def bench(ctx) -> None:
         ctx.set(dut.bus_idle, 1)
+        assert ctx.get(dut.clear), "behind the host's reset"
+        await ctx.tick()
         await drive(ctx, dut)
         await ctx.tick().repeat(4)
 
-    return dut, simulate(dut, bench, trace=trace)
+    return dut, simulate(dut, bench, trace=trace)[1:]
 
 
 async def wish(ctx, write) -> None:
