@@ -14,7 +14,7 @@ from hw.rhs_port import RhsPort
 from hw.rotate import Absent
 from hw.unpack import write_layout
 
-READ_LATENCY = 4
+READ_LATENCY = 5
 """Cycles from `READ` at a buffer's input to its words at the output."""
 
 
@@ -50,9 +50,9 @@ class Operands(wiring.Component):
     block RAMs: word a is word a // rhs_ways of the (a mod rhs_ways)-th, so that a piece of that
     many words can be written at once, wherever it begins (see RhsPort).
 
-    READ_LATENCY cycles: one for the block RAMs' addresses, one for their words, one to choose the
-    part, one to rotate; weights, which need no choice, are read two cycles later. Reading a word
-    that is being written is not guarded: tokens order the two.
+    READ_LATENCY cycles: what is asked, each bank's address, a block RAM's word, that of each part,
+    and the one that is chosen of them; weights, which need no choice, are read three cycles later.
+    Reading a word that is being written is not guarded: tokens order the two.
 
     Members
     -------
@@ -86,7 +86,7 @@ class Operands(wiring.Component):
         m = Module()
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
-        lhs = delayed(m, read.lhs, 2, name="lhs_address")
+        lhs = delayed(m, read.lhs, 3, name="lhs_address")
         for row in range(config.dm):
             self._weights(m, row, lhs)
         m.submodules.port = port = RhsPort(config=config)
@@ -94,8 +94,10 @@ class Operands(wiring.Component):
         words = []
         for bank in range(config.dn):
             address, is_far = Signal.like(read.rhs, name=f"rhs_address_{bank}"), Signal()
-            m.d.sync += is_far.eq(bank < self.read.rotate)
-            m.d.comb += address.eq(Mux(is_far, read.far, read.rhs))
+            m.d.sync += [
+                is_far.eq(bank < self.read.rotate),
+                address.eq(Mux(is_far, read.far, read.rhs)),
+            ]
             words.append(self._activations(m, bank, port, address))
         self._rotate(m, read, words)
         return m
@@ -149,9 +151,9 @@ class Operands(wiring.Component):
         """
         columns = self.config.dn
         rotate, hidden, filled = Signal(range(columns)), Signal(columns), Signal(columns)
-        rotated_by = delayed(m, read.rotate[: len(rotate)], 2, name="rotated_by")
-        outside = delayed(m, ~read.valid, 1, name="outside")
-        ones = delayed(m, read.ones, 2, name="ones")
+        rotated_by = delayed(m, read.rotate[: len(rotate)], 3, name="rotated_by")
+        outside = delayed(m, ~read.valid, 2, name="outside")
+        ones = delayed(m, read.ones, 3, name="ones")
         m.d.sync += [
             rotate.eq(rotated_by),
             hidden.eq(outside),
