@@ -172,7 +172,8 @@ class Unpacker(wiring.Component):
         return m
 
     def _slots(self, m: Module, box: Gearbox, count: PieceCount, raster: Raster) -> None:
-        """Registers in a row: no multiplexer stands between them.
+        """Registers in a row: no multiplexer stands between them. An empty one takes whatever is
+        ahead of it, instruction or not: hundreds of them hear of that from `full` alone.
 
         What is asked of the last slot's instruction is worked out as it comes there.
         """
@@ -192,10 +193,10 @@ class Unpacker(wiring.Component):
         m.d.comb += [moves[i].eq(full[i - 1] & ~full[i]) for i in range(1, JOB_SLOTS)]
         leaves = Cat(moves[1:], full[-1] & count.begin)
         m.d.sync += full.eq((full & ~leaves) | moves)
-        for source, slot, move in zip([self.job.payload, *slots], slots, moves, strict=False):
-            with m.If(move):
+        for source, slot, holds in zip([self.job.payload, *slots], slots, full, strict=False):
+            with m.If(~holds):
                 m.d.sync += slot.eq(source)
-        with m.If(moves[-1]):
+        with m.If(~full[-1]):
             alone = entering.chunks == 1
             m.d.sync += box.first.eq(Mux(alone, entering.tail_bits, entering.piece_bits))
         with m.If(count.begin):
