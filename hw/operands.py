@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
-from hw.delay import delayed
+from hw.delay import delayed, delayed_view
 from hw.fabric import find_fabric
 from hw.ram import SharedRam
 from hw.rhs_port import RhsPort
@@ -87,8 +87,9 @@ class Operands(wiring.Component):
         config, read = self.config, Signal.like(self.read)
         m.d.sync += read.eq(self.read)
         lhs = delayed(m, read.lhs, 3, name="lhs_address")
+        write = delayed_view(m, self.write, 1, name="lhs_write")
         for row in range(config.dm):
-            self._weights(m, row, lhs)
+            self._weights(m, row, write, lhs)
         m.submodules.port = port = RhsPort(config=config)
         m.d.comb += port.write.eq(self.write)
         words = []
@@ -102,16 +103,16 @@ class Operands(wiring.Component):
         self._rotate(m, read, words)
         return m
 
-    def _weights(self, m: Module, row: int, address: Value) -> None:
+    def _weights(self, m: Module, row: int, write: data.View, address: Value) -> None:
         """A weight bank: one word of every piece that holds its row."""
         config = self.config
         piece, place = divmod(row, config.lhs_rows)
         bank = SharedRam(width=config.lhs_bits, depth=config.lhs_depth)
         m.submodules[f"lhs_{row}"] = bank
         m.d.comb += [
-            bank.write_address.eq(self.write.address),
-            bank.write_enable.eq(self.write.lhs[piece]),
-            bank.write_data.eq(self.write.piece.word_select(place, config.lhs_word_bits)),
+            bank.write_address.eq(write.address),
+            bank.write_enable.eq(write.lhs[piece]),
+            bank.write_data.eq(write.piece.word_select(place, config.lhs_word_bits)),
             bank.read_address.eq(address),
             bank.read_enable.eq(1),
             self.lhs[row].eq(bank.read_data),
