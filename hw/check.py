@@ -18,6 +18,7 @@ from hw.csr import Code
 from hw.delay import delayed
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
 from hw.kept import kept_bits, left_out
+from hw.queue import spare_bits
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
 STARVED_CYCLES = 1024
@@ -94,7 +95,7 @@ class Check(wiring.Component):
 
     Members
     -------
-    now : In(layout), spare : In(1), index : In     the instruction offered, as the queue gives it
+    now : In(layout), spare : In, index : In        the instruction offered, as the queue gives it
     taken : In(1)                                   the stage takes it in this cycle
     fault : Out(FAULT), at : Out                    one cycle later; the place of the last one taken
     """
@@ -111,7 +112,7 @@ class Check(wiring.Component):
         super().__init__(
             {
                 "now": In(layout(FORMATS[stage])),
-                "spare": In(1),
+                "spare": In(spare_bits(stage)),
                 "index": In(INDEX_BITS),
                 "taken": In(1),
                 "fault": Out(FAULT),
@@ -122,11 +123,11 @@ class Check(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         plain = [
-            self.spare,
             *(bits.any() for bits in left_out(self.now, self.config, self.stage)),
             *_limits(self.now, self.stage),
         ]
         rules = [
+            *self.spare,
             *(Cat(plain[at : at + TOGETHER]).any() for at in range(0, len(plain), TOGETHER)),
             *_RULES[self.stage](self.now, self.config),
         ]

@@ -213,11 +213,12 @@ class ReadIssuer(wiring.Component):
             spare.eq(Mux(free, space, spare) + self.lhs_freed - needs),
             tokens.eq(tokens + self.done_token - waited),
             done.eq(any_done),
-            awaits.eq(Mux(free, ~self.start & offered.payload.wait_done, awaits) & ~any_done),
+            awaits.eq(Mux(free, offered.valid & offered.payload.wait_done, awaits) & ~any_done),
         ]
         m.d.comb += [
             any_done.eq(self.done_token | tokens[1:].any() | (tokens[0] & ~waited)),
-            needs.eq(Mux(free, Mux(self.start, 0, offered.payload.reserve), used)),
+            # START finds nothing offered: what it stands for needs nothing
+            needs.eq(Mux(free, Mux(offered.valid, offered.payload.reserve, 0), used)),
             may_pass.eq(~self.arvalid & ~spare[-1] & ~awaits & (~first | self.job.ready)),
         ]
         with m.If(self.start):  # nobody waited for the last layer of the program before

@@ -16,6 +16,14 @@ QUEUE_INSTRUCTIONS = 16
 QUEUE_LATENCY = 3
 """Cycles from a program's last bus word written to the instruction being offered."""
 
+SPARE_TOGETHER = 32
+"""Bits beyond an instruction's layout that are looked at together."""
+
+
+def spare_bits(stage: Stage) -> int:
+    """Of `spare`."""
+    return -(-(INSTRUCTION_BITS - layout(FORMATS[stage]).size) // SPARE_TOGETHER)
+
 
 class InstructionQueue(wiring.Component):
     """Bus words in, whole instructions out.
@@ -36,7 +44,7 @@ class InstructionQueue(wiring.Component):
     word : In(F), write : In(1), place : In    a bus word; its instruction's place in the program
     out : Out(stream.Signature), payload is the stage's instruction layout
     index : Out                                place of the instruction that is offered
-    spare : Out(1)                             it has ones beyond the layout
+    spare : Out(spare_bits(stage))             it has ones beyond the layout, of so many bits each
     overflow : Out(1)                          registered: a word found no room
     empty : Out(1)                             registered: no word of an instruction is left
     """
@@ -61,7 +69,7 @@ class InstructionQueue(wiring.Component):
                 "place": In(INDEX_BITS),
                 "out": Out(stream.Signature(self.layout)),
                 "index": Out(INDEX_BITS),
-                "spare": Out(1),
+                "spare": Out(spare_bits(stage)),
                 "overflow": Out(1),
                 "empty": Out(1, init=1),  # type: ignore[call-arg]
             }
@@ -100,9 +108,9 @@ class InstructionQueue(wiring.Component):
             self.out.valid.eq(arrived[-1]),  # they are a power of two
             self.out.payload.eq(assembled[: self.layout.size]),
         ]
-        m.d.comb += [
-            self.spare.eq(assembled[self.layout.size :].any()),
-        ]
+        beyond = assembled[self.layout.size :]
+        places = range(0, len(beyond), SPARE_TOGETHER)
+        m.d.comb += self.spare.eq(Cat(beyond[at : at + SPARE_TOGETHER].any() for at in places))
         m.d.sync += [
             self.overflow.eq(self.write & ((written + 1)[: len(taken)] == taken)),
             self.empty.eq((written == taken) & (requested == 0)),
