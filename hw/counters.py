@@ -114,7 +114,8 @@ class Counters(wiring.Component):
         return picked, carry
 
     def _kept(self, m: Module, at: Signal, following: Signal, high: Signal, total: Value) -> Value:
-        """The word under way, which `total` replaces.
+        """The word under way, which `total` replaces. It was read a cycle ahead, while the word
+        before it was written.
 
         fresh: of a counter whose words are of before the start, and count as 0 once more.
         """
@@ -122,10 +123,11 @@ class Counters(wiring.Component):
         read, write = self.words.read_port(domain="comb"), self.words.write_port()
         fresh, low_done = Signal(self.count, init=(1 << self.count) - 1), Signal()
         is_fresh = Signal(init=1)
-        place = Cat(high, at)
+        word = Signal(HALF_BITS, name="word")
+        m.d.sync += word.eq(read.data)
         m.d.comb += [
-            read.addr.eq(place),
-            write.addr.eq(place),
+            read.addr.eq(Cat(~high, Mux(high, following, at))),
+            write.addr.eq(Cat(high, at)),
             write.data.eq(total),
             write.en.eq(1),
         ]
@@ -138,4 +140,4 @@ class Counters(wiring.Component):
             m.d.sync += low_done.eq(is_fresh)
         with m.Elif(low_done):
             m.d.sync += fresh.bit_select(at, 1).eq(0)
-        return Mux(is_fresh, 0, read.data)
+        return Mux(is_fresh, 0, word)

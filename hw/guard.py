@@ -109,7 +109,8 @@ class _Half(wiring.Component):
                 whole.eq(page < limit_page),
                 room.eq(self.limit[self.shift : PAGE_SHIFT] - first),
             ]
-        return begins & (whole | (length < room))
+        # whether length < room, by the sign of a sum as it leaves its carry chain
+        return begins & (whole | (length - room)[-1])
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
         """The address channel: (ledger, VALID, READY) at the port."""
