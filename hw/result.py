@@ -144,8 +144,7 @@ class Result(wiring.Component):
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
         active, tile_end, selecting = Signal(), Signal(), Signal(init=1)
-        before = config.table_depth - 1  # of row 0
-        param_row = Signal(range(config.table_depth), init=before)
+        param_row = Signal(range(config.table_depth))  # the entry before the row tile's first
         m.submodules.loop = loop = BlockLoop(config=config)
         connect_loops(m, loop, now, fresh)
         cycle, period_end = counted(m, count=now.period, steps=active, begin=fresh, name="cycle")
@@ -175,8 +174,9 @@ class Result(wiring.Component):
                 m.d.sync += [selecting.eq(1), group.eq(0), adds.eq(0)]
         with m.If(tile_end):
             m.d.sync += active.eq(0)
-        with m.If(loop.step & loop.row_change):
-            m.d.sync += param_row.eq(Mux(loop.row_last, before, param_row + now.selects))
+        with m.If(fresh | (loop.step & loop.row_change)):
+            anew = fresh | loop.row_last
+            m.d.sync += param_row.eq(Mux(anew, now.param_base - 1, param_row + now.selects))
         with m.If(self.load):
             m.d.sync += active.eq(1)
 
@@ -191,7 +191,7 @@ class Result(wiring.Component):
                 partial.keeps.eq(now.split & selects & ~adds & ~turn_last),
             ]
             sums = partial.total
-        self._lanes(m, now, emitter, sums, now.param_base + param_row + cycle)
+        self._lanes(m, now, emitter, sums, param_row + cycle)
         flags = Cat(selects & select_last, column_last, selects, adds, group)
         m.d.comb += Cat(
             emitter.column_ready,

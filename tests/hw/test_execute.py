@@ -254,8 +254,8 @@ def test_nothing_is_issued_before_its_tokens(
 
 @pytest.mark.parametrize(("config", "order", "case"), CASES, ids=IDS)
 def test_cycles_with_all_tokens_there(config: OverlayConfig, order: Order, case: Case) -> None:
-    """A word a cycle from taken_to_issue on, except where a tile is still draining, and right behind
-    a word that takes room in the ring, where another has to wait for it."""
+    """A word a cycle from taken_to_issue on, except where a tile is still draining, and where a
+    word that takes room in the ring would follow another right away."""
     tiling = replace(case.tiling(config), order=order)
     driver = Driver([tiling], None)
     dut, fields = driver.dut, driver.fields[0]

@@ -84,7 +84,7 @@ def test_the_clock_that_misses_most_is_reported(programs: Path):
 def test_pins_seed_and_clock_reach_nextpnr(programs: Path):
     implement(design(pins='LOCATE COMP "clk" SITE "P3";'), seed=7, cache=programs / "cache")
     (line,) = [run for run in runs(programs) if run.startswith("nextpnr")]
-    assert "--25k --package CABGA256 --speed 6 --freq 50 --seed 7" in line
+    assert "--25k --package CABGA256 --speed 6 --router router1 --freq 50 --seed 7" in line
     assert "--lpf pins.lpf" in line and "unconstrained" not in line
     implement(design(), seed=7, cache=programs / "cache")
     assert "--lpf-allow-unconstrained" in runs(programs)[-1]
