@@ -71,7 +71,7 @@ class Job(wiring.Component):
                 "bus_idle": In(1),
                 "busy": Out(1),
                 "stopping": Out(1),
-                "clear": Out(1, init=1),
+                "clear": Out(1, init=1),  # type: ignore[call-arg]
                 "irq": Out(1),
                 "status": Out(32),
                 "address": Out(32),
