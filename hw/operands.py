@@ -51,8 +51,9 @@ class Operands(wiring.Component):
     many words can be written at once, wherever it begins (see RhsPort).
 
     READ_LATENCY cycles: what is asked, each bank's address, a block RAM's word, that of each part,
-    and the one that is chosen of them; weights, which need no choice, are read three cycles later.
-    Reading a word that is being written is not guarded: tokens order the two.
+    and the one that is chosen of them; weights, which need no choice, are read three cycles later,
+    and written one cycle behind `write`, from registers of their own. Reading a word that is being
+    written is not guarded: tokens order the two.
 
     Members
     -------

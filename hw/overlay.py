@@ -128,7 +128,7 @@ class Overlay(wiring.Component):
     def _domains(self, m: Module) -> Control:
         """`host` lives from reset to reset; `sync`, all that a job uses, is cleared after it.
 
-        Its reset is one register: it reaches thousands of others.
+        The reset of `sync` is one register: it reaches thousands of others.
         """
         m.domains += [ClockDomain("sync"), ClockDomain("host")]
         control = Control(config=self.config)
