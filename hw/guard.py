@@ -92,8 +92,11 @@ class _Half(wiring.Component):
         self.answered, self.response, self.pending = Signal(), Signal(RESPONSE_BITS), Signal()
         super().__init__({**_job_members(), **_address_members(self.name), **others})
 
-    def _inside(self, m: Module, address: Signal, length: Signal, valid: Signal) -> Value:
-        """Whether all words of the burst lie in the window; no burst leaves its page.
+    def _inside(
+        self, m: Module, address: Signal, length: Signal, valid: Signal
+    ) -> tuple[Signal, Signal, Value]:
+        """Whether all words of the burst lie in the window: begins & (whole | fits), and `fits`
+        comes late. No burst leaves its page.
 
         address: what the burst's will be in the next cycle; it is compared while VALID is low.
         """
@@ -110,7 +113,7 @@ class _Half(wiring.Component):
                 room.eq(self.limit[self.shift : PAGE_SHIFT] - first),
             ]
         # whether length < room, by the sign of a sum as it leaves its carry chain
-        return begins & (whole | (length - room)[-1])
+        return begins, whole, (length - room)[-1]
 
     def _addresses(self, m: Module, code: Code) -> tuple[Ledger, Signal, Signal]:
         """The address channel: (ledger, VALID, READY) at the port."""
@@ -119,10 +122,12 @@ class _Half(wiring.Component):
         valid = getattr(self, f"port_{self.name}valid")
         ready = getattr(self, f"port_{self.name}ready")
         m.submodules.ledger = ledger = Ledger(word_bits=32 - self.shift)
-        inside = self._inside(m, getattr(self, f"{self.name}next"), length, core_valid)
-        held, may, refused = Signal(), Signal(), Signal()
+        begins, whole, fits = self._inside(m, getattr(self, f"{self.name}next"), length, core_valid)
+        held, may, refused, admits, sure = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            may.eq(held | (self.active & ~self.stopping & inside & ~ledger.full)),
+            admits.eq(self.active & ~self.stopping & begins & ~ledger.full),
+            sure.eq(held | (admits & whole)),
+            may.eq(sure | (admits & fits)),
             valid.eq(core_valid & may),
             getattr(self, f"core_{self.name}ready").eq(ready & may),
             self.pending.eq(ledger.put | ~ledger.empty),
@@ -135,7 +140,9 @@ class _Half(wiring.Component):
         m.d.sync += [
             held.eq(valid & ~ready),
             ledger.put.eq(valid & ready),
-            refused.eq(core_valid & self.active & ~self.stopping & ~held & ~inside),
+            refused.eq(
+                core_valid & self.active & ~self.stopping & ~held & ~(begins & (whole | fits))
+            ),
         ]
         self._judge(m, ledger, refused, code)
         return ledger, valid, ready

@@ -102,8 +102,9 @@ class Job(wiring.Component):
             m.d.sync += told.eq(1)
         with m.If(was_silent):
             m.d.sync += error.eq(1)
-        self._note(m, self._stop(m, wishes, done, soft, silent), code)
-        self._drain(m, flags, code, soft, told)
+        reasoned, drained = self._stop(m, wishes, done, soft, silent)
+        self._note(m, reasoned, code)
+        self._drain(m, drained, flags, code, soft, told)
         self._status(m, flags, code)
         return m
 
@@ -131,31 +132,41 @@ class Job(wiring.Component):
 
     def _stop(
         self, m: Module, wishes: data.View, done: Signal, soft: Signal, silent: Value
-    ) -> Signal:
-        """What ends a running job, the most serious first: whether for a reason, a cycle later."""
+    ) -> tuple[Signal, Value]:
+        """What ends a running job, the most serious first: (whether for a reason, a cycle later;
+        whether it is stopped and cleared).
+        """
         reasoned, leaves = Signal(), self.finished & self.leftover
         runs = self.busy & ~self.stopping & ~wishes.soft
-        finishes = runs & self.finished & ~self.leftover & ~wishes.abort & ~self.fault.valid
+        finishes = runs & self.finished & ~self.leftover & ~wishes.abort
+        succeeds = finishes & ~self.fault.valid
         ends = self.busy & (self.fault.valid | wishes.abort | leaves)
-        drained = self.stopping & self.clear
+        drained = self.stopping & self.clear & ~reasoned
         m.d.sync += [  # without enables: what ends a job comes late
-            self.busy.eq(Mux(self.busy, ~(drained | finishes), self.start | wishes.soft)),
+            self.busy.eq(Mux(self.busy, ~(drained | succeeds), self.start | wishes.soft)),
             self.stopping.eq(Mux(self.stopping, ~drained, wishes.soft | silent | ends)),
+            # a job that ends in the cycle of a fault is cleared for nothing, and again behind it
             self.clear.eq(finishes | (self.stopping & self.bus_idle & ~self.clear)),
             reasoned.eq(silent | (runs & (self.fault.valid | (leaves & ~wishes.abort)))),
         ]
         with m.If(wishes.soft):
             m.d.sync += soft.eq(1)
-        with m.If(finishes):
+        with m.If(succeeds):
             m.d.sync += done.eq(1)
-        return reasoned
+        return reasoned, drained
 
     def _drain(
-        self, m: Module, flags: tuple[Signal, ...], code: Signal, soft: Signal, told: Signal
+        self,
+        m: Module,
+        drained: Value,
+        flags: tuple[Signal, ...],
+        code: Signal,
+        soft: Signal,
+        told: Signal,
     ) -> None:
-        """Once the bus is idle: clear the core, then say how the job ended."""
+        """Once the bus is idle and the core cleared: say how the job ended."""
         _, error, aborted, _ = flags
-        with m.If(self.stopping & self.clear):
+        with m.If(drained):
             with m.If(soft):
                 m.d.sync += [*(flag.eq(0) for flag in flags), code.eq(Code.NONE)]
             with m.Elif(~told):

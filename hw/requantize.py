@@ -11,7 +11,7 @@ from ir.isa import FORMATS, PARAM, Stage, layout
 from ir.precision import MAX_OPERAND_BITS
 
 REQUANTIZE_LATENCY = 7
-"""Cycles from accumulator and parameters at the inputs to the code at the output."""
+"""Cycles from the accumulator at the inputs, its parameters a cycle ahead, to the code."""
 
 PARAM_LAYOUT = layout(PARAM)
 LIMIT_BITS = MAX_OPERAND_BITS + 1
@@ -51,7 +51,8 @@ class Requantizer(wiring.Component):
 
     Members
     -------
-    acc, column_sum : In(signed(acc_bits))      param : In(PARAM_LAYOUT)
+    acc, column_sum : In(signed(acc_bits))
+    param : In(PARAM_LAYOUT)    a cycle ahead: the block RAM may lie far from the multiplier
     bipolar, elements : In(1)   shift : In(6)   lo, hi : In(signed(LIMIT_BITS))
     code : Out(signed(32))
     """
@@ -100,11 +101,12 @@ class Requantizer(wiring.Component):
     def _multiply(self, m: Module) -> Signal:
         """acc * M + B, four cycles after the ports."""
         acc = Signal(signed(self.acc_bits + 2))
-        param = Signal(PARAM_LAYOUT, name="param_1", reset_less=True)
+        ahead, param = (Signal(PARAM_LAYOUT, name=f"param_{n}", reset_less=True) for n in (1, 2))
         multiplier = Signal(signed(_FACTOR))
         m.d.sync += [
             acc.eq(Mux(self.bipolar, (self.acc << 1) - self.column_sum, self.acc)),
-            param.eq(self.param),
+            ahead.eq(self.param),
+            param.eq(ahead),
             multiplier.eq(param.multiplier),
         ]
         whole = len(acc) <= WHOLE_BITS  # nothing is left for the upper half

@@ -20,7 +20,7 @@ from hw.unpack import write_layout
 from ir.isa import ENTRY_BITS, Stage
 
 SELECT_TO_CODE = 1 + REQUANTIZE_LATENCY
-"""Cycles from selecting a row group to its codes: one for the parameter table."""
+"""Cycles from selecting a row group to its codes: its accumulators are chosen, then requantized."""
 
 
 class Result(wiring.Component):
@@ -36,7 +36,8 @@ class Result(wiring.Component):
     instructions : In(stream)       from the result queue
     write : In(write_layout)        requantizer parameters
     load : In(1), advance : Out(1), acc : In, column_sum, bipolar : In       the array's drain chain
-    ring_take : In(1), ring_words : In, ring_room : Out(1)   reservations by the execute stage
+    ring_take : In(1), ring_room : Out(1)   reservations by the execute stage
+    ring_words : In                 of a column tile, from the cycle before the first ring_take on
     done : Out(1)                   the layer's last write is answered
     finished : Out(1)               and it was the program's last layer
     ring : Out(ring_layout)         the ring's write port
@@ -122,9 +123,9 @@ class Result(wiring.Component):
         why all is added up for both cases before it is known whether a tile takes its words.
         """
         depth, words = self.config.ring_depth, self.ring_words
-        reserved, waiting, waiting_1, waiting_2, merged, gone = (
+        reserved, grows, waiting, waiting_1, waiting_2, merged, gone = (
             Signal(range(2 * depth), name=name)
-            for name in ("reserved", "waiting", "waiting_1", "waiting_2", "merged", "gone")
+            for name in ("reserved", "grows", "waiting", "waiting_1", "waiting_2", "merged", "gone")
         )
         runs = (running | self.writer_load) & ~self.done
         fits, fits_both = (
@@ -136,15 +137,15 @@ class Result(wiring.Component):
             waiting_2.eq(waiting + (words << 1)),
             merged.eq(Mux(emitter.merged, emitter.now.ring_words, 0)),
             gone.eq(merged),
+            grows.eq(words - merged),  # with a tile's words, less what is gone
             self.ring_room.eq(runs & Mux(self.ring_take, fits_both, fits)),
-            reserved.eq(reserved + Mux(self.ring_take, words, 0) - gone),
+            reserved.eq(Mux(self.ring_take, reserved + grows, reserved - gone)),
         ]
 
     def _drain(self, m: Module, now: data.View, fresh: Signal, emitter: Emitter) -> None:
         """The sequencer of the drain chain, and the requantizer lanes behind it."""
         config = self.config
         active, tile_end, selecting = Signal(), Signal(), Signal(init=1)
-        param_row = Signal(range(config.table_depth))  # the entry before the row tile's first
         m.submodules.loop = loop = BlockLoop(config=config)
         connect_loops(m, loop, now, fresh)
         cycle, period_end = counted(m, count=now.period, steps=active, begin=fresh, name="cycle")
@@ -174,9 +175,6 @@ class Result(wiring.Component):
                 m.d.sync += [selecting.eq(1), group.eq(0), adds.eq(0)]
         with m.If(tile_end):
             m.d.sync += active.eq(0)
-        with m.If(fresh | (loop.step & loop.row_change)):
-            anew = fresh | loop.row_last
-            m.d.sync += param_row.eq(Mux(anew, now.param_base - 1, param_row + now.selects))
         with m.If(self.load):
             m.d.sync += active.eq(1)
 
@@ -191,7 +189,9 @@ class Result(wiring.Component):
                 partial.keeps.eq(now.split & selects & ~adds & ~turn_last),
             ]
             sums = partial.total
-        self._lanes(m, now, emitter, sums, param_row + cycle)
+        row_end = loop.step & loop.row_change
+        entry = self._entry(m, now, fresh, active, period_end, row_end, loop.row_last)
+        self._lanes(m, now, emitter, sums, entry)
         flags = Cat(selects & select_last, column_last, selects, adds, group)
         m.d.comb += Cat(
             emitter.column_ready,
@@ -200,6 +200,42 @@ class Result(wiring.Component):
             emitter.adds,
             emitter.group,
         ).eq(delayed(m, flags, SELECT_TO_CODE, name="flags"))
+
+    def _entry(
+        self,
+        m: Module,
+        now: data.View,
+        fresh: Value,
+        active: Value,
+        column_end: Value,
+        row_end: Value,
+        row_last: Value,
+    ) -> Signal:
+        """The next cycle's entry of the parameter table: a row tile's are used column by column.
+
+        row_end: the row tile ends in this cycle; row_last: it is the layer's last one. Where it
+        begins, and where the one behind it does, are registers; so are both of the first.
+        """
+        entry, entry_now, begin, behind, first_behind = (
+            Signal(range(self.config.table_depth), name=name)
+            for name in ("entry", "entry_now", "row_begin", "row_behind", "first_behind")
+        )
+        following = Mux(row_last, now.param_base, behind)
+        with m.If(row_end):
+            m.d.comb += entry.eq(following)
+            m.d.sync += [
+                begin.eq(following),
+                behind.eq(Mux(row_last, first_behind, behind + now.selects)),
+            ]
+        with m.Elif(active):
+            m.d.comb += entry.eq(Mux(column_end, begin, entry_now + 1))
+        with m.Else():
+            m.d.comb += entry.eq(entry_now)
+        m.d.sync += [entry_now.eq(entry), first_behind.eq(now.param_base + now.selects)]
+        with m.If(fresh):
+            first = now.param_base
+            m.d.sync += [entry_now.eq(first), begin.eq(first), behind.eq(first + now.selects)]
+        return entry
 
     def _sums(self, m: Module, group: Value) -> data.View:
         """The accumulators of a row group of the column at the chain's end; its column sum."""

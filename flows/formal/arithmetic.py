@@ -227,13 +227,13 @@ def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
     bench = Bench()
     unit = Requantizer(acc_bits=acc_bits)
     bench.add(unit)
-    total, param = bench.inner("total"), PARAM_LAYOUT(bench.inner("param_1"))
+    total, param = bench.inner("total"), PARAM_LAYOUT(bench.inner("param_2"))
     low_product, high_product = bench.inner("low_product"), bench.inner("high_product")
     acc, upper, factor = (bench.inner(name) for name in ("acc", "upper", "multiplier"))
     if stage == "acc":
         doubled = Mux(unit.bipolar, unit.acc * 2 - unit.column_sum, unit.acc)
         bench.claim(acc == bench.past(doubled), when=bench.since(1))
-        bench.claim(Value.cast(param) == bench.past(Value.cast(unit.param)), when=bench.since(1))
+        bench.claim(Value.cast(param) == bench.past(Value.cast(unit.param), 2), when=bench.since(2))
     elif stage == "halves":
         bench.claim(bench.inner("lower") == acc[:LOW_BITS])
         bench.claim(upper == bench.past(acc >> LOW_BITS), when=bench.since(1))
@@ -244,9 +244,9 @@ def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
     elif stage == "high":
         bench.claim(high_product == bench.past(upper * factor), when=bench.since(1))
     elif stage == "total":
-        offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 4)
+        offset = bench.past(PARAM_LAYOUT(Value.cast(unit.param)).offset, 5)
         product = (bench.past(high_product) << LOW_BITS) + bench.past(low_product, 2)
-        bench.claim(total == product + offset, when=bench.since(4))
+        bench.claim(total == product + offset, when=bench.since(5))
     else:
         for port in (unit.shift, unit.lo, unit.hi, unit.elements):
             bench.assume(bench.first() | (port == bench.past(port)))

@@ -8,17 +8,14 @@ register inside does. The simulated netlist (flows/synth/netlist.py) is the one 
 moved.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Cell = dict[str, Any]
-Cells = dict[str, Cell]
-Sinks = Mapping[int, list[tuple[str, str]]]
+from flows.synth.nets import FLIP_FLOP, Cell, Cells, Sinks, sinks_of
+
 Bits = list[Any]
 
-FLIP_FLOP = "TRELLIS_FF"
 OUTPUTS = 18
 """Of a block RAM's port."""
 WIDE = 36
@@ -43,7 +40,7 @@ def move_output_registers(netlist: dict[str, Any]) -> int:
 
 
 def _move(module: Mapping[str, Any]) -> int:
-    cells, sinks = module["cells"], _sinks(module)
+    cells, sinks = module["cells"], sinks_of(module)
     gone = 0
     for cell in [cell for cell in cells.values() if cell["type"] in PORTS]:
         for port in PORTS[cell["type"]](cell):
@@ -94,20 +91,6 @@ PORTS: Mapping[str, Callable[[Cell], Iterator[_Port]]] = {
 def _connect(cell: Cell, port: str, bits: Bits) -> None:
     cell["connections"][port] = bits
     cell["port_directions"][port] = "input"
-
-
-def _sinks(module: Mapping[str, Any]) -> Sinks:
-    """{net: the (cell, port) that it goes to}; the module's own ports have the cell ""."""
-    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for name, port in module["ports"].items():
-        for bit in port["bits"]:
-            found[bit].append(("", name))
-    for name, cell in module["cells"].items():
-        for port, bits in cell["connections"].items():
-            if cell["port_directions"].get(port) != "output":
-                for bit in bits:
-                    found[bit].append((name, port))
-    return found
 
 
 def _registers(cell: Cell, port: _Port, cells: Cells, sinks: Sinks) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.lock import hold
+from flows.synth.inverted_resets import invert_resets
 from flows.synth.launch import content_key, fresh_folder, netlist_script, run_tool, run_yosys
 from flows.synth.output_registers import move_output_registers
 from flows.synth.parts import Part, find_part
@@ -28,7 +29,7 @@ from ir.files import read_bytes, read_json, write_bytes, write_json, write_text
 DEFAULT_CACHE = Path("build/cache/place")
 PLACE_TIMEOUT_S = 3600.0
 PACK_TIMEOUT_S = 600.0
-CHANGES = {"ecp5": move_output_registers}
+CHANGES = {"ecp5": (move_output_registers, invert_resets)}
 """{family: what is done to yosys' netlist before it is placed}."""
 ROUTING = {"ecp5": ("--router", "router1")}
 """{family: nextpnr's options}. router2 takes two thirds of the time, and detours some nets: one
@@ -125,17 +126,18 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     """The JSON netlist of `design` for its part, flattened."""
     yosys = find_yosys()
     script = _script(design.top, part)
-    change = CHANGES.get(part.family)
-    key = _key(design.verilog, script, yosys, change.__name__ if change else "")
+    changes = CHANGES.get(part.family, ())
+    key = _key(design.verilog, script, yosys, *(change.__name__ for change in changes))
     folder = Path(cache).absolute() / key
     with hold(folder.with_suffix(".lock")):
         if not (folder / "netlist.json").is_file():
             work = fresh_folder(folder.with_suffix(".work"))
             write_text(work / "design.v", design.verilog)
             run_yosys(yosys, script, work, expects=["netlist.json"])
-            if change:
+            if changes:
                 netlist = read_json(work / "netlist.json")
-                change(netlist)
+                for change in changes:
+                    change(netlist)
                 write_json(work / "netlist.json", netlist, indent=None)
             fresh_folder(folder)
             (work / "netlist.json").replace(folder / "netlist.json")

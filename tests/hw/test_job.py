@@ -155,3 +155,20 @@ def test_reads_left_over_are_an_error() -> None:
         assert ctx.get(dut.status) >> CODE_SHIFT == Code.LEFTOVER
 
     run(drive)
+
+
+def test_a_fault_in_the_cycle_in_which_the_job_finishes() -> None:
+    """It counts: the job has failed, and the core is cleared behind the fault."""
+
+    async def drive(ctx, dut) -> None:
+        await pulse(ctx, dut.start_write)
+        ctx.set(dut.finished, 1)
+        await pulse(ctx, dut.fault, FAULT)
+        ctx.set(dut.finished, 0)
+        assert ctx.get(dut.stopping) and not ctx.get(dut.irq)
+        await ctx.tick().until(dut.irq)
+        assert flags(ctx.get(dut.status)) == {"ERROR"}
+        assert ctx.get(dut.status) >> CODE_SHIFT == Code.READ_SLVERR
+
+    _, cycles = run(drive)
+    assert when(cycles, "clear")[-1] == when(cycles, "irq")[0] - 1

@@ -1,6 +1,6 @@
 """The requantizer against Python's unbounded integers, at every extreme."""
 
-import itertools
+from itertools import pairwise, product
 
 import pytest
 
@@ -23,20 +23,23 @@ def model(acc: int, column_sum: int, param: dict[str, int], settings: dict[str, 
 
 
 def check(acc_bits: int, inputs: list[tuple[int, int, dict[str, int]]], settings: dict) -> None:
-    """One input a cycle, its code REQUANTIZE_LATENCY cycles later."""
+    """One input a cycle, its parameters a cycle ahead, its code REQUANTIZE_LATENCY behind."""
     dut = Requantizer(acc_bits=acc_bits)
 
     async def drive(ctx) -> None:
         for name, value in settings.items():
             ctx.set(getattr(dut, name), value)
-        for acc, column_sum, param in [*inputs, *inputs[:1] * REQUANTIZE_LATENCY]:
+        ctx.set(dut.param, inputs[0][2])
+        await ctx.tick()
+        stream = [*inputs, *inputs[:1] * (REQUANTIZE_LATENCY + 1)]
+        for (acc, column_sum, _), (_, _, param) in pairwise(stream):
             ctx.set(dut.acc, acc)
             ctx.set(dut.column_sum, column_sum)
             ctx.set(dut.param, param)
             await ctx.tick()
 
     cycles = simulate(dut, drive, trace={"code": dut.code})
-    codes = [cycle["code"] for cycle in cycles[REQUANTIZE_LATENCY:]][: len(inputs)]
+    codes = [cycle["code"] for cycle in cycles[1 + REQUANTIZE_LATENCY :]][: len(inputs)]
     assert codes == [model(*one, settings) for one in inputs]
 
 
@@ -50,7 +53,7 @@ def test_extremes(acc_bits: int, bipolar: int, shift: int) -> None:
     offsets = [*PARAM["offset"].range, 0]
     inputs = [
         (acc, column_sum, {"multiplier": m, "offset": b})
-        for acc, column_sum, m, b in itertools.product(ends, sums, multipliers, offsets)
+        for acc, column_sum, m, b in product(ends, sums, multipliers, offsets)
     ]
     settings = {"bipolar": bipolar, "shift": shift, "elements": 0, "lo": CODES[0], "hi": CODES[1]}
     check(acc_bits, inputs, settings)

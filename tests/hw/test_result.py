@@ -82,7 +82,6 @@ class Driver:
     async def tiles(self, ctx) -> None:
         """Let tiles go as execute does: when there is room, and one at a time."""
         dut, tiling = self.dut, self.tiling
-        ctx.set(dut.ring_words, tiling.ring_words)
         ctx.set(dut.bipolar, self.bipolar)
         for tile, row, _, _ in tile_order(self.fields):
             if row == 0:
@@ -97,6 +96,7 @@ class Driver:
 
     async def drive(self, ctx) -> None:
         await self.parameters(ctx)
+        ctx.set(self.dut.ring_words, self.tiling.ring_words)
         await put(ctx, self.dut.instructions, self.fields)
         await self.tiles(ctx)
         await ctx.tick().until(self.dut.done)
