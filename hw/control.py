@@ -39,8 +39,8 @@ CYCLES_BEFORE = 2
 class Control(wiring.Component):
     """The registers of hw.csr.
 
-    Address and data of a write are taken together; it takes effect in the cycle after, or one later
-    where the core is cleared in that one, and is answered behind it. An access that the table does
+    Address and data of a write are taken together, not while the core is cleared; it takes effect
+    in the cycle after, or once the core is cleared where that begins, and is answered behind it. An access that the table does
     not allow (unmapped, misaligned, the wrong direction, a job's registers while BUSY) is answered
     SLVERR and has no effect.
 
@@ -139,7 +139,7 @@ class Control(wiring.Component):
         wanted, word, strobe = Signal(len(WRITABLE)), Signal.like(self.wdata), Signal(4)
         meant = {r.name: self.awaddr == r.offset for r in WRITABLE}
         m.d.comb += [
-            taken.eq(self.awvalid & self.wvalid & ~self.bvalid & ~kept),
+            taken.eq(self.awvalid & self.wvalid & ~self.bvalid & ~kept & ~job.holds),
             self.awready.eq(taken),
             self.wready.eq(taken),
         ]
@@ -152,7 +152,7 @@ class Control(wiring.Component):
             ]
         with m.If(self.bready):
             m.d.sync += self.bvalid.eq(0)
-        does = kept & ~self.clear
+        does = kept & ~job.holds
         allowed = wanted & ~Cat(self.busy & Const(r.locked) for r in WRITABLE)
         with m.If(does):
             m.d.sync += [
@@ -179,10 +179,10 @@ class Control(wiring.Component):
         ]
         hears = Cat(job.start_write, job.abort_write, job.soft_write, job.clear_write)
         wishes = Signal(len(hears), name="wishes")
-        m.d.comb += hears.eq(Mux(self.clear, 0, wishes))
+        m.d.comb += hears.eq(Mux(job.holds, 0, wishes))
         with m.If(~kept):
             m.d.sync += wishes.eq(Mux(self.wstrb[0], Cat(asks), 0))
-        with m.Elif(~self.clear):
+        with m.Elif(~job.holds):
             m.d.sync += wishes.eq(0)
 
     def _over(self, m: Module) -> Signal:

@@ -14,9 +14,10 @@ class Job(wiring.Component):
     """START to the end, whichever it is. Every job finds the core as after reset.
 
     A job ends by itself (`finished`), by a fault, or because the host asks. In the first case irq
-    rises in the next cycle. In the others the guards drain what is under way; then the core is
-    cleared for one cycle and irq rises after it. When the memory gives no answer at all, irq rises
-    at once and the job stays BUSY and DRAINING until the answers come, or reset.
+    rises in the next cycle. In the others the guards drain what is under way first; irq rises two
+    cycles behind that. The core is cleared in the cycle in which irq rises or the one behind it.
+    When the memory gives no answer at all, irq rises at once and the job stays BUSY and DRAINING
+    until the answers come, or reset.
 
     A fault comes late in its cycle: it stops the job there, and what it was is noted in the next.
 
@@ -32,7 +33,8 @@ class Job(wiring.Component):
     index : In                  place in the program of that stage's instruction
     bus_idle : In(1)            nothing is under way at the memory port
     busy, stopping : Out(1)
-    clear : Out(1)              the core's reset, 1 from the host's on; the host's writes must wait
+    clear : Out(1)              the core's reset, 1 from the host's on
+    holds : Out(1)              with it and in the cycle before: the host's writes must wait
     irq : Out(1), status, address, info : Out(32)    as the registers show them
     """
 
@@ -51,6 +53,7 @@ class Job(wiring.Component):
     busy: Signal
     stopping: Signal
     clear: Signal
+    holds: Signal
     irq: Signal
     status: Signal
     address: Signal
@@ -72,6 +75,7 @@ class Job(wiring.Component):
                 "busy": Out(1),
                 "stopping": Out(1),
                 "clear": Out(1, init=1),  # type: ignore[call-arg]
+                "holds": Out(1),
                 "irq": Out(1),
                 "status": Out(32),
                 "address": Out(32),
@@ -141,12 +145,15 @@ class Job(wiring.Component):
         finishes = runs & self.finished & ~self.leftover & ~wishes.abort
         succeeds = finishes & ~self.fault.valid
         ends = self.busy & (self.fault.valid | wishes.abort | leaves)
-        drained = self.stopping & self.clear & ~reasoned
+        clears = Signal(init=1, name="clears")  # a cycle ahead: `clear` lies amid all it reaches
+        drained = self.stopping & clears & ~reasoned
+        m.d.comb += self.holds.eq(clears | self.clear)
         m.d.sync += [  # without enables: what ends a job comes late
             self.busy.eq(Mux(self.busy, ~(drained | succeeds), self.start | wishes.soft)),
             self.stopping.eq(Mux(self.stopping, ~drained, wishes.soft | silent | ends)),
-            # a job that ends in the cycle of a fault is cleared for nothing, and again behind it
-            self.clear.eq(finishes | (self.stopping & self.bus_idle & ~self.clear)),
+            # also where a fault comes with the end: then the core is cleared once more behind it
+            clears.eq(finishes | (self.stopping & self.bus_idle & ~drained)),
+            self.clear.eq(clears),
             reasoned.eq(silent | (runs & (self.fault.valid | (leaves & ~wishes.abort)))),
         ]
         with m.If(wishes.soft):
@@ -164,7 +171,7 @@ class Job(wiring.Component):
         soft: Signal,
         told: Signal,
     ) -> None:
-        """Once the bus is idle and the core cleared: say how the job ended."""
+        """Once the bus is idle and the core is being cleared: say how the job ended."""
         _, error, aborted, _ = flags
         with m.If(drained):
             with m.If(soft):
