@@ -24,7 +24,8 @@ TOKEN_TO_ISSUE = 2
 
 
 def tokens_layout(config: OverlayConfig) -> data.StructLayout:
-    """What must have arrived before a word may go.
+    """What must have arrived before a word may go, with all bits inverted: that is its negative
+    less one, so that an adder takes it as it comes.
 
     lhs     row tiles of weights before the last one that was taken, over all layers (modulo)
     rhs     tokens of the layer's activations
@@ -127,10 +128,10 @@ class Gate(wiring.Component):
         least: int,
         clear: Value | None = None,
     ) -> Value:
-        """Whether no more than `need` of `least` + the tokens so far have arrived.
+        """Whether no more than needed of `least` + the tokens so far have arrived.
 
-        need: of the word that is offered after `load`. clear: tokens so far belong to the layer
-        that ends.
+        need: inverted, of the word that is offered after `load`. clear: tokens so far belong to the
+        layer that ends.
         """
         bits = len(need)
         heard = Signal(name=f"{name}_heard")
@@ -141,8 +142,8 @@ class Gate(wiring.Component):
         if clear is not None:
             with m.If(clear):
                 m.d.sync += arrived.eq(Mux(heard, least + 1, least))
-        # arrived + heard - need - 1 by one adder: its lowest place makes the carry
-        m.d.comb += beyond.eq(Cat(heard, arrived) + Cat(heard, ~need))
+        # with heard by one adder: its lowest place makes the carry
+        m.d.comb += beyond.eq(Cat(heard, arrived) + Cat(heard, need))
         m.d.sync += spare.eq(Mux(self.load, beyond[1:], spare + heard))
         return spare[-1]
 

@@ -125,21 +125,23 @@ class TileWalk(wiring.Component):
         first.
         """
         now, awaits = self.now, self.awaits
-        taken, before = Signal.like(awaits.lhs), Signal.like(awaits.lhs, init=-1)
+        # inverted, as they are told
+        taken, before = Signal.like(awaits.lhs, init=-1), Signal.like(awaits.lhs)
         takes = loop.first_column & (now.lhs_stream | loop.first_block)
         m.d.comb += awaits.lhs.eq(Mux(takes, taken, before))
         with m.If(self.walk & (takes & Mux(self.split, self.turn_end, self.tile_end))):
-            m.d.sync += [taken.eq(taken + 1), before.eq(taken)]
+            m.d.sync += [taken.eq(taken - 1), before.eq(taken)]
         grows = loop.ends & Mux(loop.row_change, loop.row_last, loop.first_row)
         bits = max(len(now.rhs_first), len(now.rhs_step), len(now.rhs_total))
         begun, grown = Signal(), Signal(bits)  # by how much the need grows
         beyond, left = Signal.like(now.rhs_total), Signal(signed(bits + 1))
+        total = Signal.like(awaits.rhs, name="total")
         m.d.sync += [begun.eq(self.begin), grown.eq(Mux(self.begin, now.rhs_first, now.rhs_step))]
-        m.d.comb += left.eq(beyond - grown)
+        m.d.comb += [left.eq(beyond - grown), total.eq(now.rhs_total)]
         with m.If(begun | (self.walk & grows)):
             m.d.sync += [
-                awaits.rhs.eq(Mux(left < 0, now.rhs_total, awaits.rhs + grown)),
+                awaits.rhs.eq(Mux(left < 0, ~total, awaits.rhs - grown)),
                 beyond.eq(Mux(left < 0, 0, left)),
             ]
         with m.If(self.begin):
-            m.d.sync += [awaits.rhs.eq(0), beyond.eq(now.rhs_total)]
+            m.d.sync += [awaits.rhs.eq(-1), beyond.eq(now.rhs_total)]

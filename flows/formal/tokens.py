@@ -109,7 +109,7 @@ def _execute(bench: Bench, config: OverlayConfig) -> None:
         spare, arrived = (bench.inner(f"{name}_{what}") for what in ("spare", "arrived"))
         need = bench.state(len(spare), f"{name}_need", init=least)
         with bench.module.If(gate.load):
-            bench.module.d.sync += need.eq(gate.awaits[name])
+            bench.module.d.sync += need.eq(~gate.awaits[name])
         cleared = bench.past(ends) if name == "rhs" else Const(0)
         beyond = (arrived - need - 1)[: len(spare)]
         bench.claim(spare.as_unsigned() == beyond, when=~cleared)
