@@ -16,8 +16,8 @@ from ir.precision import MAX_OPERAND_BITS
 
 READY_TO_STEP = 2
 """Cycles from a column's last codes to its first step: they are collected, then compared with those
-of the turns before. The ring is written a cycle after the step, which costs nothing: a word is read
-two cycles after `limit` has passed it at the earliest."""
+of the turns before. The ring is written two cycles after the step, which costs nothing: a word is
+read two cycles after `limit` has passed it at the earliest."""
 
 
 class Emitter(wiring.Component):

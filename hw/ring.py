@@ -63,8 +63,8 @@ class Ring(wiring.Component):
 
     One narrow RAM for each unit of a bus word, so that a run may cross into the next word: units
     below the first one's place take the next address. A write is registered, with the units that it
-    reaches, and stands in the RAMs two cycles later. A read returns its word in the next cycle and
-    holds it while `read_enable` is low.
+    reaches, and before the RAMs, which lie apart, once more: it stands in them three cycles later.
+    A read returns its word in the next cycle and holds it while `read_enable` is low.
 
     Members
     -------
@@ -101,10 +101,12 @@ class Ring(wiring.Component):
             m.submodules[f"unit_{index}"] = unit
             turn = Signal(place_bits, name=f"turn_{index}")
             reached, wraps = Signal(name=f"reached_{index}"), Signal(name=f"wraps_{index}")
-            m.d.comb += [
+            m.d.sync += [
                 unit.write_enable.eq(reached),
                 unit.write_address.eq(Mux(wraps, beyond, here)),
                 unit.write_data.eq(self._pick(write, index, turn)),
+            ]
+            m.d.comb += [
                 unit.read_address.eq(self.read_address),
                 unit.read_enable.eq(self.read_enable),
                 self.word.word_select(index, width).eq(unit.read_data),

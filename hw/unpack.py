@@ -196,8 +196,10 @@ class Unpacker(wiring.Component):
         for source, slot, holds in zip([self.job.payload, *slots], slots, full, strict=False):
             with m.If(~holds):
                 m.d.sync += slot.eq(source)
+        alone = Signal()  # the piece of `entering` is its string's only one
+        with m.If(~full[-2]):
+            m.d.sync += alone.eq(slots[-3].chunks == 1)
         with m.If(~full[-1]):
-            alone = entering.chunks == 1
             m.d.sync += box.first.eq(Mux(alone, entering.tail_bits, entering.piece_bits))
         with m.If(count.begin):
             m.d.sync += now.eq(slots[-1])

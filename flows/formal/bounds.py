@@ -149,8 +149,8 @@ def ring_bench(config: OverlayConfig) -> Bench:
     position = Signal(range(units))  # of the unit within the run that is written
     bench.module.d.comb += position.eq(at - ring.write.place)
     reaches = position < Mux(ring.write.element, whole, ring.write.units)
-    wrote = bench.past(ring.write.valid & reaches)  # a run is registered
-    unit = bench.past(ring.write.bits.word_select(position[:8], width))
+    wrote = bench.past(ring.write.valid & reaches, 2)  # a run is registered twice
+    unit = bench.past(ring.write.bits.word_select(position[:8], width), 2)
     with bench.module.If(wrote):
         bench.module.d.sync += [known.eq(1), value.eq(unit)]
     asked = ring.read_enable & (ring.read_address == at // per_word)

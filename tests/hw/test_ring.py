@@ -44,7 +44,7 @@ def test_random_runs(rng, config: BitSerial) -> None:
         for _ in range(80):
             await write_run(ctx, rng.randrange(places), rng.randint(0, plane_units(config)))
             await write_run(ctx, rng.randrange(0, places, size), size, True)
-            await ctx.tick()
+            await ctx.tick().repeat(2)
             address = rng.randrange(config.ring_depth)
             ctx.set(dut.read_address, address)
             ctx.set(dut.read_enable, 1)
