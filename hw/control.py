@@ -40,9 +40,9 @@ class Control(wiring.Component):
     """The registers of hw.csr.
 
     Address and data of a write are taken together, not while the core is cleared; it takes effect
-    in the cycle after, or once the core is cleared where that begins, and is answered behind it. An access that the table does
-    not allow (unmapped, misaligned, the wrong direction, a job's registers while BUSY) is answered
-    SLVERR and has no effect.
+    in the cycle after, or once the core is cleared where that begins, and is answered behind it. An
+    access that the table does not allow (unmapped, misaligned, the wrong direction, a job's
+    registers while BUSY) is answered SLVERR and has no effect.
 
     CYCLES counts from the cycle after the START write was taken to the first one with irq high, so
     that it equals what an observer of the two edges measures.
