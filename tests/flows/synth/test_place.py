@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.synth import place
-from flows.synth.place import Design, Placement, implement
+from flows.synth.place import SETTINGS, Design, Placement, implement
 from flows.synth.tools import Tool
 from ir.errors import CapacityError, ConfigError, ToolError
 
@@ -84,7 +84,8 @@ def test_the_clock_that_misses_most_is_reported(programs: Path):
 def test_pins_seed_and_clock_reach_nextpnr(programs: Path):
     implement(design(pins='LOCATE COMP "clk" SITE "P3";'), seed=7, cache=programs / "cache")
     (line,) = [run for run in runs(programs) if run.startswith("nextpnr")]
-    assert "--25k --package CABGA256 --speed 6 --router router1 --freq 50 --seed 7" in line
+    settings = " ".join(SETTINGS["ecp5"])
+    assert f"--25k --package CABGA256 --speed 6 {settings} --freq 50 --seed 7" in line
     assert "--lpf pins.lpf" in line and "unconstrained" not in line
     implement(design(), seed=7, cache=programs / "cache")
     assert "--lpf-allow-unconstrained" in runs(programs)[-1]
