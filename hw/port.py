@@ -54,6 +54,7 @@ class Port(wiring.Component):
     core_arnext: Signal
     core_awaddr: Signal
     core_wvalid: Signal
+    wready: Signal
 
     def __init__(self, *, config: OverlayConfig) -> None:
         self.config = config

@@ -62,6 +62,12 @@ def _issuer(bench: Bench, unit: ReadIssuer) -> None:
     bench.assume(~unit.start | (alone & stood & ~bench.first()))
 
 
+def _port(bench: Bench, port: Port) -> None:
+    """A job is active until all of its writes are answered: no word is offered at its end."""
+    owed = port.active & port.core_wvalid & ~port.wready
+    bench.assume(bench.first() | ~bench.past(owed) | port.active)
+
+
 def excuse(bench: Bench, component: Any, port: str) -> Value:
     """When a component need not keep a stream's contract towards its own core."""
     if isinstance(component, Port | ReadGuard) and port == "core_r":
@@ -73,6 +79,7 @@ def excuse(bench: Bench, component: Any, port: str) -> Value:
 ENVIRONMENTS: dict[type, Callable[[Bench, Any], None]] = {
     Control: _control,
     InstructionQueue: _queue,
+    Port: _port,
     ReadIssuer: _issuer,
     Writer: _writer,
 }
