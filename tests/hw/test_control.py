@@ -238,7 +238,7 @@ def test_a_job_of_exactly_the_limit_is_done(cycles: int) -> None:
 
 
 def test_a_write_waits_for_the_core_to_be_cleared() -> None:
-    """START until `clear` would be lost: it is taken with irq, done behind `clear` and answered."""
+    """START before `clear` ends would be lost: it is taken, done behind `clear` and answered."""
     dut = Control(config=CONFIG)
 
     async def drive(ctx) -> None:
