@@ -213,8 +213,8 @@ class Result(wiring.Component):
     ) -> Signal:
         """The next cycle's entry of the parameter table: a row tile's are used column by column.
 
-        row_end: the row tile ends in this cycle; row_last: it is the layer's last one. Registers say
-        where it begins and where the one behind it does; `first_behind` is that of the layer's first.
+        row_end: the row tile ends in this cycle; row_last: it is the layer's last one. Registers
+        say where it begins and where the one behind it does; first_behind is that of the first.
         """
         entry, entry_now, begin, behind, first_behind = (
             Signal(range(self.config.table_depth), name=name)
