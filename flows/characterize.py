@@ -36,13 +36,15 @@ PARTS = ("xc7", "ecp5", CLOCK)
 def characterize(
     family: str,
     *,
+    hardware: str,
     overlays: Sequence[tuple[OverlayConfig, bool]] | None = None,
     jobs: int = 1,
     cache: str | Path = DEFAULT_CACHE,
 ) -> Coefficients:
     """Synthesize the spread for `family` and fit; one line for each overlay as it is done.
 
-    jobs: how many yosys run at once. What other overlays have in common is synthesized once.
+    hardware: the commit that is synthesized. jobs: how many yosys run at once. What other overlays
+    have in common is synthesized once.
     """
     built = {"fabric": fabric_of(family)}
     chosen = [(replace(config, **built), held_out) for config, held_out in overlays or spread()]
@@ -62,7 +64,7 @@ def characterize(
                 f"({measured.seconds:.0f} s)",
                 flush=True,
             )
-    return fit(family, samples, hardware=commit())
+    return fit(family, samples, hardware=hardware)
 
 
 def _measure(config: OverlayConfig, family: str, cache: str) -> Synthesis:
@@ -128,9 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", default=[], help=", ".join(PARTS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     given = parser.parse_args(arguments)
+    hardware = commit()  # before the first data file changes the tree
     try:
         for part in given.parts or PARTS:
-            print(_characterized(part, max(1, given.jobs)))
+            print(_characterized(part, hardware, max(1, given.jobs)))
         print(write_results(*_models()))
     except BitwrightError as error:
         print(error, file=sys.stderr)
@@ -138,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _characterized(part: str, jobs: int) -> Path:
+def _characterized(part: str, hardware: str, jobs: int) -> Path:
     """The data file of one of PARTS, made again."""
     if part not in PARTS:
         raise ConfigError(
@@ -147,8 +150,8 @@ def _characterized(part: str, jobs: int) -> Path:
         )
     if part == CLOCK:
         load_coefficients.cache_clear()
-        return write_clock_model(characterize_clock(jobs=jobs))
-    return write_model(characterize(part, jobs=jobs))
+        return write_clock_model(characterize_clock(hardware=hardware, jobs=jobs))
+    return write_model(characterize(part, hardware=hardware, jobs=jobs))
 
 
 def _models() -> tuple[list[Coefficients], list[ClockModel]]:

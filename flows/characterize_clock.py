@@ -17,7 +17,6 @@ from scipy.optimize import nnls
 
 from codegen.clock_model import FOLDER, ClockModel, predict_clock_mhz, quantities
 from codegen.emit import emit_verilog
-from flows.nightly import commit
 from flows.synth.fmax import DEVICES, measure_fmax
 from flows.synth.place import DEFAULT_CACHE, Placement
 from hw.config import OverlayConfig
@@ -75,11 +74,15 @@ def small_overlays(seed: int, count: int, family: str = FAMILY) -> list[OverlayC
 def characterize_clock(
     family: str = FAMILY,
     *,
+    hardware: str,
     overlays: Sequence[tuple[OverlayConfig, bool]] | None = None,
     jobs: int = 1,
     cache: str | Path = DEFAULT_CACHE,
 ) -> ClockModel:
-    """Place the (overlay, held out) and fit; one line for each as it is done."""
+    """Place the (overlay, held out) and fit; one line for each as it is done.
+
+    hardware: the commit that is placed. jobs: how many at once.
+    """
     chosen = overlays or [
         *((config, False) for config in small_overlays(FIT_DRAW, FIT, family)),
         *((config, True) for config in small_overlays(HELD_OUT_DRAW, HELD_OUT, family)),
@@ -95,7 +98,7 @@ def characterize_clock(
                 raise
             found.append(_placed(config, held_out, placement, family))
             print(f"{family} clock {number}/{len(chosen)}: {_line(found[-1])}", flush=True)
-    return fit(family, found, hardware=commit())
+    return fit(family, found, hardware=hardware)
 
 
 def fit(family: str, placed: Sequence[Placed], *, hardware: str) -> ClockModel:

@@ -17,6 +17,7 @@ import importlib.metadata
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(how: str, code: int) -> int:
+    warnings.simplefilter("ignore")  # Amaranth's, of modules that were begun and not built
     print(f"bitwright: {how}; the same command resumes", file=sys.stderr)
     return code
 
