@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
 
+from codegen.block_ram import map_memories
 from codegen.clock_model import FOLDER, ClockModel, predict_clock_mhz, quantities
 from codegen.emit import emit_verilog
+from codegen.resources import predict_resources
 from flows.synth.fmax import DEVICES, measure_fmax
 from flows.synth.place import DEFAULT_CACHE, Placement
 from hw.config import OverlayConfig
@@ -24,11 +27,13 @@ from hw.fabric import fabric_of
 from hw.overlay import TOP
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
+from ir.errors import ConfigError
 from ir.files import write_json
 
 FAMILY = "ecp5"
 SEED = 1
 MOST_CELLS = 10_000
+"""Of what is held out, as `bench area` counts them (`comb`): LUT4s and two for each carry cell."""
 FIT_DRAW, FIT = 21, 10
 HELD_OUT_DRAW, HELD_OUT = 22, 8
 CELL = {"ecp5": "TRELLIS_COMB"}
@@ -56,19 +61,42 @@ class Placed:
     placer: tuple[str, str]
 
 
-def small_overlays(seed: int, count: int, family: str = FAMILY) -> list[OverlayConfig]:
-    """Random overlays that take fewer than MOST_CELLS cells, or nearly so: arrays of few units."""
+def small_overlays(
+    seed: int, count: int, family: str = FAMILY, *, most_cells: float = inf
+) -> list[OverlayConfig]:
+    """Random overlays with arrays of few units, below `most_cells` predicted cells.
+
+    ConfigError: hardly any is that small.
+    """
     rng = np.random.default_rng(seed)
     found: list[OverlayConfig] = []
-    while len(found) < count:
+    for _ in range(1000 * count):
+        if len(found) == count:
+            return found
         p, q = _DIGITS[rng.integers(len(_DIGITS))]
         sizes = {name: int(rng.choice(choices)) for name, choices in _SIZES.items()}
         sizes |= {"acc_bits": int(rng.integers(12, 25)), "requant_lanes": 1, "rhs_ways": 1}
         style = BitSerial(**sizes) if p * q == 1 else BitSlice(**sizes, p=p, q=q)
         config = replace(style, fabric=fabric_of(family))
-        if config not in found:
+        if config not in found and _cells(config, family) < most_cells:
             found.append(config)
-    return found
+    raise ConfigError(
+        f"{len(found)} of {count} drawn overlays have fewer than {most_cells:,} cells"
+    )
+
+
+def fitted_overlays(family: str = FAMILY) -> list[OverlayConfig]:
+    """Those whose placements the model is fitted to."""
+    return small_overlays(FIT_DRAW, FIT, family)
+
+
+def held_out_overlays(family: str = FAMILY) -> list[OverlayConfig]:
+    """Those that judge it: another draw, below MOST_CELLS."""
+    return small_overlays(HELD_OUT_DRAW, HELD_OUT, family, most_cells=MOST_CELLS)
+
+
+def _cells(config: OverlayConfig, family: str) -> int:
+    return predict_resources(config, family).luts - map_memories(config, family).luts
 
 
 def characterize_clock(
@@ -84,8 +112,8 @@ def characterize_clock(
     hardware: the commit that is placed. jobs: how many at once.
     """
     chosen = overlays or [
-        *((config, False) for config in small_overlays(FIT_DRAW, FIT, family)),
-        *((config, True) for config in small_overlays(HELD_OUT_DRAW, HELD_OUT, family)),
+        *((config, False) for config in fitted_overlays(family)),
+        *((config, True) for config in held_out_overlays(family)),
     ]
     found = []
     with ProcessPoolExecutor(jobs) as pool:

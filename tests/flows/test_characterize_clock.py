@@ -4,28 +4,33 @@ from dataclasses import replace
 
 import pytest
 
+from codegen.block_ram import map_memories
 from codegen.clock_model import predict_clock_mhz, quantities
+from codegen.resources import predict_resources
 from flows.characterize import main
 from flows.characterize_clock import (
     FIT,
     FIT_DRAW,
     HELD_OUT,
-    HELD_OUT_DRAW,
+    MOST_CELLS,
     Placed,
     clock_table,
     fit,
+    fitted_overlays,
+    held_out_overlays,
     relative_error,
     small_overlays,
 )
 from hw.fabric import fabric_of
+from ir.errors import ConfigError
 
 PERIOD_NS = {"fixed": 6.0, "spread": 0.5, "rotation": 0.3, "address": 0.1}
 
 
 def placed(factor: float = 1.0) -> list[Placed]:
     """Overlays as fast as PERIOD_NS says; those held out are slower by `factor`."""
-    chosen = [(c, False) for c in small_overlays(FIT_DRAW, FIT)]
-    chosen += [(c, True) for c in small_overlays(HELD_OUT_DRAW, HELD_OUT)]
+    chosen = [(c, False) for c in fitted_overlays()]
+    chosen += [(c, True) for c in held_out_overlays()]
     found = []
     for config, held_out in chosen:
         amounts = quantities(config, "ecp5")
@@ -64,11 +69,13 @@ def test_a_period_is_the_sum_of_its_parts():
 
 
 def test_the_draw_is_small_and_what_is_held_out_is_not_fitted():
-    fitted, held_out = small_overlays(FIT_DRAW, FIT), small_overlays(HELD_OUT_DRAW, HELD_OUT)
+    fitted, held_out = fitted_overlays(), held_out_overlays()
     assert not set(fitted) & set(held_out)
     assert len(set(fitted)) == FIT
     assert all(c.dm * c.dn <= 12 and c.fabric == fabric_of("ecp5") for c in fitted + held_out)
     assert small_overlays(FIT_DRAW, 3) == fitted[:3]
+    logic = [predict_resources(c, "ecp5").luts - map_memories(c, "ecp5").luts for c in held_out]
+    assert max(logic) < MOST_CELLS
 
 
 def test_the_table_says_how_far_off_each_is():
@@ -83,3 +90,8 @@ def test_the_table_says_how_far_off_each_is():
 def test_an_unknown_part(capsys: pytest.CaptureFixture[str]):
     assert main(["clok"]) == 2
     assert "'clok' (did you mean 'clock'?); there is: xc7, ecp5, clock" in capsys.readouterr().err
+
+
+def test_overlays_that_cannot_be_so_small_are_not_searched_for_ever():
+    with pytest.raises(ConfigError, match="0 of 2 drawn overlays have fewer than 100 cells"):
+        small_overlays(1, 2, most_cells=100)
