@@ -10,7 +10,11 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-GAIN_TOLERANCE = 1e-9
+GAIN_SPAN = 1e4
+"""What the widest group's gains are scaled to: the solver's tolerances are absolute, about 1e-6."""
+
+EQUAL_GAIN = 1e-9
+"""Gains that differ by less, as a share of the widest group's span, count as equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +28,7 @@ class Option:
 def solve(groups: Sequence[Sequence[Option]], budgets: Sequence[int]) -> list[int] | None:
     """The index of the chosen option in each group, or None when no choice fits.
 
-    Among choices of equal gain (to 1e-9) the cheapest wins, by the first budget, then the next.
+    Among choices of equal gain (EQUAL_GAIN) the cheapest wins, by the first budget, then the next.
     Integer programming with no gap; the sums of costs are checked in integers, whatever the
     solver's tolerance.
     """
@@ -46,7 +50,7 @@ def _cheapest_best(problem: "_Problem", spare: np.ndarray) -> list[int] | None:
     chosen = problem.maximise(problem.gains, spare)
     if chosen is None:
         return None
-    least = problem.gain_of(chosen) - GAIN_TOLERANCE
+    least = problem.gain_of(chosen) - EQUAL_GAIN * GAIN_SPAN
     limits = spare.copy()
     for index in range(len(spare)):
         cheaper = problem.maximise(-problem.costs[index], limits, least_gain=least)
@@ -58,8 +62,8 @@ def _cheapest_best(problem: "_Problem", spare: np.ndarray) -> list[int] | None:
 
 
 class _Problem:
-    """One row of variables, an option each; costs are counted above each group's cheapest option,
-    which keeps the numbers small."""
+    """One row of variables, an option each; costs and gains are counted above each group's least,
+    which keeps the numbers small, and gains scaled to GAIN_SPAN."""
 
     def __init__(self, groups: Sequence[Sequence[Option]]) -> None:
         sizes = [len(group) for group in groups]
@@ -68,7 +72,9 @@ class _Problem:
         lows = np.minimum.reduceat(costs, self.starts[:-1], axis=1)  # (budgets, groups)
         self.floor = lows.sum(axis=1)
         self.costs = costs - np.repeat(lows, sizes, axis=1)  # (budgets, options)
-        self.gains = np.array([option.gain for group in groups for option in group])
+        gains = np.array([option.gain for group in groups for option in group])
+        gains -= np.repeat(np.minimum.reduceat(gains, self.starts[:-1]), sizes)
+        self.gains = gains * (GAIN_SPAN / (float(gains.max()) or 1.0))
         owner = np.repeat(np.arange(len(groups)), sizes)
         self.membership = csr_array((np.ones(len(owner)), (owner, np.arange(len(owner)))))
 
@@ -94,7 +100,7 @@ class _Problem:
         return [int(np.argmax(result.x[start:end])) for start, end in pairs]
 
     def gain_of(self, chosen: list[int]) -> float:
-        """The sum of the chosen options' gains."""
+        """The sum of the chosen options' scaled gains."""
         return float(self.gains[self.starts[:-1] + np.array(chosen)].sum())
 
     def costs_of(self, chosen: list[int]) -> np.ndarray:

@@ -44,6 +44,18 @@ class MixedWeights(Quantizer):
         for part, rows in self._parts(x):
             part.initialise(rows)
 
+    def resume(self, before: Quantizer) -> None:
+        """Take over what rows have learned whose width stays."""
+        for bits, rows in self.members.items():
+            part = self.parts[str(bits)]
+            assert isinstance(part, Quantizer)
+            for source, known in _at_width(before, bits, len(self.widths)):
+                by_row = (part.setup.channels, source.setup.channels) == (len(rows), len(known))
+                if by_row and type(source) is type(part):
+                    _take_rows(part, rows, source, known)
+                else:
+                    part.resume(source)
+
     def forward(self, x: Tensor) -> Tensor:
         """x: (M, ...) weights -> same shape."""
         return self._joined([part(rows) for part, rows in self._parts(x)])
@@ -88,6 +100,24 @@ class PrunedWeights(Quantizer):
     def scale(self, x: Tensor) -> Tensor:
         """(channels,) zeros."""
         return x.new_zeros(self.setup.channels)
+
+
+def _at_width(quantizer: Quantizer, bits: int, channels: int) -> list[tuple[Quantizer, list[int]]]:
+    """What quantizes the rows of one width, and which they are; nothing where there are none."""
+    if isinstance(quantizer, MixedWeights):
+        part = quantizer.parts[str(bits)] if bits in quantizer.members else None
+        return [(part, quantizer.members[bits])] if isinstance(part, Quantizer) else []
+    return [(quantizer, list(range(channels)))] if quantizer.w_bits == bits else []
+
+
+@torch.no_grad()
+def _take_rows(part: Quantizer, rows: list[int], source: Quantizer, known: list[int]) -> None:
+    """Copy what a quantizer has for each row: all its state is (channels,)."""
+    shared = [row for row in rows if row in known]
+    there, here = [known.index(row) for row in shared], [rows.index(row) for row in shared]
+    state = source.state_dict()
+    for name, value in part.state_dict().items():
+        value[here] = state[name][there]
 
 
 def _part(name: str, bits: int, *, channels: int) -> Quantizer:

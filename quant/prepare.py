@@ -4,7 +4,7 @@ Any traced module: see `quant/structure.py` for where quantizers go. The user's 
 is; the quantized network is a copy of its graph.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -75,8 +75,9 @@ def prepare(
 ) -> QuantNet:
     """A quantized copy of ``model``, float or quantized, at ``plan``; the model stays as it is.
 
-    calibration: (N, C, H, W) float, typical inputs. ConfigError when the plan does not fit the
-    network, UnsupportedModelError when the overlay does not.
+    Of a quantized one, quantizers whose bits stay keep what they have learned; all others start
+    anew. calibration: (N, C, H, W) float, typical inputs. ConfigError when the plan does not fit
+    the network, UnsupportedModelError when the overlay does not.
     """
     source = float_net(model) if isinstance(model, QuantNet) else model
     traced = trace(source, torch.zeros(1, *task.shape))
@@ -90,7 +91,7 @@ def prepare(
     net = QuantNet(task, quantized_body(traced, structure, inputs, weights), structure)
     net.eval()
     with torch.no_grad(), _batch_statistics(net.body if len(calibration) > 1 else nn.Identity()):
-        _Calibration(net.body).run(calibration)
+        _Calibration(net.body, _learned(model)).run(calibration)
     return net.train()
 
 
@@ -196,27 +197,42 @@ def _check_plan(plan: PrecisionPlan, structure: Structure, task: Task) -> None:
             )
 
 
-class _Calibration(fx.Interpreter):
-    """Initialises each quantizer on what has reached it through those before, already quantized."""
+def _learned(model: nn.Module) -> dict[str, Quantizer]:
+    """{place in the body: quantizer} of a quantized network; a shared one has several places."""
+    if not isinstance(model, QuantNet):
+        return {}
+    places = model.body.named_modules(remove_duplicate=False)
+    return {place: module for place, module in places if isinstance(module, Quantizer)}
 
-    def __init__(self, body: fx.GraphModule) -> None:
+
+class _Calibration(fx.Interpreter):
+    """Initialises each quantizer on what has reached it through those before, already quantized.
+
+    learned: {place: what was there before}, see `Quantizer.resume`.
+    """
+
+    def __init__(self, body: fx.GraphModule, learned: Mapping[str, Quantizer]) -> None:
         super().__init__(body)
+        self.learned = learned
         self.seen: dict[Quantizer, list[Tensor]] = {}
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         module = self.fetch_attr(target)
         if isinstance(module, QuantLayer):
-            self._initialise(module.inputs, args[0])
-            module.weights.initialise(module.linear.weight)
+            self._initialise(f"{target}.inputs", module.inputs, args[0])
+            self._initialise(f"{target}.weights", module.weights, module.linear.weight)
         else:
-            self._initialise(module, args[0])
+            self._initialise(target, module, args[0])
         return super().call_module(target, args, kwargs)
 
-    def _initialise(self, module: nn.Module, x: Tensor) -> None:
+    def _initialise(self, place: str, module: nn.Module, x: Tensor) -> None:
         if not isinstance(module, Quantizer):
             return
         seen = self.seen.setdefault(module, [])
-        if not any(x is other for other in seen):
-            seen.append(x)
-            several = [other.flatten() for other in seen]
-            module.initialise(x if len(seen) == 1 else torch.cat(several))
+        if any(x is other for other in seen):
+            return
+        seen.append(x)
+        several = [other.flatten() for other in seen]
+        module.initialise(x if len(seen) == 1 else torch.cat(several))
+        if place in self.learned:
+            module.resume(self.learned[place])

@@ -53,6 +53,12 @@ class Quantizer(nn.Module, ABC):
     def initialise(self, x: Tensor) -> None:
         """Set the parameters from typical data. x: a batch of activations, or the weights."""
 
+    def resume(self, before: "Quantizer") -> None:
+        """Take over what another of the same kind has learned at the same setup; of one at another
+        setup nothing."""
+        if type(before) is type(self) and before.setup == self.setup:
+            self.load_state_dict(before.state_dict())
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """x: any shape, float -> same shape, on the grid; differentiable."""

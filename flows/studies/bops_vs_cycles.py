@@ -81,12 +81,15 @@ def one_cell(shared: tuple[BopsVsCycles, Prices], fold: int, seed: int, folder: 
     """Plans of both methods at every budget, and the cycles that they take."""
     config, prices = shared
     cell = Cell(config.setting, fold, seed, folder)
-    gains = {layer.block_name: entropy_gains(layer) for layer in cell.base.chain}
+    space = PlanSpace(prices.table, cell.base.links)
+    gains = {
+        layer.block_name: entropy_gains(layer, space.layers[layer.block_name])
+        for layer in cell.base.chain
+    }
     models = {
         "cycles": prices.cost,
         "bit-operations": bops_model(prices.table, layer_macs(cell.base)),
     }
-    space = PlanSpace(prices.table, cell.base.links)
     plans: list[tuple[str, int, PrecisionPlan]] = []
     for budget in config.cycle_budgets(prices):
         for name, model in models.items():

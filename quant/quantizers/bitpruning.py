@@ -46,6 +46,11 @@ class BitPruning(Quantizer):
         self.get_buffer("low").copy_(low)
         self.get_buffer("high").copy_(high)
 
+    def resume(self, before: Quantizer) -> None:
+        """See `Quantizer.resume`; a real bitlength is another setup."""
+        if not isinstance(before, BitPruning) or before.bitlength is None:
+            super().resume(before)
+
     def learn(self, bitlength: nn.Parameter) -> None:
         """Follow a real bitlength: (1,), or (channels,) with one for each row. Others may share
         it."""

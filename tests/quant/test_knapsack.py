@@ -73,6 +73,15 @@ def test_equals_exhaustive_search_and_dynamic_program(seed: int, budgets: int) -
             assert gain_of(groups, chosen) == pytest.approx(best, abs=1e-8)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1e-7, 1e-5, 1e-3, 1e6])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_unit_of_the_gains_does_not_matter(seed: int, scale: float) -> None:
+    groups = instance(seed, 5, 5, 40)
+    scaled = [[Option(gain=scale * o.gain - 1, costs=o.costs) for o in group] for group in groups]
+    for most in (30, 60, 90):
+        assert solve(scaled, [most]) == solve(groups, [most])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_equals_dynamic_program_on_a_large_network(seed: int) -> None:
     groups = instance(seed, 60, 7, 300)

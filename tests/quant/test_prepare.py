@@ -11,6 +11,7 @@ from quant.data import Dataset, Task
 from quant.layers import InputGrid, QuantNet
 from quant.mixed import MixedWeights
 from quant.prepare import Granularity, QuantizerConfig, layer_names, layers_at_input, prepare
+from quant.quantizer import Quantizer
 from quant.train import inputs_of
 
 NAMES = ["conv1", "conv2", "conv3", "fc"]
@@ -76,6 +77,39 @@ def test_a_quantized_network_can_be_prepared_again(digits: Dataset, quant_net) -
     assert layer_names(quant_net) == layer_names(again) == NAMES
     assert again.plan.widths == {3, 5}
     assert torch.equal(again.chain[1].linear.weight, quant_net.chain[1].linear.weight)
+
+
+def test_what_keeps_its_bits_keeps_what_it_learned(digits: Dataset, float_net: nn.Module) -> None:
+    net = prepared(float_net, uniform_plan(NAMES, 4, first_a_bits=5), digits)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, Quantizer):
+                module.get_parameter("step_size").mul_(1.5)
+    bits = {name: LayerBits(w_bits=4, a_bits=4) for name in NAMES[1:3]}
+    bits |= {"conv1": LayerBits(w_bits=4, a_bits=5), "fc": LayerBits(w_bits=4, a_bits=2)}
+    bits["conv2"] = LayerBits(w_bits=(4, 4, 2, 4, 4, 2, 4, 4), a_bits=4)
+    again = prepared(net, PrecisionPlan(bits), digits)
+    anew = prepared(float_net, PrecisionPlan(bits), digits)
+
+    def kept(name: str, role: str) -> list[bool]:
+        """Of each step, whether it is the learned one; the others are set anew."""
+        before, now, fresh = (getattr(n.layer(name), role) for n in (net, again, anew))
+        w = net.layer(name).linear.weight
+        same = now.scale(w) == before.scale(w)
+        if role == "weights":  # those of activations follow what stands before them
+            assert torch.equal(same, now.scale(w) != fresh.scale(w))
+        return same.tolist()
+
+    assert all(kept("conv1", "weights")) and all(kept("conv3", "weights"))
+    assert kept("conv2", "weights") == [True, True, False, True, True, False, True, True]
+    assert kept("conv2", "inputs") == kept("conv3", "inputs") == kept("fc", "weights") == [True]
+    assert kept("fc", "inputs") == [False]
+
+
+def test_a_plan_that_stays_is_the_same_network(digits: Dataset, quant_net: QuantNet) -> None:
+    again = prepared(quant_net, quant_net.plan, digits).eval()
+    x = inputs_of(digits.test)[:32]
+    assert torch.equal(again(x), quant_net.eval()(x))
 
 
 def test_a_channel_that_was_silent_does_not_spoil_the_ranges(digits: Dataset, quant_net) -> None:

@@ -1,5 +1,7 @@
 """What allocators read from a network: entropy, profiles, one epoch's loss, curvature."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from ir.plan import PrecisionPlan
 from quant.allocator import Problem, build_allocator
 from quant.allocators.alps import epoch_gains
-from quant.allocators.eagl import entropy, entropy_gains, narrow
+from quant.allocators.eagl import entropies, entropy, entropy_gains, narrow
 from quant.allocators.hawq import perturbation
 from quant.allocators.profiled import profile
 from quant.body import float_net
@@ -35,7 +37,7 @@ def problem(net: QuantNet, data: Dataset, settings: SearchSettings = QUICK) -> P
 
 
 def test_eagl_beats_uniform_in_its_own_measure(quant_net: QuantNet, digits: Dataset) -> None:
-    gains = {layer.block_name: entropy_gains(layer) for layer in quant_net.chain}
+    gains = {layer.block_name: entropy_gains(layer, range(1, 9)) for layer in quant_net.chain}
 
     def total(plan: PrecisionPlan) -> float:
         return sum(gains[name][bits.widest] for name, bits in plan.layers.items())
@@ -56,14 +58,35 @@ def test_entropy_in_bits() -> None:
     assert entropy(np.array([0, 0, 0, 1])) == pytest.approx(0.811278, abs=1e-6)
 
 
-def test_gain_never_falls_and_stops_at_the_trained_width(quant_net: QuantNet) -> None:
+def test_entropy_never_falls_and_stops_at_the_trained_width(quant_net: QuantNet) -> None:
     for layer in quant_net.chain:
-        gains = entropy_gains(layer)
-        assert list(gains) == list(range(1, 9))
-        assert all(gains[b] <= gains[b + 1] + 1e-12 for b in range(1, 8))
+        found = entropies(layer)
+        assert list(found) == list(range(1, 9))
+        assert all(found[b] <= found[b + 1] + 1e-12 for b in range(1, 8))
         codes = layer.weights.codes(layer.linear.weight.detach()).numpy()
-        assert gains[8] == pytest.approx(entropy(codes))
-        assert gains[2] <= 2.0 and gains[1] <= 1.0
+        assert found[8] == pytest.approx(entropy(codes))
+        assert found[2] <= 2.0 and found[1] <= 1.0
+
+
+def test_of_two_widths_the_gain_is_the_entropy_at_the_wider(quant_net: QuantNet) -> None:
+    for layer in quant_net.chain:
+        codes = layer.weights.codes(layer.linear.weight.detach()).numpy()
+        assert entropy_gains(layer, [2, 8]) == {2: 0.0, 8: pytest.approx(entropy(codes))}
+
+
+def test_between_two_widths_the_gain_is_a_share_of_it(quant_net: QuantNet) -> None:
+    for layer in quant_net.chain:
+        found, gains = entropies(layer), entropy_gains(layer, [2, 3, 4])
+        share = (found[3] - found[2]) / (found[4] - found[2])
+        assert gains[2] == 0.0 and gains[4] == pytest.approx(found[4])
+        assert gains[3] == pytest.approx(share * found[4])
+
+
+def test_codes_that_say_nothing_gain_nothing(quant_net: QuantNet) -> None:
+    layer = copy.deepcopy(quant_net.chain[0])
+    with torch.no_grad():
+        layer.linear.weight.fill_(0.0)
+    assert entropy_gains(layer, [2, 4]) == {2: 0.0, 4: 0.0}
 
 
 def test_codes_requantized_to_fewer_bits() -> None:
