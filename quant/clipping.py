@@ -33,7 +33,15 @@ class ClippingQuantizer(Quantizer):
     def forward(self, x: Tensor) -> Tensor:
         """x: any shape -> same shape, on the grid."""
         step = self.spread(self.scale(x), x)
-        return on_grid(self.bend(x), step, self._low, self.precision.max, clipping=True)
+        return on_grid(
+            self.bend(x),
+            step,
+            self._low,
+            self.precision.max,
+            clipping=True,
+            # The reach of weights is often one of them, and that one is not clipped.
+            bounds_inside=self.setup.role == "weight",
+        )
 
     def codes(self, x: Tensor) -> Tensor:
         """x: any shape -> same shape, int64."""

@@ -16,6 +16,7 @@ from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
 
 MIN_STEP = 1e-6
+BOUND_SLACK = 1 + 1e-6  # several times what v / s is off in float32
 
 
 def round_half_up(x: Tensor) -> Tensor:
@@ -36,13 +37,15 @@ def on_grid(
     *,
     gradient_scale: float = 1.0,
     clipping: bool = False,
+    bounds_inside: bool = False,
 ) -> Tensor:
     """v: any shape, step: () or (C, 1, ...) -> v^ of v's shape; differentiable in both.
 
-    clipping: only what is clipped moves the step.
+    clipping: only what is clipped moves the step. bounds_inside: v / s at low or high, up to the
+    rounding of the quotient, is inside.
     """
     return _OnGrid.apply(  # pyright: ignore[reportReturnType]
-        v, step, low, high, gradient_scale, clipping
+        v, step, low, high, gradient_scale, clipping, BOUND_SLACK if bounds_inside else 1.0
     )
 
 
@@ -56,11 +59,12 @@ class _OnGrid(Function):
         high: int,
         gradient_scale: float,
         clipping: bool,
+        slack: float,
     ) -> Tensor:
         ratio = v / s
         q = ratio.clamp(low, high).add_(0.5).floor_()
         ctx.save_for_backward(ratio, q, s)
-        ctx.constants = (low, high, gradient_scale, clipping)  # pyright: ignore[reportAttributeAccessIssue]
+        ctx.constants = (low * slack, high * slack, gradient_scale, clipping)  # pyright: ignore[reportAttributeAccessIssue]
         return q * s
 
     @staticmethod
@@ -70,8 +74,8 @@ class _OnGrid(Function):
         inside = (ratio > low) & (ratio < high)
         to_v = grad * inside if ctx.needs_input_grad[0] else None
         if not ctx.needs_input_grad[1]:
-            return to_v, None, None, None, None, None
+            return to_v, None, None, None, None, None, None
         # Outside, q is the bound itself.
         slope = q.masked_fill(inside, 0) if clipping else torch.where(inside, q - ratio, q)
         to_s = (grad * slope).sum_to_size(s.shape) * gradient_scale
-        return to_v, to_s, None, None, None, None
+        return to_v, to_s, None, None, None, None, None

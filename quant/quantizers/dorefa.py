@@ -3,10 +3,11 @@
     weights:      E * Q(tanh(w) / E),  E = max|tanh(w)|,  Q rounds [-1, 1] to the grid
     activations:  Q(clip(x, 0, 1))
 
-Gradients go straight through Q. Two differences: the paper's 2^b levels lie around zero without
+Gradients go straight through Q. Three differences: the paper's 2^b levels lie around zero without
 being it, which needs an offset that the device's weights do not have; ours are 2^b - 1 with zero
 among them. The paper leaves the factor E out; batch norm takes it out again, and our last layer,
-which is quantized and has no batch norm, keeps the size of its trained weights with it.
+which is quantized and has no batch norm, keeps the size of its trained weights with it. And to our
+gradients E is a constant, where the paper's reach the largest weight through it as well.
 """
 
 import torch

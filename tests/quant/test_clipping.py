@@ -38,6 +38,18 @@ def gradients(quantizer: Quantizer, v: torch.Tensor, upstream: torch.Tensor) -> 
     return v.grad.flatten().tolist()
 
 
+@pytest.mark.parametrize("kind", CLIPPING)
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_the_largest_weight_is_not_clipped(kind: type[Quantizer], bits: int) -> None:
+    v = random(40, 9, seed=bits).float() * 0.3
+    quantizer = kind(weights(bits, channels=40))
+    quantizer.initialise(v)
+    upstream = torch.ones_like(v)
+    found = torch.tensor(gradients(quantizer, v, upstream)).reshape(v.shape)
+    bent = 1 - torch.tanh(v) ** 2 if kind in (Pact, Dorefa) else upstream
+    assert torch.allclose(found, bent)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
 def test_pact_forward_and_gradients(bits: int) -> None:
     alpha = 1.3
