@@ -56,18 +56,19 @@ def fine_tune(
     recipe: Recipe,
     *,
     quantizer: QuantizerConfig,
+    teacher: nn.Module | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> QuantNet:
     """Quantize a float or quantized network at ``plan`` and train it; it stays as it is.
 
-    Where the recipe distills, it is the teacher.
+    teacher: where the recipe distills; none: the network itself.
     """
     with threads(recipe.threads):
         sample = inputs_of(data.train)[:CALIBRATION_IMAGES]
         quantized = prepare(model, plan, task=data.task, calibration=sample, quantizer=quantizer)
     how = recipe.distillation
-    objective = Distilled(model.eval(), how) if how.weight else Objective()
+    objective = Distilled((teacher or model).eval(), how) if how.weight else Objective()
     fit(quantized, data, recipe, objective=objective, checkpoint=checkpoint, progress=progress)
     return quantized
 

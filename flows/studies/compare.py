@@ -33,8 +33,8 @@ from flows.study.choices import (
 )
 from flows.study.hypotheses import below, held_lines
 from flows.study.prices import Prices, even_shares, prepared, space_of
-from flows.study.runner import Findings, Row
-from flows.study.search import CHEAPER, Took, allocate, cost_hypotheses
+from flows.study.runner import Findings, Row, folds_of
+from flows.study.search import CHEAPER, cost_hypotheses, searched
 from flows.study.setting import StudyConfig
 from flows.study.statistics import interval
 from flows.study.wording import head, rough, share_lines, shown
@@ -67,6 +67,11 @@ class Compare(StudyConfig):
             plugins.path(ALLOCATORS, name)
         if ORACLE not in self.allocators:
             raise ConfigError(f"allocators must hold {ORACLE}, against which regret is measured")
+        if self.setting.training.at(self.setting.choices[0]).distillation.weight:
+            raise ConfigError(
+                "compare's searches judge plans by their fine-tunings, and a search does not "
+                "distill: leave training.distillation out, or run frontier"
+            )
         if self.budgets < 1:
             raise ConfigError(f"budgets must be at least 1, not {self.budgets}")
 
@@ -127,21 +132,21 @@ def _choice(
 ) -> dict[str, Any]:
     """What an allocator chose for a budget, and what that came to. The search is charged in full,
     whoever trained first."""
-    found = allocate(cell, prices, name, budget, config.search(cell), store)
-    if found.plan not in outcomes:
+    plan, took = searched(cell, prices, name, budget, config.search(cell), store)
+    if plan not in outcomes:
         raise ConfigError(
             f"compare trains the plans of choices {list(config.setting.choices)} layer by layer; "
-            f"{name} chose {found.plan}: leave it out of allocators, or run kernel_wise"
+            f"{name} chose {plan}: leave it out of allocators, or run kernel_wise"
         )
     return {
         "method": name,
         "budget": budget,
-        "plan": str(found.plan),
-        **outcomes[found.plan].test,
-        "cycles": prices.cycles[found.plan],
-        "mean_bits": mean_bits(found.plan),
-        **asdict(Took.of(found)),
-        "within": prices.cycles[found.plan] <= budget,
+        "plan": str(plan),
+        **outcomes[plan].test,
+        "cycles": prices.cycles[plan],
+        "mean_bits": mean_bits(plan),
+        **asdict(took),
+        "within": prices.cycles[plan] <= budget,
     }
 
 
@@ -150,7 +155,7 @@ def _cache_off(config: Compare, prices: Prices, cell: Cell) -> dict[str, float]:
     budgets = config.cycle_budgets(prices)
     middle = budgets[len(budgets) // 2]
     return {
-        name: allocate(cell, prices, name, middle, config.search(cell)).provenance.seconds
+        name: searched(cell, prices, name, middle, config.search(cell), shared=False)[1].seconds
         for name in config.allocators
     }
 
@@ -161,7 +166,13 @@ def gather(shared: tuple[Compare, Prices], rows: list[Row]) -> Findings:
     regrets = {name: [_regret(row, name) for row in rows] for name in config.allocators}
     cache_off = next((row["cache_off"] for row in rows if row["cache_off"]), {})
     hypotheses = [
-        below(f"regret of {first} below {second}'s", regrets[first], regrets[second], "nats")
+        below(
+            f"regret of {first} below {second}'s",
+            regrets[first],
+            regrets[second],
+            "nats",
+            folds=folds_of(rows),
+        )
         for first, second in HYPOTHESES
         if {first, second} <= set(regrets)
     ]

@@ -32,7 +32,7 @@ from flows.study.choices import (
 )
 from flows.study.hypotheses import above, held_lines
 from flows.study.prices import Prices, prepared, simulate_plans
-from flows.study.runner import Findings, Row
+from flows.study.runner import Findings, Row, folds_of
 from flows.study.search import searched
 from flows.study.setting import StudyConfig, check_shares
 from flows.study.statistics import interval
@@ -126,7 +126,12 @@ def gather(shared: tuple[Frontier, Prices], rows: list[Row]) -> Findings:
             for name in config.allocators
         },
         "hypotheses": [
-            above(f"hypervolume of {first} above {second}'s", areas[first], areas[second])
+            above(
+                f"hypervolume of {first} above {second}'s",
+                areas[first],
+                areas[second],
+                folds=folds_of(rows),
+            )
             for first, second in HYPOTHESES
             if {first, second} <= set(areas)
         ],

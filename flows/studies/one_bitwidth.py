@@ -110,7 +110,7 @@ def prepared(config: OneBitwidth, steps: Steps) -> Sized:
         "find networks of one size and of one speed, simulate them",
         inputs,
         lambda: _sizes(config),
-        sources=(*SOURCES, "sim_tests", "flows"),
+        sources=(*SOURCES, "quant", "sim_tests", "flows"),
     )
     return Sized(
         config=config,

@@ -29,7 +29,7 @@ from flows.study.diagonal import columns_won, diagonal, diagonal_table
 from flows.study.hypotheses import held_lines
 from flows.study.picture import curves
 from flows.study.prices import Prices, prepared, simulate_plans
-from flows.study.runner import Findings, Row
+from flows.study.runner import Findings, Row, folds_of
 from flows.study.setting import StudyConfig
 from flows.study.statistics import interval
 from flows.study.wording import head, share_lines, shown
@@ -171,7 +171,7 @@ def gather(shared: tuple[Penalties, Prices], rows: list[Row]) -> Findings:
         name: {metric: [_score(row, name, metric) for row in rows] for metric in PENALTIES}
         for name in PENALTIES
     }
-    found = diagonal(scores)
+    found = diagonal(scores, folds_of(rows))
     results = {
         **head(config, rows, prices),
         "gammas": list(config.gammas),

@@ -33,7 +33,7 @@ from flows.study.diagonal import columns_won, diagonal, diagonal_table
 from flows.study.hypotheses import held_lines
 from flows.study.picture import curves
 from flows.study.prices import Prices, measure_prices, simulate_plans
-from flows.study.runner import Findings, Row
+from flows.study.runner import Findings, Row, folds_of
 from flows.study.search import searched
 from flows.study.setting import FixedOverlay, Setting, StudyConfig
 from flows.study.statistics import interval, mean_per_row
@@ -140,7 +140,7 @@ def gather(shared: Shared, rows: list[Row]) -> Findings:
         }
         for made in config.overlays
     }
-    found = diagonal(scores)
+    found = diagonal(scores, folds_of(rows))
     said = "on {} the plans that were made for it have the greatest hypervolume"
     results = {
         "study": config.name,

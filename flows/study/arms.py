@@ -18,9 +18,9 @@ from flows.steps import Steps
 from flows.study.cell import SOURCES, Cell
 from flows.study.hypotheses import Judged, below, held_lines, judged
 from flows.study.picture import curves
-from flows.study.runner import Findings, Row
+from flows.study.runner import Findings, Row, folds_of
 from flows.study.setting import StudyConfig, wider
-from flows.study.statistics import HELD, NOT_HELD, UNTESTED, interval
+from flows.study.statistics import HELD, NOT_HELD, UNTESTED, interval, paired
 from flows.study.wording import shown
 from ir.config import plain
 from ir.plan import PrecisionPlan, uniform_plan
@@ -182,11 +182,14 @@ def gather(study: ArmsStudy, rows: list[Row]) -> Findings:
 def _judged(hypothesis: Hypothesis, rows: Sequence[Row], arms: Mapping[str, Any]) -> Judged:
     """The hypothesis with its effect, or with the figures that decide it."""
     first, second = hypothesis.first, hypothesis.second
+    column = "nll" if hypothesis.kind == "below" else "accuracy"
+    mine, other = ([row["arms"][name][column] for row in rows] for name in (first, second))
     if hypothesis.kind == "below":
-        mine, other = ([row["arms"][name]["nll"] for row in rows] for name in (first, second))
-        return below(f"{first}: test loss below that of {second}", mine, other, "nats")
+        said = f"{first}: test loss below that of {second}"
+        return below(said, mine, other, "nats", folds=folds_of(rows))
     reached, goal = arms[first]["accuracy"], arms[second]["accuracy"]
     note = f"{shown(reached, 4)} against {shown(goal, 4)}"
+    note += f", paired difference {shown(paired(mine, other), 4)}"
     if goal["low"] is None:
         answer = UNTESTED
     else:

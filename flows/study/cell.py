@@ -88,8 +88,9 @@ class Cell:
 
     @property
     def recipe(self) -> Recipe:
-        """The one recipe of every fine-tuning of this study."""
-        return self.setting.training.of_plan(self.uniform(self.setting.choices[-1]), self.seed)
+        """The one recipe of every fine-tuning of this study: what its preset says of the narrowest
+        choice, from which mixed plans have weights too."""
+        return self.setting.training.of_plan(self.uniform(self.setting.choices[0]), self.seed)
 
     @property
     def search(self) -> SearchSettings:
@@ -133,7 +134,12 @@ class Cell:
             self.recipe, frozen_norm_epochs=min(self.recipe.frozen_norm_epochs, epochs - 1)
         )
         tuned = fine_tune(
-            self.base, plan, self.data.search, recipe, quantizer=self.setting.quantizer
+            self.base,
+            plan,
+            self.data.search,
+            recipe,
+            quantizer=self.setting.quantizer,
+            teacher=self.float_net,
         )
         return {
             "validation": evaluate(tuned, self.data.search.validation),

@@ -15,14 +15,15 @@ from flows.study.wording import shown
 Scores = Mapping[str, Mapping[str, Sequence[float]]]  # {row: {column: one a repetition}}
 
 
-def diagonal(scores: Scores) -> dict[str, Any]:
-    """{table: {row: {column: mean}}, pairs: every other row against the column's own}."""
+def diagonal(scores: Scores, folds: Sequence[int] = ()) -> dict[str, Any]:
+    """{table: {row: {column: mean}}, pairs: every other row against the column's own}. folds: of
+    each repetition, see `paired`."""
     means = {
         row: {column: interval(values) for column, values in columns.items()}
         for row, columns in scores.items()
     }
     pairs = [
-        {"row": row, "column": column, **_pair(scores, row, column)}
+        {"row": row, "column": column, **_pair(scores, row, column, folds)}
         for column in scores
         for row in scores
         if row != column
@@ -30,9 +31,9 @@ def diagonal(scores: Scores) -> dict[str, Any]:
     return {"table": means, "pairs": pairs}
 
 
-def _pair(scores: Scores, row: str, column: str) -> dict[str, Any]:
+def _pair(scores: Scores, row: str, column: str, folds: Sequence[int]) -> dict[str, Any]:
     """The other row's scores less those of the column's own."""
-    found = paired(scores[row][column], scores[column][column])
+    found = paired(scores[row][column], scores[column][column], folds)
     return {**found, "verdict": verdict(found)}
 
 

@@ -9,15 +9,30 @@ from flows.study.wording import shown
 Judged = dict[str, Any]
 
 
-def below(said: str, first: Sequence[float], second: Sequence[float], unit: str = "") -> Judged:
-    """Whether ``first`` is below ``second``, in pairs of one repetition. said: the hypothesis."""
-    effect = paired(first, second)
+def below(
+    said: str,
+    first: Sequence[float],
+    second: Sequence[float],
+    unit: str = "",
+    *,
+    folds: Sequence[int] = (),
+) -> Judged:
+    """Whether ``first`` is below ``second``, in pairs of one repetition. said: the hypothesis.
+    folds: of each repetition, for an interval over folds beside that which decides."""
+    effect = paired(first, second, folds)
     return {"said": said, "verdict": verdict(effect), "effect": effect, "unit": unit}
 
 
-def above(said: str, first: Sequence[float], second: Sequence[float], unit: str = "") -> Judged:
+def above(
+    said: str,
+    first: Sequence[float],
+    second: Sequence[float],
+    unit: str = "",
+    *,
+    folds: Sequence[int] = (),
+) -> Judged:
     """Whether ``first`` is above ``second``; the effect is first - second, as in `below`."""
-    found = below(said, first, second, unit)
+    found = below(said, first, second, unit, folds=folds)
     return found | {"verdict": verdict(paired(second, first))}
 
 
@@ -43,6 +58,8 @@ def _line(found: Mapping[str, Any]) -> str:
 def _effect(found: Mapping[str, Any]) -> str:
     effect, unit = found["effect"], found["unit"]
     parts = [f"difference {shown(effect, 4)}{unit and ' ' + unit}"]
+    if over := effect.get("over_folds"):
+        parts += [f"over folds [{over['low']:.4f}, {over['high']:.4f}]"]
     parts += [f"p {effect['p']:.2g}"] if effect["p"] is not None else []
     parts += [f"d {effect['cohen_d']:.2f}"] if effect["cohen_d"] is not None else []
     return ", ".join(parts)

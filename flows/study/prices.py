@@ -8,7 +8,7 @@ from typing import Any
 from codegen.frontend.torch_module import to_graph
 from codegen.lower import CompiledNetwork, lower
 from codegen.placeholder import with_bits
-from flows.hardware import SOURCES, verilog_of
+from flows.hardware import SOURCES, graph_digest, verilog_of
 from flows.loop import LEAST_SHARE
 from flows.measure import Measured, measure
 from flows.plan_price import PlanPrice, channel_widths, weight_bytes
@@ -100,7 +100,11 @@ def measure_prices(setting: Setting, steps: Steps, *, a_bits: int | None = None)
     result = steps.do(
         "prices",
         f"simulate {len(plans)} plans",
-        {"setting": plain(setting.overlay), "network": plain(setting.network), "plans": str(plans)},
+        {
+            "setting": plain(setting.overlay),
+            "graph": graph_digest(graph),
+            "plans": str(plans),
+        },
         lambda: _simulate(graph, setting, plans),
         sources=(*SOURCES, "sim_tests", "flows"),
     )
@@ -181,10 +185,10 @@ def simulate_plans(
 ) -> dict[PrecisionPlan, int]:
     """{plan: measured cycles}, each equal to the cycle model's; kept as a step. sort: whether
     output channels lie in order of their bits."""
-    different = list(dict.fromkeys(plans))
+    different, graph = list(dict.fromkeys(plans)), graph_of(setting)
 
     def work() -> dict[str, Any]:
-        graph, config = graph_of(setting), setting.overlay.build()
+        config = setting.overlay.build()
         networks = {
             str(place): lower(with_bits(graph, channel_widths(plan)), config, sort=sort)
             for place, plan in enumerate(different)
@@ -196,8 +200,7 @@ def simulate_plans(
         f"simulate {len(different)} plans{'' if sort else ', unsorted'}",
         {
             "overlay": plain(setting.overlay),
-            "network": plain(setting.network),
-            "data": plain(setting.data),
+            "graph": graph_digest(graph),
             "plans": [plan.to_dict() for plan in different],
             "sort": sort,
         },

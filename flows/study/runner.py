@@ -21,6 +21,11 @@ from ir.files import write_json, write_text
 Row = Mapping[str, Any]
 
 
+def folds_of(rows: Sequence[Row]) -> list[int]:
+    """Of each repetition."""
+    return [row["fold"] for row in rows]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """results: everything, plain JSON values. table: one row a line of the CSV. picture: SVG."""

@@ -15,7 +15,7 @@ from quant.budget import Budget
 from quant.evaluations import Store
 from quant.search_settings import SearchSettings
 
-COST_SOURCES = (*SOURCES, "hw", "codegen")  # of what a plan costs by the models
+COST_SOURCES = (*SOURCES, "hw", "codegen", "flows")  # of what a plan costs by the models
 CHEAPER = (("eagl", "alps"), ("alps", "haq"))
 ORDER_OF_MAGNITUDE = 10
 
@@ -62,8 +62,11 @@ def searched(
     budget: int,
     settings: SearchSettings,
     store: Store | None = None,
+    *,
+    shared: bool = True,
 ) -> tuple[PrecisionPlan, Took]:
-    """The same, kept as a step of the cell."""
+    """The same, kept as a step of the cell. shared: whether `store` holds what others found, so
+    that a search without it is another step."""
 
     def work() -> dict[str, Any]:
         found = allocate(cell, prices, allocator, budget, settings, store)
@@ -71,11 +74,12 @@ def searched(
 
     result = cell.steps.do(
         "search",
-        f"{allocator}, {budget} cycles",
+        f"{allocator}, {budget} cycles{'' if shared else ', nothing known'}",
         cell.inputs
         | {
             "name": allocator,
             "budget": budget,
+            "shared": shared,
             "settings": plain(settings),
             "overlay": plain(prices.overlay),
         },

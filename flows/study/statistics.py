@@ -29,9 +29,16 @@ def mean_per_row(rows: Sequence[Sequence[Mapping[str, Any]]], key: str) -> list[
     return [sum(choice[key] for choice in row) / len(row) for row in rows if row]
 
 
-def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, float | None]:
+def paired(
+    first: Sequence[float], second: Sequence[float], folds: Sequence[int] = ()
+) -> dict[str, Any]:
     """Of the differences first - second: their interval, p of Wilcoxon's signed-rank test (two
-    sides; None below six pairs or when all are equal), and Cohen's d."""
+    sides; None below six pairs or when all are equal), and Cohen's d.
+
+    folds: of each repetition. Seeds of one fold share their images, so that their differences are
+    alike: `over_folds` is the interval of the folds' means, wider and of fewer values; None where
+    folds are not repeated.
+    """
     differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     testable = len(differences) >= 6 and bool(np.any(differences))
@@ -41,7 +48,15 @@ def paired(first: Sequence[float], second: Sequence[float]) -> dict[str, float |
         **interval(differences.tolist()),
         "p": float(test.pvalue) if testable else None,
         "cohen_d": effect,
+        "over_folds": _over_folds(differences, np.asarray(folds)),
     }
+
+
+def _over_folds(differences: np.ndarray, folds: np.ndarray) -> dict[str, float | None] | None:
+    different = np.unique(folds)
+    if not 1 < len(different) < len(differences):
+        return None
+    return interval([float(differences[folds == fold].mean()) for fold in different])
 
 
 def hypervolume(points: Sequence[tuple[float, float]], reference: tuple[float, float]) -> float:

@@ -13,6 +13,7 @@ def test_a_line_for_each_hypothesis_and_how_many_held() -> None:
         below("one below two", first, second, "nats"),
         below("two below one", second, first),
         below("one below two, once", first[:1], second[:1]),
+        below("one below two, in three folds", first, second, folds=[0, 0, 1, 1, 2, 2]),
         judged("pigs fly", "did not hold", "0 of 3"),
     ]
     assert held_lines({"hypotheses": found}) == [
@@ -21,8 +22,10 @@ def test_a_line_for_each_hypothesis_and_how_many_held() -> None:
         "hypothesis: two below one: did not hold: the opposite did (difference 3.4167 "
         "[1.5864, 5.2469], p 0.031, d 1.96)",
         "hypothesis: one below two, once: not tested: a single repetition (difference -1.0000)",
+        "hypothesis: one below two, in three folds: held (difference -3.4167 [-5.2469, -1.5864], "
+        "over folds [-8.0779, 1.2445], p 0.031, d -1.96)",
         "hypothesis: pigs fly: did not hold (0 of 3)",
-        "1 of 4 hypotheses held, 1 not tested",
+        "2 of 5 hypotheses held, 1 not tested",
     ]
 
 

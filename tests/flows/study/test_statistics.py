@@ -50,6 +50,17 @@ def test_paired_differences() -> None:
     assert verdict(paired([1.0], [2.0])) == "not tested: a single repetition"
 
 
+def test_seeds_of_one_fold_are_one_value_beside_the_test() -> None:
+    first, second = [1.0, 3.0, 2.0, 6.0, 4.0, 5.0], [0.0] * 6
+    found = paired(first, second, [0, 0, 1, 1, 2, 2])["over_folds"]
+    assert found == pytest.approx(interval([2.0, 4.0, 4.5]))
+    assert found["n"] == 3
+    alone = paired(first, second, range(6))
+    assert alone["over_folds"] is None and alone["mean"] == pytest.approx(3.5)
+    assert paired(first, second, [0] * 6)["over_folds"] is None
+    assert paired(first, second)["over_folds"] is None
+
+
 def test_hypervolume_by_hand() -> None:
     assert hypervolume([(0.0, 0.0)], (1.0, 1.0)) == 1.0
     assert hypervolume([(0.2, 0.5), (0.6, 0.25)], (1.0, 1.0)) == pytest.approx(

@@ -136,9 +136,10 @@ def test_a_small_comparison_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monke
     with monkeypatch.context() as bare, pytest.raises(ConfigError, match="leave it out of alloc"):
         bare.setattr(compare, "product", lambda *widths: [])  # no plan of the space is known
         run_small(compare, replace(config, episodes=4), (replace(config, episodes=4), prices))
-    monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing
+    monkeypatch.setattr(Cell, "_tune", None)  # a second run trains nothing, and searches nothing
     again = run_small(compare, config, (config, prices))
     kept = ("nll", "cycles", "regret", "hypervolume", "evaluations")
+    kept += ("seconds", "search_seconds_cache_off")
     for name, found in methods.items():
         assert {k: found[k] for k in kept} == {k: again["methods"][name][k] for k in kept}
 
@@ -163,6 +164,8 @@ def test_configs_that_cannot_be() -> None:
         config_of("setting.seeds=0")
     with pytest.raises(ConfigError, match="budgets must be at least 1, not 0"):
         config_of("budgets=0")
+    with pytest.raises(ConfigError, match="a search does not distill"):
+        config_of("setting.training.distillation={weight: 0.5}")
     with pytest.raises(ConfigError, match=r"overlay\.sizes: .*unexpected keyword argument 'dx'"):
         FixedOverlay(sizes={"dm": 2, "dk": 16, "dn": 2, "dx": 1}).build()
 
