@@ -1,4 +1,4 @@
-"""A network of one's own, from torch to proven cycles. Run it from the repository's folder:
+"""A network of one's own, from torch to simulated cycles. Run it from the repository's folder:
 
 .venv/bin/python examples/own_network.py
 """

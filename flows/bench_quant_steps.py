@@ -148,7 +148,7 @@ def _timed(step: Callable[[], None]) -> tuple[float, float]:
 
 def main() -> None:
     """Write what was measured as JSON."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("result", type=Path)
     for name in ("width", "size", "batch", "rounds"):
         parser.add_argument(f"--{name}", type=int, required=True)

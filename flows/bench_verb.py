@@ -16,6 +16,7 @@ from flows import (
     bench_table,
     console,
 )
+from flows.parser import Parser
 
 HELP = "cycles of a layer or network on an overlay, and its area"
 
@@ -114,6 +115,6 @@ def measure_line(line: str) -> dict[str, Any]:
 
 def parse_line(line: str) -> argparse.Namespace:
     """The arguments of the words behind `bitwright bench`."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     add_arguments(parser.add_subparsers())
     return parser.parse_args(["bench", *line.split()])

@@ -126,7 +126,7 @@ def write_results(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: what to characterize, all of it by default."""
-    parser = argparse.ArgumentParser(prog="characterize", description=__doc__)
+    parser = argparse.ArgumentParser(prog="characterize", description=__doc__, allow_abbrev=False)
     parser.add_argument("parts", nargs="*", default=[], help=", ".join(PARTS))
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
     given = parser.parse_args(arguments)

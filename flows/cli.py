@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from flows import console
+from flows.parser import Parser
 from flows.study import verb as study_verb
 from flows.toolchain import SETUP_FIX
 from ir.errors import BitwrightError, ConfigError, ToolError
@@ -37,22 +38,17 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports a usage error as ours: one message, also as JSON."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}\n  usage: {self.prog} --help says more")
-
-
 @dataclass(frozen=True, kw_only=True)
 class ConfigVerb:
-    """A verb that works on a config. `options`: name -> arguments of add_argument. `module`: where
-    it lives, if not in flows.<name>. `failed`: exit code of a result that is not ok.
+    """A verb that works on a config. `options`: name -> arguments of add_argument. `onnx`: what
+    takes an ONNX model, if it does. `module`: where it lives, if not in flows.<name>. `failed`:
+    exit code of a result that is not ok.
     """
 
     name: str
     help: str
     options: Mapping[str, Mapping[str, Any]]
+    onnx: str = ""
     module: str = ""
     failed: int = CHECK_FAILED
 
@@ -91,7 +87,6 @@ FORMAT = {
     "help": "ip: a folder for Vivado (default); qonnx: the network, also of an ONNX model",
 }
 SEEDS = {"type": int, "default": 3, "metavar": "N", "help": "placements to try (default 3)"}
-BOARD = {"metavar": "NAME", "help": "instead of the config's, see `bitwright list boards`"}
 WAVES = {"action": "store_true", "help": "keep the waveforms"}
 
 CONFIG_VERBS = (
@@ -100,29 +95,26 @@ CONFIG_VERBS = (
         name="supports",
         help="whether an ONNX model or a config's network can be taken, and what is in the way",
         options=MODEL,
+        onnx="supports",
         failed=INPUT_WRONG,
     ),
     ConfigVerb(
         name="compile",
         help="overlay, program and memory images; also of an ONNX model",
-        options={"board": BOARD, **MODEL},
+        options=MODEL,
+        onnx="compile",
     ),
     ConfigVerb(
         name="verify",
         help="reference, golden model and RTL on the same inputs; also of an ONNX model",
-        options={
-            "board": BOARD,
-            **MODEL,
-            "inputs": INPUTS,
-            "inputs-file": INPUTS_FILE,
-            "bisect": BISECT,
-        },
+        options={**MODEL, "inputs": INPUTS, "inputs-file": INPUTS_FILE, "bisect": BISECT},
+        onnx="verify",
         module="flows.verify_verb",
     ),
     ConfigVerb(
         name="size",
         help="the fastest overlay within a board's budget, untrained; also of a run's plan.json",
-        options={"board": BOARD},
+        options={},
     ),
     ConfigVerb(
         name="simulate", help="bit-exact against torch, measured cycles", options={"waves": WAVES}
@@ -131,6 +123,7 @@ CONFIG_VERBS = (
         name="run",
         help="images through the network on a device; also on a run's folder",
         options={"link": LINK, "images": IMAGES},
+        onnx="run",
     ),
     ConfigVerb(
         name="bitstream",
@@ -141,11 +134,17 @@ CONFIG_VERBS = (
         name="export",
         help="an IP folder for Vivado, with a PYNQ driver; the network as a QONNX file",
         options={"format": FORMAT},
+        onnx="export --format qonnx",
     ),
     ConfigVerb(
         name="codesign", help="the loop, to a plan that repeats itself", options={"jobs": JOBS}
     ),
-    ConfigVerb(name="report", help="the report of the newest run, made again", options={}),
+    ConfigVerb(
+        name="report",
+        help="the report of the newest run, made again",
+        options={},
+        onnx="report",
+    ),
 )
 
 
@@ -211,7 +210,8 @@ def build_parser(bench: bool = True) -> Parser:
 
 def _add_config_verb(verbs: Any, verb: ConfigVerb, common: Parser) -> None:
     parser = verbs.add_parser(verb.name, parents=[common], help=verb.help)
-    parser.add_argument("config", type=Path, help="a YAML file, see examples/, or an ONNX model")
+    taken = "a YAML file, see examples/" + (", or an ONNX model" if verb.onnx else "")
+    parser.add_argument("config", type=Path, help=taken)
     parser.add_argument(
         "--set",
         action="append",
@@ -219,6 +219,9 @@ def _add_config_verb(verbs: Any, verb: ConfigVerb, common: Parser) -> None:
         dest="overrides",
         metavar="a.b=value",
         help="put this value in place of the config's (any number of times)",
+    )
+    parser.add_argument(
+        "--board", metavar="NAME", help="--set board=NAME, see `bitwright list boards`"
     )
     for option, settings in verb.options.items():
         parser.add_argument(f"--{option}", **settings)
@@ -230,12 +233,25 @@ def _run_config_verb(arguments: argparse.Namespace) -> int:
     options = {name: getattr(arguments, name) for name in arguments.options}
     if options.get("jobs", 1) < 1:
         raise ConfigError(f"--jobs must be at least 1, not {options['jobs']}")
+    verb, overrides = arguments.verb_of, arguments.overrides
+    if arguments.board is not None:
+        overrides = [*overrides, f"board={arguments.board}"]
     with console.quiet_stdout(arguments.json):
-        verb = arguments.verb_of
+        if not verb.onnx:
+            _refuse_model(verb.name, arguments.config)
         module = importlib.import_module(verb.module or f"flows.{verb.name}")
-        result = module.run(arguments.config, tuple(arguments.overrides), **options)
+        result = module.run(arguments.config, tuple(overrides), **options)
     console.print_result(result, module.describe, arguments.json)
-    return 0 if result.get("ok", True) else arguments.verb_of.failed
+    return 0 if result.get("ok", True) else verb.failed
+
+
+def _refuse_model(verb: str, config: Path) -> None:
+    """ConfigError: an ONNX model, for a verb that takes none."""
+    from flows.model_run import is_model
+
+    if is_model(config):
+        able = ", ".join(other.onnx for other in CONFIG_VERBS if other.onnx)
+        raise ConfigError(f"`{verb}` takes a config; an ONNX model goes with {able}")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

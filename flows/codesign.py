@@ -62,7 +62,7 @@ def _proof(space: Workspace, stage: str, best: Round, prove_it: Callable[[], Pro
     """A stage of the proof as a step of the run."""
     result = space.steps.do(
         f"prove-{stage}",
-        f"prove bit-exact: {stage}",
+        f"compare code for code: {stage}",
         {
             "graph": graph_digest(best.tuned.graph),
             "overlay": asdict(best.overlay.config),

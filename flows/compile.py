@@ -30,23 +30,19 @@ FOLDERS = ("images",)
 def run(
     config: Path,
     overrides: tuple[str, ...] = (),
-    board: str | None = None,
     input_precision: str = "",
     inexact: bool = False,
 ) -> Mapping[str, Any]:
     """Where the overlay, the program and the images lie, and the overlay's sizes.
 
     config: a YAML file, or an ONNX model, for which `input_precision` and `inexact` are as in
-    codegen/frontend/qonnx/importer.py. board: instead of the config's.
+    codegen/frontend/qonnx/importer.py.
     """
     if is_model(config):
-        settings = settings_of(
-            config, overrides, board=board, input_precision=input_precision, inexact=inexact
-        )
+        settings = settings_of(config, overrides, input_precision=input_precision, inexact=inexact)
         return _run_model(config, overrides, settings)
     refuse_model_options(input_precision, inexact)
-    changed = (*overrides, *([f"board={board}"] if board else []))
-    with open_workspace("compile", config, changed, steps=STEPS) as space:
+    with open_workspace("compile", config, overrides, steps=STEPS) as space:
         _, overlay, made = compile_model(space)
         folder = space.run.path
         return {

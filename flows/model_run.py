@@ -9,7 +9,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def refuse_model_options(input_precision: str, inexact: bool) -> None:
 
 
 def settings_of(
-    path: Path, overrides: Sequence[str], *, board: str | None, input_precision: str, inexact: bool
+    path: Path, overrides: Sequence[str], *, input_precision: str = "", inexact: bool = False
 ) -> ModelSettings:
     """ConfigError: the file cannot be read, or an override names nothing."""
     name = OTHERS.sub("_", path.stem).strip("._-")[:64] or "model"
@@ -124,8 +124,7 @@ def settings_of(
         input_precision=input_precision,
         inexact=inexact,
     )
-    settings = bind(ModelSettings, apply_overrides(plain(settings), overrides), str(path))
-    return replace(settings, board=board) if board else settings
+    return bind(ModelSettings, apply_overrides(plain(settings), overrides), str(path))
 
 
 @contextlib.contextmanager
@@ -249,7 +248,7 @@ def describe_layers(result: Mapping[str, Any]) -> list[str]:
 
 def command_line(verb: str, path: Path, settings: ModelSettings, overrides: Sequence[str]) -> str:
     """The command that does this again."""
-    words = ["bitwright", verb, str(path), "--board", settings.board]
+    words = ["bitwright", verb, str(path)]
     words += ["--input-precision", settings.input_precision] if settings.input_precision else []
     words += ["--inexact"] if settings.inexact else []
     words += [word for override in overrides for word in ("--set", override)]

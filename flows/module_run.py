@@ -61,10 +61,11 @@ def accelerate(
     else:
         proto = to_qonnx(model, images, bits, name)
     path = write_bytes(BUILD / MODELS / f"{name}.onnx", proto.SerializeToString())
+    settings = (f"board={board}", *overrides)
     if inputs < 1:
-        return compiling.run(path, overrides, board=board)
+        return compiling.run(path, settings)
     file = _save(BUILD / MODELS / f"{name}.npy", images[:inputs].numpy())
-    return verify_verb.run(path, overrides, board=board, inputs_file=file)
+    return verify_verb.run(path, settings, inputs_file=file)
 
 
 def _save(path: Path, images: np.ndarray) -> Path:

@@ -73,6 +73,8 @@ def run(
     if images < 1:
         raise ConfigError(f"--images must be at least 1, not {images}")
     kind, port = parse_link(link)
+    if kind == "uart" and not config.is_dir():
+        _check_serial(_board_of(config, overrides))  # before anything is trained
     with _subject(config, overrides, images) as subject:
         codes = list(subject.images[:images].astype(np.int64))
         with _open(kind, port, subject) as device:
@@ -140,7 +142,7 @@ def _subject(config: Path, overrides: tuple[str, ...], images: int) -> Iterator[
         yield _from_folder(config, overrides, images)
         return
     if is_model(config):
-        settings = settings_of(config, overrides, board=None, input_precision="", inexact=False)
+        settings = settings_of(config, overrides)
         with open_model("run", config, settings, overrides, steps=1) as space:
             compiled = compile_model(space, first_input(space))
             yield _of_model(settings, space.run.path, compiled.network, images)
@@ -210,16 +212,27 @@ def _open(kind: str, port: str, subject: Subject) -> Iterator[Link]:
 
 @contextlib.contextmanager
 def _uart(port: str, board: Board, network: CompiledNetwork, logs: Path) -> Iterator[Link]:
-    if not board.has_open_flow:
-        able = [name for name in board_names() if load_board(name).has_open_flow]
-        raise ConfigError(
-            f"board {board.name} has no serial host link; choose one that has: {', '.join(able)}"
-        )
+    _check_serial(board)
     check_board_memory(board, network.memory_bytes)
     with contextlib.ExitStack() as stack:
         if port == SIMULATED:
             port = stack.enter_context(simulated_board(board, network.config, logs))
         yield UartLink(stack.enter_context(SerialPort(port, board.uart_baud)))
+
+
+def _board_of(config: Path, overrides: tuple[str, ...]) -> Board:
+    """The board of a config or a model."""
+    if is_model(config):
+        return load_board(settings_of(config, overrides).board)
+    return load_project(config, overrides).load_board()
+
+
+def _check_serial(board: Board) -> None:
+    if not board.has_open_flow:
+        able = [name for name in board_names() if load_board(name).has_open_flow]
+        raise ConfigError(
+            f"board {board.name} has no serial host link; choose one that has: {', '.join(able)}"
+        )
 
 
 def _golden(network: CompiledNetwork, images: Sequence[np.ndarray]) -> np.ndarray:

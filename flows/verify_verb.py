@@ -60,7 +60,6 @@ FLOAT_TOLERANCE = 1e-4
 def run(
     config: Path,
     overrides: tuple[str, ...] = (),
-    board: str | None = None,
     input_precision: str = "",
     inexact: bool = False,
     inputs: int = 16,
@@ -73,15 +72,12 @@ def run(
     if inputs < 1:
         raise ConfigError(f"--inputs must be at least 1, not {inputs}")
     if is_model(config):
-        settings = settings_of(
-            config, overrides, board=board, input_precision=input_precision, inexact=inexact
-        )
+        settings = settings_of(config, overrides, input_precision=input_precision, inexact=inexact)
         return _verify_model(config, overrides, settings, inputs, inputs_file, bisect)
     refuse_model_options(input_precision, inexact)
     if inputs_file is not None:
         raise ConfigError("--inputs-file is for ONNX models; a config has its own test images")
-    changed = (*overrides, *([f"board={board}"] if board else []))
-    return _verify_config(config, changed, inputs, bisect)
+    return _verify_config(config, overrides, inputs, bisect)
 
 
 def describe(result: Mapping[str, Any]) -> str:

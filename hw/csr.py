@@ -1,4 +1,4 @@
-"""The register map: ONE table, from which RTL, driver, C header and docs are derived."""
+"""The register map: ONE table, from which RTL, driver, C header and docs/registers.md come."""
 
 from __future__ import annotations
 
@@ -158,3 +158,45 @@ REGISTERS: tuple[Register, ...] = (
 )
 
 OFFSETS: dict[str, int] = {r.name: r.offset for r in REGISTERS}
+
+
+_INTRODUCTION = f"""\
+Version {VERSION >> 16}.{VERSION & 0xFFFF} of the map. The control port is AXI4-Lite: addresses of \
+{ADDRESS_BITS} bits, words of 32.
+What can be written is 0 after reset, and WSTRB is honoured. An access that the table does not allow
+is answered SLVERR and has no effect; so is a write to a *locked* register while BUSY. DONE, ERROR
+and ABORTED hold irq until IRQ_CLEAR or the next START."""
+
+
+def markdown() -> str:
+    """docs/registers.md."""
+    registers = [
+        [f"{r.offset:#05x}", f"`{r.name}`", r.access, str(r.bits), "yes" if r.locked else "", r.doc]
+        for r in REGISTERS
+    ]
+    codes = [[str(int(code)), f"`{code.name}`", CODES[code]] for code in Code]
+    return "\n".join(
+        [
+            "# Registers",
+            "",
+            "Generated from `hw/csr.py` by `make docs`; do not edit.",
+            "",
+            _INTRODUCTION,
+            "",
+            *_table(["offset", "name", "access", "bits", "locked", "meaning"], registers),
+            "",
+            "Of a counter the low half is read first: it holds the high half of the same instant.",
+            "",
+            "## Error codes",
+            "",
+            f"Bits 15 to {CODE_SHIFT} of STATUS, when ERROR is set.",
+            "",
+            *_table(["code", "name", "meaning"], codes),
+            "",
+        ]
+    )
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> list[str]:
+    head = [columns, ["---"] * len(columns)]
+    return [f"| {' | '.join(row)} |" for row in (*head, *rows)]

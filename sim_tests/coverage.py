@@ -90,7 +90,9 @@ def reached(found: dict[str, Judgement]) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 below an aim, or when an explanation is stale."""
-    parser = argparse.ArgumentParser(prog="python -m sim_tests.coverage", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sim_tests.coverage", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("overlays", nargs="*", default=list(SMALLEST), help=", ".join(OVERLAYS))
     given = parser.parse_args(arguments)
     try:

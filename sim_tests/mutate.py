@@ -151,7 +151,9 @@ def describe(campaigns: Sequence[Campaign]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 when fewer than AIM of an overlay's relevant mutants are killed."""
-    parser = argparse.ArgumentParser(prog="python -m sim_tests.mutate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sim_tests.mutate", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("overlays", nargs="*", default=list(SMALLEST), help=", ".join(OVERLAYS))
     parser.add_argument("--relevant", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)

@@ -35,7 +35,7 @@ def run_netlist(overlay: str, jobs: int = JOBS) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: the overlays, by default all of NETLISTS."""
-    parser = argparse.ArgumentParser(prog="netlists", description=__doc__)
+    parser = argparse.ArgumentParser(prog="netlists", description=__doc__, allow_abbrev=False)
     parser.add_argument("overlays", nargs="*", default=list(NETLISTS), help=", ".join(NETLISTS))
     given = parser.parse_args(arguments)
     try:

@@ -27,7 +27,7 @@ STATE = Path("build") / "nightly-hw.json"
 
 def main() -> int:
     """Exit code 1 when a job is not exact or not as predicted."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--jobs", type=int, default=950, help="of each overlay")
     jobs = parser.parse_args().jobs
     state = read_json(STATE) if STATE.exists() else {}

@@ -63,7 +63,9 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m flows.formal", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.formal", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("names", nargs="*", help="beginnings of names; all without any")
     parser.add_argument("--quick", action="store_true", help="the subset that tests run")
     parser.add_argument("--list", action="store_true", help="print the names only")

@@ -39,8 +39,7 @@ def _folder(config: Path, overrides: tuple[str, ...]) -> Path:
             raise ConfigError(f"--set does not change {config}: give the config instead of a run")
         return config
     if is_model(config):
-        given = settings_of(config, overrides, board=None, input_precision="", inexact=False)
-        return folder_of(given)
+        return folder_of(settings_of(config, overrides))
     return folder_of(load_project(config, overrides))
 
 

@@ -1,6 +1,7 @@
 """Exit codes, one message, one JSON document, and quiet ends."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ import pytest
 
 from flows import cli
 from ir.errors import CapacityError, MismatchError, ToolError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -41,6 +44,12 @@ def test_a_verb_gets_config_overrides_and_options(
     assert cli.main(words) == 0
     assert verb.called == (Path("a.yaml"), ("seed=3", "a.b=c"), {"jobs": 2})
     assert capsys.readouterr().out == "a library prints\ncycles: 42\n"
+
+
+def test_a_board_is_a_short_word_for_a_setting(verb: ModuleType):
+    words = ["codesign", "a.yaml", "--board", "ulx3s_85f", "--set", "board=sim"]
+    assert cli.main(words) == 0
+    assert verb.called[1] == ("board=sim", "board=ulx3s_85f")
 
 
 def test_json_leaves_one_document_on_stdout(verb: ModuleType, capsys: pytest.CaptureFixture[str]):
@@ -103,7 +112,13 @@ def test_an_interrupt_is_one_line(verb: ModuleType, capsys: pytest.CaptureFixtur
         ([], "the following arguments are required: VERB"),
         (["codesine"], "invalid choice: 'codesine'"),
         (["codesign"], "the following arguments are required: config"),
-        (["codesign", "a.yaml", "--fast"], "unrecognized arguments: --fast"),
+        (["codesign", "a.yaml", "--fast"], "unrecognized arguments: --fast\n  usage: bitwright c"),
+        (["codesign", "a.yaml", "--job", "2"], "unrecognized arguments: --job 2"),
+        (
+            ["study", "compare", "--quic"],
+            "unrecognized arguments: --quic\n  usage: bitwright study",
+        ),
+        (["bench", "area", "--family", "xc7", "--lane", "4"], "unrecognized arguments: --lane 4"),
         (["codesign", "a.yaml", "--jobs", "x"], "argument --jobs: invalid int value: 'x'"),
         (["codesign", "a.yaml", "--jobs", "0"], "--jobs must be at least 1, not 0"),
         (["codesign", "a.yaml", "--set"], "argument --set: expected one argument"),
@@ -117,6 +132,29 @@ def test_usage_errors_exit_with_2(
     captured = capsys.readouterr()
     assert message in captured.err
     assert message in json.loads(captured.out)["error"]["message"]
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in cli.CONFIG_VERBS if not verb.onnx])
+def test_a_verb_that_takes_no_model_names_those_that_do(
+    capsys: pytest.CaptureFixture[str], verb: str
+):
+    assert cli.main([verb, "model.onnx"]) == 2
+    message = f"`{verb}` takes a config; an ONNX model goes with supports, compile, verify, run, "
+    assert f"{message}export --format qonnx, report\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([verb, "--help"])
+    assert "ONNX" not in capsys.readouterr().out
+
+
+def test_no_parser_takes_an_option_for_its_beginning():
+    """Parser has it for all verbs; scripts say it themselves."""
+    sources = [path for folder in ("flows", "sim_tests") for path in (ROOT / folder).rglob("*.py")]
+    made = [
+        call
+        for path in sources
+        for call in re.findall(r"argparse\.ArgumentParser\((?!\):)[^)]*\)", path.read_text())
+    ]
+    assert made and [call for call in made if "allow_abbrev=False" not in call] == []
 
 
 def test_list_boards(capsys: pytest.CaptureFixture[str]):

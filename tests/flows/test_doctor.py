@@ -1,11 +1,16 @@
 """The doctor names every tool, judges versions, and says how to mend what is wrong."""
 
 import importlib.metadata
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from flows import doctor, toolchain
 from ir.errors import ToolError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_this_environment_is_well():
@@ -19,6 +24,12 @@ def test_this_environment_is_well():
         "yosys",
     }
     assert doctor.describe(doctor.to_plain(findings)).rstrip().endswith("all tools are here")
+
+
+def test_every_package_that_verbs_need_is_looked_at():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {re.split(r"[<>=]", line)[0] for line in project["dependencies"]}
+    assert names | {"qonnx", "z3-solver"} == set(doctor.PACKAGES)
 
 
 def test_a_missing_verilator_is_a_line_with_its_fix(monkeypatch: pytest.MonkeyPatch):

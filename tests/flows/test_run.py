@@ -28,6 +28,16 @@ def test_a_serial_line_without_a_port_is_a_simulated_boards() -> None:
     assert run.parse_link("uart:/dev/ttyUSB0") == ("uart", "/dev/ttyUSB0")
 
 
+@pytest.mark.parametrize("link", ["uart", "uart:/dev/ttyUSB0"])
+def test_a_board_without_a_serial_link_is_named_before_anything_is_trained(
+    desk: Path, capsys: Capture, link: str
+) -> None:
+    assert main(["run", "small.yaml", "--link", link]) == 2
+    error = capsys.readouterr().err
+    assert "board sim has no serial host link; choose one that has: colorl" in error
+    assert list((desk / "build").iterdir()) == [desk / "build" / "cache"]
+
+
 def test_no_images(desk: Path, capsys: Capture) -> None:
     assert main(["run", "small.yaml", "--images", "0"]) == 2
     assert "--images must be at least 1, not 0" in capsys.readouterr().err
