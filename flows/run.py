@@ -22,7 +22,7 @@ from codegen.board_top import check_board_memory
 from codegen.lower import CompiledNetwork, lower
 from codegen.random_network import random_codes
 from flows import compile as compiling
-from flows.build import GRAPH, VERILOG, published_overlay
+from flows.build import GRAPH, published_overlay, published_verilog
 from flows.driver.board_sim import simulated_board
 from flows.driver.device import Driver, Outcome
 from flows.driver.link import Link
@@ -202,7 +202,8 @@ def _open(kind: str, port: str, subject: Subject) -> Iterator[Link]:
         with _uart(port, board, network, logs) as device:
             yield device
         return
-    bench = bench_of([network], subject.folder / VERILOG, latency=board.memory.latency_cycles)
+    verilog = published_verilog(RunFolder(path=subject.folder), network.config)
+    bench = bench_of([network], verilog, latency=board.memory.latency_cycles)
     opened = harness_link if kind == "harness" else cocotb_link
     with opened(bench, logs) as device:
         yield device
