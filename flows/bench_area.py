@@ -60,6 +60,12 @@ class AreaJob:
         return replace(bench.config([]), acc_bits=self.acc_bits, fabric=fabric_of(self.family))
 
     @property
+    def units(self) -> int:
+        """Dot-product units of the array, the row of column sums (hw/array.py) among them."""
+        config = self.config()
+        return (config.dm + (config.p == 1)) * config.dn
+
+    @property
     def bit_products(self) -> int:
         """1b x 1b products a cycle of the part."""
         dm, dk, dn = self.array
@@ -162,15 +168,14 @@ def _device(arguments: argparse.Namespace, job: AreaJob) -> str:
 
 
 def _counts(job: AreaJob, found: Synthesis) -> dict[str, Any]:
-    """COUNTED of the part. The array's registers and chain are shared evenly by its units."""
+    """COUNTED of the part. The array's registers and chain are shared evenly by its units.
+
+    How many those are is known from the sizes: a single unit is no block of its own.
+    """
+    counts = {name: getattr(found, name) for name in COUNTED}
     if job.part != "dpu+result":
-        return {name: getattr(found, name) for name in COUNTED}
-    (unit,) = [block for block in found.blocks if block.name.startswith("dpu")]
-    shared = {
-        name: None if getattr(found, name) is None else getattr(found, name) / unit.count
-        for name in COUNTED
-    }
-    return {name: None if value is None else round(value, 1) for name, value in shared.items()}
+        return counts
+    return {name: n if n is None else round(n / job.units, 1) for name, n in counts.items()}
 
 
 def _area(counts: Mapping[str, Any]) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from codegen.modules import totals
 from flows import bench_area
 from flows.bench_area import PARTS, add_area, describe, job_of, measure_arguments, outside_array
 from flows.bench_verb import measure_line
@@ -92,6 +93,24 @@ def test_the_array_is_shared_by_its_units(fake: list[dict[str, Any]]):
     assert (answer["lut_cells"], answer["ff"]) == (110.0, 4.5)
     assert answer["per_bmac"] == round(90 / 8, 3)
     assert fake[0]["top"] == "array"
+
+
+def test_a_unit_without_a_row_of_sums_is_alone(monkeypatch: pytest.MonkeyPatch):
+    """It is flattened into the array, which is then the only block."""
+
+    def run(verilog: str, **options: Any) -> Synthesis:
+        return synthesis([block("array", 1, 120, 60)])
+
+    monkeypatch.setattr(bench_area, "synthesize", run)
+    line = "--family xc7 --part dpu+result --array 1x8x1 --digits 2x2"
+    assert measure_arguments(arguments(line))["lut_cells"] == 120.0
+
+
+@pytest.mark.parametrize(("digits", "units"), [("1x1", 8), ("1x2", 8), ("2x2", 6)])
+def test_units_are_counted_with_the_row_of_column_sums(digits: str, units: int):
+    job = job_of(arguments(f"--family xc7 --part array --array 3x8x2 --digits {digits}"))
+    there = totals(*job.verilog())
+    assert job.units == sum(n for name, n in there.items() if name.startswith("dpu")) == units
 
 
 def test_the_share_outside_the_array():
