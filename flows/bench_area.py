@@ -2,6 +2,7 @@
 
 The parts, each holding the one before:
 
+    lanes       the products of a dot-product unit and their sum, with its registers
     dpu         a dot-product unit
     dpu+result  with its share of the array's drain chain and operand registers
     array       all units of an array
@@ -27,10 +28,12 @@ from hw.array import Array
 from hw.config import OverlayConfig
 from hw.dpu import DPU
 from hw.fabric import fabric_of
+from hw.fabric import find_fabric as find_structure
 from hw.overlay import TOP
 from ir.errors import ConfigError
 
-PARTS = ("dpu", "dpu+result", "array", "overlay")
+PARTS = ("lanes", "dpu", "dpu+result", "array", "overlay")
+OF_A_UNIT = PARTS[:3]
 COUNTED = ("lut_cells", "lut_packed", "comb", "ff", "bram", "dsp", "carry")
 ARRAY_BLOCKS = ("dpu", "bitwright_overlay.array")
 """How the names of the blocks begin that make the array of an overlay."""
@@ -38,7 +41,7 @@ ARRAY_BLOCKS = ("dpu", "bitwright_overlay.array")
 
 @dataclass(frozen=True, kw_only=True)
 class AreaJob:
-    """part: one of PARTS. array: (Dm, Dk, Dn), of which a dpu has Dk lanes."""
+    """part: one of PARTS. array: (Dm, Dk, Dn), of which a unit has Dk lanes."""
 
     family: str
     part: str
@@ -69,7 +72,7 @@ class AreaJob:
     def bit_products(self) -> int:
         """1b x 1b products a cycle of the part."""
         dm, dk, dn = self.array
-        units = 1 if self.part.startswith("dpu") else dm * dn
+        units = 1 if self.part in OF_A_UNIT else dm * dn
         return units * dk * self.digits[0] * self.digits[1]
 
     def verilog(self) -> tuple[str, str]:
@@ -77,6 +80,9 @@ class AreaJob:
         config = self.config()
         if self.part == "overlay":
             return emit_verilog(config), TOP
+        if self.part == "lanes":
+            lanes = find_structure(config.fabric).lanes(lanes=config.dk, p=config.p, q=config.q)
+            return emit_component(lanes, name="lanes"), "lanes"
         if self.part == "dpu":
             unit = DPU(
                 lanes=config.dk,

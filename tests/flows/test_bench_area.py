@@ -81,6 +81,19 @@ def test_a_unit_is_counted_by_packed_luts_on_xc7(fake: list[dict[str, Any]]):
     assert "input [15:0] lhs;" in fake[0]["verilog"] and "[19:0] acc;" in fake[0]["verilog"]
 
 
+@pytest.mark.parametrize("family", ["xc7", "ecp5", "ice40"])
+def test_the_lanes_are_those_of_the_unit(fake: list[dict[str, Any]], family: str):
+    """Their text is the unit's, but for names, and there is no accumulator."""
+    line = f"--family {family} --lanes 16 --part"
+    answer = measure_arguments(arguments(f"{line} lanes"))
+    measure_arguments(arguments(f"{line} dpu"))
+    alone, whole = (call["verilog"] for call in fake)
+    assert fake[0]["top"] == "lanes" and answer["per_bmac"] > 0
+    assert "input [15:0] lhs;" in alone and "acc" not in alone
+    for cell in ("LUT6_2", "CCU2C", "CARRY4"):
+        assert (f"{cell} " in alone) == (f"{cell} " in whole)
+
+
 def test_and_with_its_carries_on_ecp5(fake: list[dict[str, Any]]):
     answer = measure_arguments(arguments("--family ecp5 --lanes 16 --digits 2x2"))
     assert (answer["comb"], answer["lut_packed"]) == (24 + 2 * 104, None)
@@ -165,7 +178,7 @@ def test_the_clock_is_the_median_of_the_seeds(
     ("line", "message"),
     [
         ("--family xc8", "cannot synthesize for family 'xc8'"),
-        ("--family xc7 --part lanes", "--part must be one of dpu, dpu.result, array, overlay"),
+        ("--family xc7 --part lane", "--part must be one of lanes, dpu, dpu.result, array, over"),
         ("--family xc7 --fmax", "no open tool places xc7; there is: ecp5, ice40"),
         ("--family ecp5 --fmax --seeds 0", "--seeds must be at least 1, not 0"),
         ("--family ecp5 --fmax --device iCE40HX8K-CT256", "is of family ice40, not ecp5"),
