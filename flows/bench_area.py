@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from boards.parts import find_part
 from codegen.emit import emit_component, emit_verilog
 from flows.bench_overlay import BUFFERS, BenchOverlay, numbers
 from flows.console import table
 from flows.synth import DEFAULT_CACHE, BlockCount, Synthesis, synthesize
 from flows.synth.fabric import find_fabric
 from flows.synth.fmax import DEVICES, measure_fmax
-from flows.synth.parts import find_part
 from hw.array import Array
 from hw.config import OverlayConfig
 from hw.dpu import DPU

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from boards.loader import Board
+from boards.parts import find_part
 from codegen.board_top import BoardTop, check_board_memory, emit_board_top, top_pins
 from codegen.lower import lower
 from flows import compile as compiling
 from flows.project import load_project
 from flows.synth import Design, Placement, find_tool, find_yosys, implement
-from flows.synth.parts import find_part
 from flows.workspace import Workspace, open_workspace
 from ir.errors import CapacityError, ConfigError
 from ir.files import write_json, write_text

@@ -32,7 +32,7 @@ from flows.driver.uart import UartLink
 from flows.execute import bench_of
 from flows.model_inputs import first_input
 from flows.model_run import ModelSettings, compile_model, is_model, open_model, settings_of
-from flows.project import Project, load_project
+from flows.project import Project, load_project, usable_board
 from flows.run_folder import CONFIG, RunFolder
 from flows.verify import FOLDER
 from flows.workspace import open_workspace
@@ -171,7 +171,7 @@ def _from_folder(folder: Path, overrides: Sequence[str], images: int) -> Subject
     return Subject(
         name=project.name,
         folder=folder,
-        board=load_board(project.board),
+        board=project.load_board(),
         network=network,
         images=test.images,
         labels=test.labels,
@@ -187,7 +187,7 @@ def _of_model(
     return Subject(
         name=settings.name,
         folder=folder,
-        board=load_board(settings.board),
+        board=usable_board(settings.board),
         network=network,
         images=random_codes(rng, tensor.precision, (images, *tensor.shape)),
         labels=None,

@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from boards.parts import Part, find_part
 from flows.lock import hold
 from flows.steps import source_digest
 from flows.synth import nets
 from flows.synth.inverted_resets import invert_resets
 from flows.synth.launch import content_key, fresh_folder, netlist_script, run_tool, run_yosys
 from flows.synth.output_registers import move_output_registers
-from flows.synth.parts import Part, find_part
 from flows.synth.report import raise_if_too_large, read_report
 from flows.synth.tools import Tool, find_tool, find_yosys
 from ir.errors import ConfigError, ToolError
@@ -46,7 +46,7 @@ class Design:
     """What to place and route.
 
     verilog    text with all modules          top  name of the top module
-    part       ordering code (parts.py)       pins  text of the LPF or PCF; "" lets nextpnr choose
+    part       ordering code (boards/parts.py)  pins  text of the LPF or PCF; "" lets nextpnr choose
     clock_mhz  what clocks without a constraint in `pins` must reach
     """
 
