@@ -106,8 +106,8 @@ def package_script(board: Board) -> str:
 def build_script(board: Board) -> str | None:
     """build.tcl; None for a board without processing system.
 
-    The oscillator is told too: the fabric's clock is divided from it, and so is all of the
-    processor's. A PS7 takes 33.33 MHz for granted.
+    It tells the processing system the oscillator's frequency too, from which all its clocks are
+    made, the fabric's among them: a PS7 takes 33.33 MHz for granted.
     """
     if board.processor is None:
         return None
