@@ -3,9 +3,12 @@
 One YAML file in this folder = one board, and the file's name is the board's name.
 """
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from boards.parts import find_part
 from boards.pins import Pins
 from ir import plugins
 from ir.config import bind
@@ -18,14 +21,40 @@ SUFFIX = ".yaml"
 Family = Literal["simulation", "ecp5", "ice40", "xc7", "xcup"]
 Toolchain = Literal["none", "nextpnr-ecp5", "nextpnr-ice40", "vivado"]
 
-# What a part's name begins with, and who places it.
-FAMILIES: dict[str, tuple[tuple[str, ...], Toolchain]] = {
-    "simulation": (("none",), "none"),
-    "ecp5": (("LFE5U",), "nextpnr-ecp5"),
-    "ice40": (("iCE40",), "nextpnr-ice40"),
-    "xc7": (("xc7",), "vivado"),
-    "xcup": (("xczu", "xck"), "vivado"),
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyFacts:
+    """prefixes: what a part's name begins with. toolchain: who places it.
+
+    lut_inputs, bram_block_bits: what its LUTs and block RAMs can be; a RAMB36 may count as two.
+    """
+
+    prefixes: tuple[str, ...]
+    toolchain: Toolchain
+    lut_inputs: tuple[int, ...]
+    bram_block_bits: tuple[int, ...] = (18432, 36864)
+
+
+FAMILIES: dict[str, FamilyFacts] = {
+    "simulation": FamilyFacts(prefixes=("none",), toolchain="none", lut_inputs=(4, 6)),
+    "ecp5": FamilyFacts(
+        prefixes=("LFE5U",),
+        toolchain="nextpnr-ecp5",
+        lut_inputs=(4,),
+        bram_block_bits=(18432,),
+    ),
+    "ice40": FamilyFacts(
+        prefixes=("iCE40",),
+        toolchain="nextpnr-ice40",
+        lut_inputs=(4,),
+        bram_block_bits=(4096,),
+    ),
+    "xc7": FamilyFacts(prefixes=("xc7",), toolchain="vivado", lut_inputs=(6,)),
+    "xcup": FamilyFacts(prefixes=("xczu", "xck"), toolchain="vivado", lut_inputs=(6,)),
 }
+PART = re.compile(r"[A-Za-z0-9-]+")
+"""A part's name goes into scripts as it is."""
+PLATFORM = re.compile(r"[a-z0-9_]+\.[A-Z][A-Za-z0-9_]*Platform")
 OPEN_FLOWS = ("nextpnr-ecp5", "nextpnr-ice40")
 ON_CHIP_LATENCY = 2
 LINK_BLOCKS = 1
@@ -105,7 +134,7 @@ class Board:
 
     pins        what the top needs; boards without an open flow have none
     uart_baud   of the host link
-    platform    the board's class in amaranth-boards, whose pins are these
+    platform    the board's class in amaranth-boards, whose pins are these: its module and name
     """
 
     name: str
@@ -123,16 +152,11 @@ class Board:
     def __post_init__(self) -> None:
         if not self.part.strip():
             raise ConfigError("part must not be empty")
-        prefixes, toolchain = FAMILIES[self.family]
-        if not self.part.startswith(prefixes):
+        self._check_family()
+        if self.platform and not PLATFORM.fullmatch(self.platform):
             raise ConfigError(
-                f"part {shorten(self.part)} is not of family {self.family!r}, whose parts begin "
-                f"with {' or '.join(prefixes)}"
-            )
-        if self.toolchain != toolchain:
-            raise ConfigError(
-                f"toolchain must be {toolchain!r} for family {self.family!r}, not "
-                f"{self.toolchain!r}"
+                "platform must be a class of amaranth-boards such as ulx3s.ULX3S_85F_Platform, not "
+                f"{shorten(self.platform)}"
             )
         self._check_top()
         if self.luts_for_overlay <= 0:
@@ -146,6 +170,28 @@ class Board:
                 f"{self.budget.bram_blocks} to the overlay"
             )
 
+    def _check_family(self) -> None:
+        facts = FAMILIES[self.family]
+        if not self.part.startswith(facts.prefixes):
+            raise ConfigError(
+                f"part {shorten(self.part)} is not of family {self.family!r}, whose parts begin "
+                f"with {' or '.join(facts.prefixes)}"
+            )
+        if not PART.fullmatch(self.part):
+            raise ConfigError(f"part must be letters, digits and '-', not {shorten(self.part)}")
+        if self.toolchain != facts.toolchain:
+            raise ConfigError(
+                f"toolchain must be {facts.toolchain!r} for family {self.family!r}, not "
+                f"{self.toolchain!r}"
+            )
+        for name in ("lut_inputs", "bram_block_bits"):
+            found, known = getattr(self.budget, name), getattr(facts, name)
+            if found not in known:
+                raise ConfigError(
+                    f"budget.{name} must be {' or '.join(map(str, known))} for family "
+                    f"{self.family!r}, not {found}"
+                )
+
     def _check_top(self) -> None:
         """A board with an open flow gets a top, which needs pins and a memory of its own."""
         _require_positive(self, "uart_baud")
@@ -155,6 +201,8 @@ class Board:
             raise ConfigError(
                 f"pins is missing: toolchain {self.toolchain!r} needs clock, uart_rx and uart_tx"
             )
+        find_part(self.part)
+        self._check_constraints(self.pins)
         size = self.memory.size_bytes
         if self.memory.place != "on_chip" or self.memory.latency_cycles != ON_CHIP_LATENCY:
             raise ConfigError(
@@ -165,6 +213,20 @@ class Board:
             raise ConfigError(
                 f"memory.size_bytes must be a power of two of at least 4096 on chip, not {size}"
             )
+
+    def _check_constraints(self, pins: Pins) -> None:
+        """Nothing is dropped that a PCF, or an ECP5's PLL, has no word for."""
+        if self.family != "ice40":
+            if pins.pll_pad:
+                raise ConfigError("pins.pll_pad must be false: only an iCE40's PLL has a pin")
+            return
+        for port, pin in pins.by_port().items():
+            if pin.io_type:
+                raise ConfigError(
+                    f"pins.{port}.io_type must be left out: an iCE40's bank decides its standard"
+                )
+            if pin.pull == "down":
+                raise ConfigError(f"pins.{port}.pull must be up or left out: iCE40 pulls up alone")
 
     @property
     def has_open_flow(self) -> bool:
@@ -198,9 +260,14 @@ def board_names() -> list[str]:
     return plugins.names(FOLDER, SUFFIX)
 
 
+def board_file(name: str) -> Path:
+    """The file of a board; UnknownPluginError lists the boards."""
+    return plugins.path(FOLDER, name, SUFFIX)
+
+
 def load_board(name: str) -> Board:
     """The board of that name. UnknownPluginError lists the boards; ConfigError names the field."""
-    file = plugins.path(FOLDER, name, SUFFIX)
+    file = board_file(name)
     document = read_yaml(file)
     if isinstance(document, dict):
         if "name" in document:

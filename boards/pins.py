@@ -6,6 +6,9 @@ from dataclasses import dataclass, fields
 from ir.errors import ConfigError, shorten
 
 SITE = re.compile(r"[A-Z]{0,2}[0-9]{1,3}")
+IO_TYPE = re.compile(r"[A-Z][A-Z0-9_]*")
+EITHER_LEVEL = ("reset_button", "leds")
+"""Ports that may be low when active: the top turns no others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,7 @@ class Pin:
 
     site        as the part's package names it
     io_type     electrical standard, in the words of the toolchain; "": the toolchain's default
-    inverted    low when active
+    inverted    low when active: a button or an LED
     pull        "up" or "down": a weak resistor inside the part; "": none
     """
 
@@ -26,6 +29,10 @@ class Pin:
     def __post_init__(self) -> None:
         if not SITE.fullmatch(self.site):
             raise ConfigError(f"site must be a pin's name such as G2 or 35, not {self.site!r}")
+        if self.io_type and not IO_TYPE.fullmatch(self.io_type):
+            raise ConfigError(
+                f"io_type must be a standard such as LVCMOS33, not {shorten(self.io_type)}"
+            )
         if self.pull not in ("", "up", "down"):
             raise ConfigError(f"pull must be up or down, not {shorten(self.pull)}")
 
@@ -46,6 +53,17 @@ class Pins:
     pll_pad: bool = False
 
     def __post_init__(self) -> None:
+        self._check_sites()
+        for port, pin in self.by_port().items():
+            if pin.inverted and not port.startswith(EITHER_LEVEL):
+                raise ConfigError(
+                    f"{port}.inverted must be false: only {' and '.join(EITHER_LEVEL)} can be "
+                    "inverted"
+                )
+        if len({pin.inverted for pin in self.leds}) > 1:
+            raise ConfigError("leds must be inverted all or none")
+
+    def _check_sites(self) -> None:
         seen: dict[str, str] = {}
         for port, pin in self.by_port().items():
             if pin.site in seen:

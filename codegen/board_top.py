@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from amaranth.back import verilog
 
-from boards.loader import Board
+from boards.loader import Board, board_file
 from boards.pins import Pin, Pins
 from codegen.emit import emit_verilog, without_memory_zeros
 from hw.config import OverlayConfig
@@ -74,6 +74,15 @@ def top_pins(board: Board) -> Pins:
     return board.pins
 
 
+def check_board_top(board: Board) -> None:
+    """ConfigError with the board's file: it has an open flow, but no clock or serial line of it."""
+    if board.has_open_flow:
+        try:
+            _parameters(board, top_pins(board), None)
+        except ConfigError as error:
+            raise ConfigError(f"{board_file(board.name)}: {error}") from error
+
+
 def check_board_memory(board: Board, needs: int) -> None:
     """CapacityError when a network's images do not fit the board's memory."""
     if needs > board.memory.size_bytes:
@@ -85,10 +94,7 @@ def check_board_memory(board: Board, needs: int) -> None:
 
 def _parameters(board: Board, pins: Pins, clocks_per_bit: int | None) -> BoardParameters:
     by_port = pins.by_port()
-    dark = {pin.inverted for pin in pins.leds}
-    if len(dark) > 1:
-        raise ConfigError(f"board {board.name}: pins.leds must be inverted all or none")
-    inverted = {port for port, pin in by_port.items() if pin.inverted and "[" not in port}
+    inverted = {port.partition("[")[0] for port, pin in by_port.items() if pin.inverted}
     return BoardParameters(
         family=board.family,  # type: ignore[arg-type]
         memory_bits=board.memory.bus_bits,
@@ -98,7 +104,7 @@ def _parameters(board: Board, pins: Pins, clocks_per_bit: int | None) -> BoardPa
         baud=board.uart_baud,
         reset_button=pins.reset_button is not None,
         leds=len(pins.leds),
-        inverted=frozenset(inverted | ({"leds"} if dark == {True} else set())),
+        inverted=frozenset(inverted),
         pll_pad=pins.pll_pad,
         clocks_per_bit=clocks_per_bit,
     )

@@ -31,6 +31,9 @@ multiplexers: an overlay takes about twice as many LUTs there."""
 MULTIPLIER_BITS = {"xc7": 24, "ecp5": 18}
 """Bits of the wider operand of a DSP multiplier, without its sign."""
 
+BLOCK_BITS = 18432
+"""Bits of the block RAM that all families are counted in."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
@@ -63,6 +66,11 @@ class Coefficients:
     ff: Mapping[str, float]
     errors: Mapping[str, Any]
     overlays: tuple[Mapping[str, Any], ...]
+
+
+def counted_blocks(blocks: int, block_bits: int) -> int:
+    """How many blocks of BLOCK_BITS are as much as `blocks` of `block_bits`, rounded down."""
+    return blocks * block_bits // BLOCK_BITS
 
 
 def families() -> list[str]:

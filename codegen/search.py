@@ -24,9 +24,6 @@ from hw.fabric import fabric_of
 from ir.errors import CapacityError
 from ir.graph import IntegerGraph
 
-BLOCK_BITS = 18432
-"""Bits of the block RAM that the resource model counts in."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Point:

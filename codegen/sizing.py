@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codegen.search import BLOCK_BITS, Point, Search
+from codegen.resources import BLOCK_BITS, counted_blocks
+from codegen.search import Point, Search
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import CapacityError, ConfigError
@@ -74,7 +75,7 @@ def size(
         memory_bits=memory_bits,
         latency=latency,
         luts=luts,
-        bram=bram_blocks * bram_block_bits // BLOCK_BITS,
+        bram=counted_blocks(bram_blocks, bram_block_bits),
         clock_mhz=clock_mhz,
     )
     if most is not None:

@@ -2,6 +2,7 @@
 
 The parts, each holding the one before:
 
+    lanes       the products of a dot-product unit and their sum, with its registers
     dpu         a dot-product unit
     dpu+result  with its share of the array's drain chain and operand registers
     array       all units of an array
@@ -16,21 +17,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from boards.parts import find_part
 from codegen.emit import emit_component, emit_verilog
 from flows.bench_overlay import BUFFERS, BenchOverlay, numbers
 from flows.console import table
 from flows.synth import DEFAULT_CACHE, BlockCount, Synthesis, synthesize
 from flows.synth.fabric import find_fabric
 from flows.synth.fmax import DEVICES, measure_fmax
-from flows.synth.parts import find_part
 from hw.array import Array
 from hw.config import OverlayConfig
 from hw.dpu import DPU
 from hw.fabric import fabric_of
+from hw.fabric import find_fabric as find_structure
 from hw.overlay import TOP
 from ir.errors import ConfigError
 
-PARTS = ("dpu", "dpu+result", "array", "overlay")
+PARTS = ("lanes", "dpu", "dpu+result", "array", "overlay")
+OF_A_UNIT = PARTS[:3]
 COUNTED = ("lut_cells", "lut_packed", "comb", "ff", "bram", "dsp", "carry")
 ARRAY_BLOCKS = ("dpu", "bitwright_overlay.array")
 """How the names of the blocks begin that make the array of an overlay."""
@@ -38,7 +41,7 @@ ARRAY_BLOCKS = ("dpu", "bitwright_overlay.array")
 
 @dataclass(frozen=True, kw_only=True)
 class AreaJob:
-    """part: one of PARTS. array: (Dm, Dk, Dn), of which a dpu has Dk lanes."""
+    """part: one of PARTS. array: (Dm, Dk, Dn), of which a unit has Dk lanes."""
 
     family: str
     part: str
@@ -60,10 +63,16 @@ class AreaJob:
         return replace(bench.config([]), acc_bits=self.acc_bits, fabric=fabric_of(self.family))
 
     @property
+    def units(self) -> int:
+        """Dot-product units of the array, the row of column sums (hw/array.py) among them."""
+        config = self.config()
+        return (config.dm + (config.p == 1)) * config.dn
+
+    @property
     def bit_products(self) -> int:
         """1b x 1b products a cycle of the part."""
         dm, dk, dn = self.array
-        units = 1 if self.part.startswith("dpu") else dm * dn
+        units = 1 if self.part in OF_A_UNIT else dm * dn
         return units * dk * self.digits[0] * self.digits[1]
 
     def verilog(self) -> tuple[str, str]:
@@ -71,6 +80,9 @@ class AreaJob:
         config = self.config()
         if self.part == "overlay":
             return emit_verilog(config), TOP
+        if self.part == "lanes":
+            lanes = find_structure(config.fabric).lanes(lanes=config.dk, p=config.p, q=config.q)
+            return emit_component(lanes, name="lanes"), "lanes"
         if self.part == "dpu":
             unit = DPU(
                 lanes=config.dk,
@@ -162,15 +174,14 @@ def _device(arguments: argparse.Namespace, job: AreaJob) -> str:
 
 
 def _counts(job: AreaJob, found: Synthesis) -> dict[str, Any]:
-    """COUNTED of the part. The array's registers and chain are shared evenly by its units."""
+    """COUNTED of the part. The array's registers and chain are shared evenly by its units.
+
+    How many those are is known from the sizes: a single unit is no block of its own.
+    """
+    counts = {name: getattr(found, name) for name in COUNTED}
     if job.part != "dpu+result":
-        return {name: getattr(found, name) for name in COUNTED}
-    (unit,) = [block for block in found.blocks if block.name.startswith("dpu")]
-    shared = {
-        name: None if getattr(found, name) is None else getattr(found, name) / unit.count
-        for name in COUNTED
-    }
-    return {name: None if value is None else round(value, 1) for name, value in shared.items()}
+        return counts
+    return {name: n if n is None else round(n / job.units, 1) for name, n in counts.items()}
 
 
 def _area(counts: Mapping[str, Any]) -> float:

@@ -1,7 +1,8 @@
 """`bitwright bitstream`: a board's whole chip, placed, routed and packed by open tools.
 
 A bitstream that misses the board's clock is no bitstream: other seeds are tried, and when none
-holds, nothing is left but the report.
+holds, nothing is left but the report. Nor is one of more cells than the board's budget, which may
+be less than the die holds.
 """
 
 from collections.abc import Mapping
@@ -9,25 +10,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from boards.loader import Board
+from boards.parts import find_part
 from codegen.board_top import BoardTop, check_board_memory, emit_board_top, top_pins
 from codegen.lower import lower
 from flows import compile as compiling
 from flows.project import load_project
 from flows.synth import Design, Placement, find_tool, find_yosys, implement
-from flows.synth.parts import find_part
 from flows.workspace import Workspace, open_workspace
-from ir.errors import ConfigError
+from ir.errors import CapacityError, ConfigError
 from ir.files import write_json, write_text
 
 FOLDER = "bitstream"
 STEPS = compiling.STEPS + 1
+PLACED = {
+    "ecp5": {
+        "luts": "TRELLIS_COMB",
+        "ffs": "TRELLIS_FF",
+        "bram_blocks": "DP16KD",
+        "dsps": "MULT18X18D",
+    },
+    "ice40": {"luts": "ICESTORM_LC", "bram_blocks": "ICESTORM_RAM", "dsps": "ICESTORM_DSP"},
+}
+"""{family: {key of a board's budget: nextpnr's cell of the same unit}}. A TRELLIS_COMB is a LUT of
+four inputs, those that carries and LUT memories take among them; an ICESTORM_LC is a LUT with its
+flip-flop."""
 
 
 def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mapping[str, Any]:
     """Paths of the bitstream and of its report. seeds: how many placements are tried at most.
 
-    ConfigError: the board has no open flow. CapacityError: the part is too small. ToolError: a tool
-    is missing or fails. `ok` is False when no placement reaches the board's clock.
+    ConfigError: the board has no open flow. CapacityError: the part or the board's budget is too
+    small. ToolError: a tool is missing or fails. `ok` is False when no placement reaches the
+    board's clock.
     """
     if seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, not {seeds}")
@@ -40,8 +55,9 @@ def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mappin
         space.progress.begin(f"place and route for {space.board.part}")
         placed = _implement(space, top, seeds)
         space.progress.end(f"{placed.fmax_mhz:.1f} MHz of {_wanted_mhz(space):g} MHz")
+        over = over_budget(space.board, placed.utilization)
         report = {
-            "ok": placed.met,
+            "ok": placed.met and not over,
             "name": space.project.name,
             "run": str(space.run.path),
             "board": space.board.name,
@@ -52,6 +68,11 @@ def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mappin
         }
         place = space.run / FOLDER / f"{space.board.name}.json"
         write_json(place, report)
+        if over:
+            raise CapacityError(
+                f"the design does not fit board {space.board.name}: {', '.join(over)}; choose "
+                f"fewer overlay.luts or overlay.bram_blocks; report: {place}"
+            )
         files = [placed.bitstream] if placed.bitstream else []
         return report | {"files": [*files, str(place)]}
 
@@ -83,8 +104,25 @@ def _check_tools(config: Path, overrides: tuple[str, ...]) -> None:
         find_tool(program)
 
 
+def over_budget(board: Board, utilization: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What was placed beyond the board's budget: cell, used of budget, and the budget's key."""
+    used = {
+        (key, cell): utilization[cell]["used"]
+        for key, cell in PLACED[board.family].items()
+        if cell in utilization
+    }
+    return [
+        f"{cell}: {count} of {getattr(board.budget, key)} (budget.{key})"
+        for (key, cell), count in used.items()
+        if count > getattr(board.budget, key)
+    ]
+
+
 def _implement(space: Workspace, top: BoardTop, seeds: int) -> Placement:
-    """The first placement that reaches the board's clock, else the fastest, without bitstream."""
+    """The first placement that reaches the board's clock, else the fastest, without bitstream.
+
+    One beyond the budget has no bitstream either, and no other seed takes fewer cells.
+    """
     board = space.board
     folder = space.run / FOLDER
     write_text(folder / f"{board.name}.v", top.verilog)
@@ -101,11 +139,14 @@ def _implement(space: Workspace, top: BoardTop, seeds: int) -> Placement:
     missed = []
     for seed in range(1, seeds + 1):
         found = implement(design, seed=seed, bitstream=place)
-        if found.met:
+        over = over_budget(board, found.utilization)
+        if found.met and not over:
             return found
         place.unlink()
-        space.progress.say(f"seed {seed}: {found.fmax_mhz:.1f} MHz")
         missed.append(found)
+        if over:
+            break
+        space.progress.say(f"seed {seed}: {found.fmax_mhz:.1f} MHz")
     best = max(missed, key=lambda placed: placed.fmax_mhz)
     return Placement(**{**asdict(best), "bitstream": None})
 

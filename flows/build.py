@@ -17,7 +17,7 @@ from flows.steps import digest, source_digest
 from flows.workspace import Workspace
 from hw.config import OverlayConfig
 from ir.errors import ConfigError
-from ir.files import read_bytes, read_json, to_json
+from ir.files import read_bytes, read_json, read_text, to_json
 from ir.golden import execute
 from ir.graph import IntegerGraph
 from ir.graph_file import graph_to_dict, load_graph
@@ -94,6 +94,20 @@ def published_overlay(run: RunFolder) -> OverlayConfig:
     found = read_json(run / OVERLAY_CONFIG)
     sizes = {name: value for name, value in found.items() if name not in DESCRIBED}
     return overlay_from(found["style"], sizes)
+
+
+def published_verilog(run: RunFolder, config: OverlayConfig) -> str:
+    """The text in hw/, for a simulator; ConfigError unless it is what `config` is emitted as.
+
+    A run's folder may come from outside, and what Verilator compiles may call any program.
+    """
+    text = read_text(run / VERILOG)
+    if text != verilog_of(config):
+        raise ConfigError(
+            f"{run / VERILOG} is not what this version makes of {OVERLAY_CONFIG}, and nothing else "
+            "is compiled; `bitwright compile CONFIG` makes the folder again"
+        )
+    return text
 
 
 def _hardware(overlay: Sized) -> dict[str, bytes]:

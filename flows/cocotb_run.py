@@ -100,10 +100,13 @@ def run_module(
 
 @contextlib.contextmanager
 def _plain_environment() -> Iterator[None]:
-    """Hide the variables that steer the runner, and let its child import our packages."""
+    """Hide the variables that steer the runner, and let its child import our packages.
+
+    "" on the path would be the child's working folder, and what lies there may be anything.
+    """
     kept = {name: os.environ.pop(name) for name in HIDDEN_VARIABLES if name in os.environ}
     path, root = list(sys.path), str(SIM_TESTS.parent)
-    sys.path.insert(0, root)
+    sys.path[:] = [root, *filter(None, path)]
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 from codegen.lower import lower
 from flows import console
 from flows.artifacts import refuse_damaged_checkpoint
-from flows.build import VERILOG, publish_hardware, publish_model
+from flows.build import publish_hardware, publish_model, published_verilog
 from flows.hardware import SOURCES as HARDWARE_SOURCES
 from flows.hardware import graph_digest
 from flows.loop import LEAST_SHARE, Loop, run_loop
@@ -19,7 +19,7 @@ from flows.report.page import write_page
 from flows.rounds import Round
 from flows.verify import FOLDER, Proof, prove_cocotb, prove_golden, prove_harness
 from flows.workspace import Workspace, open_workspace
-from ir.files import read_text, write_text
+from ir.files import write_text
 
 ITERATIONS = "report/iterations.jsonl"
 AROUND_THE_ROUNDS = 5  # steps: float training, three proofs, the report
@@ -50,7 +50,7 @@ def prove(space: Workspace, best: Round) -> list[Proof]:
     """Torch == golden == RTL, in the harness and in cocotb, in equal cycles."""
     graph, test = best.tuned.graph, space.data.test
     network = lower(graph, best.overlay.config)
-    verilog = read_text(space.run / VERILOG)
+    verilog = published_verilog(space.run, best.overlay.config)
     return [
         _proof(space, "golden", best, lambda: prove_golden(space, best.tuned.snapped, graph, test)),
         _proof(space, "harness", best, lambda: prove_harness(space, network, verilog)),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from boards.loader import Board, load_board
+from boards.loader import Board
 from codegen.bounds import network_bounds, total_bound
 from codegen.cycles import MemoryTiming, predict
 from codegen.frontend.qonnx.importer import Imported, import_onnx
@@ -28,7 +28,7 @@ from flows.hardware import Sized, graph_digest, size_for
 from flows.layer_facts import Values, layer_facts
 from flows.measure import check_memory
 from flows.progress import Progress
-from flows.project import NAME, OverlayBudget, hash_of
+from flows.project import NAME, OverlayBudget, hash_of, usable_board
 from flows.run_folder import RunFolder, file_digest, open_run, versions
 from flows.steps import Steps, digest
 from ir import plugins
@@ -132,7 +132,7 @@ def open_model(
     verb: str, path: Path, settings: ModelSettings, overrides: Sequence[str], *, steps: int
 ) -> Iterator[ModelSpace]:
     """Everything that is wrong with the model, and every tool that is missing, is found here."""
-    board = load_board(settings.board)
+    board = usable_board(settings.board)
     model = import_onnx(path, input_precision=settings.input_precision, inexact=settings.inexact)
     toolchain.find_verilator()
     for program in ("g++", "make", "perl"):

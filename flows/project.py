@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from boards.loader import Board, load_board
+from codegen.board_top import check_board_top
 from ir import plugins
 from ir.config import load_config, plain
 from ir.errors import ConfigError, shorten
@@ -194,7 +195,14 @@ class Project:
 
     def load_board(self) -> Board:
         """The board."""
-        return load_board(self.board)
+        return usable_board(self.board)
+
+
+def usable_board(name: str) -> Board:
+    """The board of that name; ConfigError, before anything slow, when no top can be made of it."""
+    board = load_board(name)
+    check_board_top(board)
+    return board
 
 
 def hash_of(settings: object) -> str:

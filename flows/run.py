@@ -22,7 +22,7 @@ from codegen.board_top import check_board_memory
 from codegen.lower import CompiledNetwork, lower
 from codegen.random_network import random_codes
 from flows import compile as compiling
-from flows.build import GRAPH, VERILOG, published_overlay
+from flows.build import GRAPH, published_overlay, published_verilog
 from flows.driver.board_sim import simulated_board
 from flows.driver.device import Driver, Outcome
 from flows.driver.link import Link
@@ -32,7 +32,7 @@ from flows.driver.uart import UartLink
 from flows.execute import bench_of
 from flows.model_inputs import first_input
 from flows.model_run import ModelSettings, compile_model, is_model, open_model, settings_of
-from flows.project import Project, load_project
+from flows.project import Project, load_project, usable_board
 from flows.run_folder import CONFIG, RunFolder
 from flows.verify import FOLDER
 from flows.workspace import open_workspace
@@ -173,7 +173,7 @@ def _from_folder(folder: Path, overrides: Sequence[str], images: int) -> Subject
     return Subject(
         name=project.name,
         folder=folder,
-        board=load_board(project.board),
+        board=project.load_board(),
         network=network,
         images=test.images,
         labels=test.labels,
@@ -189,7 +189,7 @@ def _of_model(
     return Subject(
         name=settings.name,
         folder=folder,
-        board=load_board(settings.board),
+        board=usable_board(settings.board),
         network=network,
         images=random_codes(rng, tensor.precision, (images, *tensor.shape)),
         labels=None,
@@ -204,7 +204,8 @@ def _open(kind: str, port: str, subject: Subject) -> Iterator[Link]:
         with _uart(port, board, network, logs) as device:
             yield device
         return
-    bench = bench_of([network], subject.folder / VERILOG, latency=board.memory.latency_cycles)
+    verilog = published_verilog(RunFolder(path=subject.folder), network.config)
+    bench = bench_of([network], verilog, latency=board.memory.latency_cycles)
     opened = harness_link if kind == "harness" else cocotb_link
     with opened(bench, logs) as device:
         yield device

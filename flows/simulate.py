@@ -13,12 +13,11 @@ from typing import Any
 from codegen.lower import CompiledNetwork, lower
 from flows import compile as compiling
 from flows.artifacts import CHECKPOINT
-from flows.build import VERILOG
+from flows.build import published_verilog
 from flows.networks import load_tuned
 from flows.verify import FOLDER, WAVES, Proof, prove_cocotb, prove_golden
 from flows.workspace import Workspace, open_workspace
 from ir.errors import MismatchError
-from ir.files import read_text
 from quant.integerize import snap
 
 STEPS = compiling.STEPS + 2
@@ -34,7 +33,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), waves: bool = False) -> M
         space.progress.end(f"{golden.codes} codes equal on {golden.images} images")
         space.progress.begin("cocotb against the golden model")
         network = lower(model.graph, overlay.config)
-        verilog = read_text(space.run / VERILOG)
+        verilog = published_verilog(space.run, overlay.config)
         cocotb = _prove(space, network, verilog, waves)
         space.progress.end(f"{cocotb.codes} codes equal, {cocotb.cycles} cycles as predicted")
         folder = space.run / FOLDER

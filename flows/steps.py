@@ -119,10 +119,10 @@ def step_key(name: str, inputs: Mapping[str, Any], sources: Sequence[str]) -> st
 
 
 @cache
-def source_digest(folder: str) -> str:
-    """SHA-256 over the sources in one of our folders."""
-    found = hashlib.sha256()
-    for file in sorted((ROOT / folder).rglob("*")):
+def source_digest(source: str) -> str:
+    """SHA-256 over the sources in one of our folders, or of one of our files."""
+    found, place = hashlib.sha256(), ROOT / source
+    for file in [place] if place.is_file() else sorted(place.rglob("*")):
         if file.suffix in (".py", ".yaml", ".json", ".sv", ".cpp", ".h") and file.is_file():
             content = file.read_bytes()
             found.update(f"{file.relative_to(ROOT)}:{len(content)}:".encode())

@@ -29,7 +29,7 @@ from flows.bisect import (
     first_of_torch,
     write_first,
 )
-from flows.build import VERILOG
+from flows.build import published_verilog
 from flows.layer_facts import layer_facts
 from flows.model_inputs import drawn_inputs, read_inputs
 from flows.model_run import (
@@ -46,7 +46,7 @@ from flows.run_folder import RunFolder
 from flows.verify import FOLDER, Device, prove_device, prove_golden
 from flows.workspace import open_workspace
 from ir.errors import ConfigError, MismatchError
-from ir.files import read_text, staged, write_json
+from ir.files import staged, write_json
 from ir.golden import execute
 from quant.integerize import snap
 
@@ -119,7 +119,7 @@ def _verify_model(
         compiled = model_run.compile_model(space, codes[0])
         progress.begin("golden model against RTL")
         latency = space.board.memory.latency_cycles
-        verilog = read_text(space.run / VERILOG)
+        verilog = published_verilog(space.run, compiled.overlay.config)
         try:
             device = prove_device(
                 space.run, "harness", compiled.network, verilog, codes, latency, golden=values
@@ -198,7 +198,8 @@ def _verify_config(
         test, latency = space.data.test, space.board.memory.latency_cycles
         split = replace(test, images=test.images[:count], labels=test.labels[:count])
         codes = split.images.astype(np.int64)
-        network, verilog = lower(model.graph, overlay.config), read_text(space.run / VERILOG)
+        network = lower(model.graph, overlay.config)
+        verilog = published_verilog(space.run, overlay.config)
         try:
             space.progress.begin("torch against the golden model")
             golden = prove_golden(space, snapped, model.graph, split)

@@ -77,7 +77,8 @@ PROCESSORS = {
     "zynq7": {
         "PS_IP": "xilinx.com:ip:processing_system7",
         "PS_RULE": 'xilinx.com:bd_rule:processing_system7 -config {make_external "FIXED_IO, DDR"}',
-        "PS_SETTINGS": "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ {MHZ} CONFIG.PCW_USE_S_AXI_HP0 {1} "
+        "PS_SETTINGS": "CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ {CRYSTAL_MHZ} "
+        "CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ {CLOCK_MHZ} CONFIG.PCW_USE_S_AXI_HP0 {1} "
         "CONFIG.PCW_USE_FABRIC_INTERRUPT {1} CONFIG.PCW_IRQ_F2P_INTR {1}",
         "PS_MASTER": "M_AXI_GP0",
         "PS_SLAVE": "S_AXI_HP0",
@@ -86,7 +87,8 @@ PROCESSORS = {
     "zynqmp": {
         "PS_IP": "xilinx.com:ip:zynq_ultra_ps_e",
         "PS_RULE": "xilinx.com:bd_rule:zynq_ultra_ps_e",
-        "PS_SETTINGS": "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ {MHZ} "
+        "PS_SETTINGS": "CONFIG.PSU__PSS_REF_CLK__FREQMHZ {CRYSTAL_MHZ} "
+        "CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ {CLOCK_MHZ} "
         "CONFIG.PSU__USE__S_AXI_GP2 {1} CONFIG.PSU__USE__M_AXI_GP1 {0} CONFIG.PSU__USE__IRQ0 {1}",
         "PS_MASTER": "M_AXI_HPM0_FPD",
         "PS_SLAVE": "S_AXI_HP0_FPD",
@@ -102,10 +104,15 @@ def package_script(board: Board) -> str:
 
 
 def build_script(board: Board) -> str | None:
-    """build.tcl; None for a board without processing system."""
+    """build.tcl; None for a board without processing system.
+
+    It tells the processing system the oscillator's frequency too, from which all its clocks are
+    made, the fabric's among them: a PS7 takes 33.33 MHz for granted.
+    """
     if board.processor is None:
         return None
     text = BUILD.replace("-part PART", f"-part {board.part}")
     for word, value in PROCESSORS[board.processor].items():
         text = text.replace(word, value)
-    return text.replace("{MHZ}", f"{{{board.clock.frequency_hz / 1e6:g}}}")
+    text = text.replace("{CRYSTAL_MHZ}", f"{{{1e3 / board.clock.oscillator_period_ns:g}}}")
+    return text.replace("{CLOCK_MHZ}", f"{{{board.clock.frequency_hz / 1e6:g}}}")

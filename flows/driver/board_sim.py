@@ -6,6 +6,7 @@ with simulated_board(board, config, folder) as port:
 
 import contextlib
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,23 +46,24 @@ def simulated_board(
 ) -> Iterator[str]:
     """The path of the port behind which the board is, until the block ends. Its log: in `folder`.
 
+    Each board of a folder has a port of its own: where it says which is nobody else's place.
     ConfigError: the board has no top. ToolError: it cannot be built or started.
     """
     simulator = build(board_design(board, config), cache=cache)
     folder.mkdir(parents=True, exist_ok=True)
-    place, log = folder / "port.txt", folder / "board.log"
-    place.unlink(missing_ok=True)
-    command = [simulator.executable, place]
-    with open(log, "wb") as output:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        yield _port(process, place, log)
-    finally:
-        process.kill()
-        process.wait()
-        place.unlink(missing_ok=True)
+    log = folder / "board.log"
+    with tempfile.TemporaryDirectory(prefix="bitwright-") as name:
+        place = Path(name) / "port.txt"
+        command = [simulator.executable, place]
+        with open(log, "wb") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            yield _port(process, place, log)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _port(process: "subprocess.Popen[bytes]", place: Path, log: Path) -> str:

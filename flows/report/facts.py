@@ -8,7 +8,7 @@ import numpy as np
 from boards.loader import board_names, load_board
 from codegen.cycles import MemoryTiming, predict, timeline
 from codegen.lower import lower
-from codegen.resources import load_coefficients, predict_resources
+from codegen.resources import counted_blocks, load_coefficients, predict_resources
 from flows.artifacts import publish
 from flows.compile import describe_overlay
 from flows.hardware import sizing_question
@@ -178,7 +178,10 @@ def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
             "version": fit.version,
             "family": fit.family,
         },
-        "budget": {name: budget[name] for name in ("luts", "bram_blocks")},
+        "budget": {
+            "luts": budget["luts"],
+            "bram_blocks": counted_blocks(budget["bram_blocks"], budget["bram_block_bits"]),
+        },
         "boards": {name: _on_board(config, name) for name in board_names()},
     }
 
@@ -190,10 +193,11 @@ def _on_board(config: OverlayConfig, name: str) -> dict[str, Any]:
         need = predict_resources(config, board.family)
     except ConfigError as error:
         return {"description": board.description, "unknown": str(error)}
+    blocks = counted_blocks(board.bram_blocks_for_buffers, board.budget.bram_block_bits)
     pairs = {
         "LUTs": (need.luts, board.luts_for_overlay),
         "flip-flops": (need.ff, board.budget.ffs),
-        "block RAMs": (need.bram, board.bram_blocks_for_buffers),
+        "block RAMs of 18 Kbit": (need.bram, blocks),
         "DSPs": (need.dsp, board.budget.dsps),
     }
     return {

@@ -1,7 +1,7 @@
 """Synthesis, place and route with open tools: what a design takes, how fast it is, its bitstream.
 
 area.py    what yosys counts            place.py  placed by nextpnr, and its bitstream
-tools.py   which programs there are     parts.py  which parts they know
+tools.py   which programs there are     boards/parts.py  which parts they know
 """
 
 from flows.synth.area import DEFAULT_CACHE, BlockCount, Synthesis, synthesize

@@ -9,9 +9,9 @@ boxes there, by those of cells/. The top keeps its name and its ports.
 import shutil
 from pathlib import Path
 
+from boards.parts import find_part
 from flows.lock import hold
 from flows.synth.launch import content_key, fresh_folder, run_yosys
-from flows.synth.parts import find_part
 from flows.synth.place import DEFAULT_CACHE, Design, synthesize_netlist
 from flows.synth.tools import find_yosys
 from ir.errors import ConfigError

@@ -11,16 +11,18 @@ Netlists and placements are kept by content, so the same call takes no time agai
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from boards.parts import Part, find_part
 from flows.lock import hold
+from flows.steps import source_digest
+from flows.synth import nets
 from flows.synth.inverted_resets import invert_resets
 from flows.synth.launch import content_key, fresh_folder, netlist_script, run_tool, run_yosys
 from flows.synth.output_registers import move_output_registers
-from flows.synth.parts import Part, find_part
 from flows.synth.report import raise_if_too_large, read_report
 from flows.synth.tools import Tool, find_tool, find_yosys
 from ir.errors import ConfigError, ToolError
@@ -44,7 +46,7 @@ class Design:
     """What to place and route.
 
     verilog    text with all modules          top  name of the top module
-    part       ordering code (parts.py)       pins  text of the LPF or PCF; "" lets nextpnr choose
+    part       ordering code (boards/parts.py)  pins  text of the LPF or PCF; "" lets nextpnr choose
     clock_mhz  what clocks without a constraint in `pins` must reach
     """
 
@@ -106,11 +108,12 @@ def implement(
     placer = find_tool(part.placer)
     settings = [*part.placement, *SETTINGS.get(part.family, ())]
     settings += ["--freq", f"{design.clock_mhz:g}", "--seed", str(seed)]
-    key = _key(netlist.parent.name, design.pins, settings, placer, str(bool(bitstream)))
+    packer = find_tool(part.packer) if bitstream else None
+    key = _key(netlist.parent.name, design.pins, settings, placer, packer)
     place = Path(cache).absolute() / f"{key}.json"
     with hold(place.with_suffix(".lock")):
         if not place.is_file():
-            _place(design, part, netlist, placer, settings, place, pack=bool(bitstream))
+            _place(design, part, netlist, placer, packer, settings, place)
         found = read_json(place)
     if bitstream:
         write_bytes(bitstream, read_bytes(place.with_suffix(part.suffix)))
@@ -129,7 +132,7 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     yosys = find_yosys()
     script = _script(design.top, part)
     changes = CHANGES.get(part.family, ())
-    key = _key(design.verilog, script, yosys, *(change.__name__ for change in changes))
+    key = _key(design.verilog, script, yosys, *_code_of(changes))
     folder = Path(cache).absolute() / key
     with hold(folder.with_suffix(".lock")):
         if not (folder / "netlist.json").is_file():
@@ -147,6 +150,13 @@ def synthesize_netlist(design: Design, part: Part, cache: str | Path = DEFAULT_C
     return folder / "netlist.json"
 
 
+def _code_of(changes: Sequence[Callable[..., int]]) -> list[str]:
+    """Digests of the sources that change a netlist: one made by other code is not used again."""
+    modules = {change.__module__ for change in changes} | {nets.__name__}
+    files = [f"{module.replace('.', '/')}.py" for module in sorted(modules)]
+    return [source_digest(file) for file in files] if changes else []
+
+
 def _script(top: str, part: Part) -> str:
     return netlist_script(
         " ".join(filter(None, [f"synth_{part.family}", part.synthesis, f"-top {top}"]))
@@ -158,12 +168,11 @@ def _place(
     part: Part,
     netlist: Path,
     placer: Tool,
+    packer: Tool | None,
     settings: list[str],
     place: Path,
-    *,
-    pack: bool,
 ) -> None:
-    """Run nextpnr, and the packer; the report lands at `place`, the bitstream beside it."""
+    """Run nextpnr, and the packer if any; the report lands at `place`, the bitstream beside it."""
     started = time.monotonic()
     folder = fresh_folder(place.with_suffix(".work"))
     shutil.copyfile(netlist, folder / "netlist.json")
@@ -184,19 +193,19 @@ def _place(
     except ToolError as error:
         raise_if_too_large(folder / "nextpnr.log", part.name, error)
         raise
-    if pack:
-        _pack(part, folder, routed[1], place.with_suffix(part.suffix))
+    if packer:
+        _pack(packer, part, folder, routed[1], place.with_suffix(part.suffix))
     found = read_report(folder / "report.json")
     found |= {"tool": placer.tool, "version": placer.version}
     write_json(place, found | {"seconds": round(time.monotonic() - started, 1)})
     shutil.rmtree(folder)
 
 
-def _pack(part: Part, folder: Path, routed: str, target: Path) -> None:
+def _pack(packer: Tool, part: Part, folder: Path, routed: str, target: Path) -> None:
     output = f"design{part.suffix}"
     options = ["--compress", routed, output] if part.family == "ecp5" else [routed, output]
     run_tool(
-        find_tool(part.packer),
+        packer,
         options,
         folder,
         log="packed.log",

@@ -43,6 +43,14 @@ ECP5_DETECTOR_HZ = (10e6, 400e6)
 ECP5_VCO_HZ = (400e6, 800e6)
 ECP5_OUTPUT_HZ = (3.125e6, 400e6)
 ECP5_MOST = 128
+ECP5_ANALOG = {
+    "ICP_CURRENT": "12",
+    "LPF_RESISTOR": "8",
+    "MFG_ENABLE_FILTEROPAMP": "1",
+    "MFG_GMCREF_SEL": "2",
+}
+"""Of the charge pump and the loop filter: what Project Trellis' ecppll writes for every design.
+nextpnr takes 0 for what is left out, and a loop without its filter's amplifier need not lock."""
 ICE40_DETECTOR_HZ = (10e6, 133e6)
 ICE40_VCO_HZ = (533e6, 1066e6)
 ICE40_FILTERS_HZ = ((17e6, 1), (26e6, 2), (44e6, 3), (66e6, 4), (101e6, 5), (133e6, 6))
@@ -129,8 +137,7 @@ def ecp5_pll(
         p_INTFB_WAKE="DISABLED",
         p_STDBY_ENABLE="DISABLED",
         p_DPHASE_SOURCE="DISABLED",
-        a_ICP_CURRENT="12",
-        a_LPF_RESISTOR="8",
+        **{f"a_{name}": value for name, value in ECP5_ANALOG.items()},
         i_CLKI=clock_in,
         i_CLKFB=clock,
         **{f"i_{name}": Const(0, 1) for name in (*unused, *enables)},

@@ -63,7 +63,7 @@ class BoardParameters:
             wanted < 4 or abs(round(wanted) / wanted - 1) > MOST_BAUD_ERROR
         ):
             raise ConfigError(
-                f"a clock of {self.clock_hz / 1e6:g} MHz makes no {self.baud} baud: it has "
+                f"a clock of {self.clock_hz / 1e6:g} MHz makes no uart_baud of {self.baud}: it has "
                 f"{wanted:.2f} cycles a bit, which must be near an integer of at least 4"
             )
         _ = self.dividers  # refused here, not in the middle of the emission

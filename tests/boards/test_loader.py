@@ -100,6 +100,23 @@ def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("site: M1,", "site: L4,", "pins: uart_tx and uart_rx are both at site L4"),
         ("site: M1,", "site: rx,", "pins.uart_rx: site must be a pin's name such as G2 or 35"),
         ("pull: down", "pull: left", "pins.reset_button: pull must be up or down, not 'left'"),
+        ("lut_inputs: 4", "lut_inputs: 6", "budget.lut_inputs must be 4 for family 'ecp5', not 6"),
+        ("block_bits: 18432", "block_bits: 4096", "budget.bram_block_bits must be 18432 for fam"),
+        ("F-6BG381C", "F-6BG999C", "unknown package BG999; there is: BG256"),
+        ("LFE5U-85F-", "LFE5U-99F-", "part 'LFE5U-99F-6BG381C' has no open flow"),
+        ("F-6BG381C", "F-6BG381C; exit", "part must be letters, digits and '-', not 'LFE5U-85F"),
+        ("ulx3s.ULX3S_85F_Platform", "os.system", "platform must be a class of amaranth-boards"),
+        ("ulx3s.ULX3S_85F_Platform", "..os.Platform", "platform must be a class of amaranth-boa"),
+        ("{site: L4,", "{site: L4, inverted: true,", "pins: uart_tx.inverted must be false: only"),
+        ("{site: M1,", "{site: M1, inverted: true,", "pins: uart_rx.inverted must be false: only"),
+        ("{site: G2,", "{site: G2, inverted: true,", "pins: clock.inverted must be false: only"),
+        ("{site: B2,", "{site: B2, inverted: true,", "pins: leds must be inverted all or none"),
+        (
+            "M1, io_type: LVCMOS33",
+            'M1, io_type: "LVCMOS33;\\nSYSCONFIG X"',
+            "pins.uart_rx: io_type must be a standard such as LVCMOS33, not",
+        ),
+        ("pins:", "pins:\n  pll_pad: true", "pins.pll_pad must be false: only an iCE40's PLL"),
         ("family: ecp5", "family: ecp6", r"family must be one of .*\(did you mean 'ecp5'\?\)"),
         ("part: LFE5U-85F-6BG381C", "part: ' '", "part must not be empty"),
         ("part: LFE5U-85F-6BG381C", "", "part is missing"),
@@ -110,6 +127,27 @@ def test_a_wrong_board_names_file_and_field(board_file: Path, old: str, new: str
     text = read_text(board_file)
     assert old in text
     write_text(board_file, text.replace(old, new))
+    with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
+        load_board("mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("pull: up", "pull: down", "pins.reset_button.pull must be up or left out: iCE40 pulls up"),
+        ('"6"}', '"6", io_type: SB_LVCMOS}', "pins.uart_rx.io_type must be left out: an iCE40's"),
+        ("block_bits: 4096", "block_bits: 18432", "budget.bram_block_bits must be 4096 for famil"),
+        ("UP5K-", "UP7K-", "no iCE40 device up7k"),
+    ],
+)
+def test_what_an_ice40_has_no_word_for(
+    board_file: Path, old: str, new: str, message: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.undo()
+    text = read_text(plugins.path(loader.FOLDER, "icebreaker", loader.SUFFIX))
+    assert old in text
+    write_text(board_file, text.replace(old, new))
+    monkeypatch.setattr(plugins, "path", lambda folder, name, suffix: board_file)
     with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
         load_board("mine")
 

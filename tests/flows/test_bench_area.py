@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from codegen.modules import totals
 from flows import bench_area
 from flows.bench_area import PARTS, add_area, describe, job_of, measure_arguments, outside_array
 from flows.bench_verb import measure_line
@@ -80,6 +81,19 @@ def test_a_unit_is_counted_by_packed_luts_on_xc7(fake: list[dict[str, Any]]):
     assert "input [15:0] lhs;" in fake[0]["verilog"] and "[19:0] acc;" in fake[0]["verilog"]
 
 
+@pytest.mark.parametrize("family", ["xc7", "ecp5", "ice40"])
+def test_the_lanes_are_those_of_the_unit(fake: list[dict[str, Any]], family: str):
+    """Their text is the unit's, but for names, and there is no accumulator."""
+    line = f"--family {family} --lanes 16 --part"
+    answer = measure_arguments(arguments(f"{line} lanes"))
+    measure_arguments(arguments(f"{line} dpu"))
+    alone, whole = (call["verilog"] for call in fake)
+    assert fake[0]["top"] == "lanes" and answer["per_bmac"] > 0
+    assert "input [15:0] lhs;" in alone and "acc" not in alone
+    for cell in ("LUT6_2", "CCU2C", "CARRY4"):
+        assert (f"{cell} " in alone) == (f"{cell} " in whole)
+
+
 def test_and_with_its_carries_on_ecp5(fake: list[dict[str, Any]]):
     answer = measure_arguments(arguments("--family ecp5 --lanes 16 --digits 2x2"))
     assert (answer["comb"], answer["lut_packed"]) == (24 + 2 * 104, None)
@@ -92,6 +106,24 @@ def test_the_array_is_shared_by_its_units(fake: list[dict[str, Any]]):
     assert (answer["lut_cells"], answer["ff"]) == (110.0, 4.5)
     assert answer["per_bmac"] == round(90 / 8, 3)
     assert fake[0]["top"] == "array"
+
+
+def test_a_unit_without_a_row_of_sums_is_alone(monkeypatch: pytest.MonkeyPatch):
+    """It is flattened into the array, which is then the only block."""
+
+    def run(verilog: str, **options: Any) -> Synthesis:
+        return synthesis([block("array", 1, 120, 60)])
+
+    monkeypatch.setattr(bench_area, "synthesize", run)
+    line = "--family xc7 --part dpu+result --array 1x8x1 --digits 2x2"
+    assert measure_arguments(arguments(line))["lut_cells"] == 120.0
+
+
+@pytest.mark.parametrize(("digits", "units"), [("1x1", 8), ("1x2", 8), ("2x2", 6)])
+def test_units_are_counted_with_the_row_of_column_sums(digits: str, units: int):
+    job = job_of(arguments(f"--family xc7 --part array --array 3x8x2 --digits {digits}"))
+    there = totals(*job.verilog())
+    assert job.units == sum(n for name, n in there.items() if name.startswith("dpu")) == units
 
 
 def test_the_share_outside_the_array():
@@ -146,7 +178,7 @@ def test_the_clock_is_the_median_of_the_seeds(
     ("line", "message"),
     [
         ("--family xc8", "cannot synthesize for family 'xc8'"),
-        ("--family xc7 --part lanes", "--part must be one of dpu, dpu.result, array, overlay"),
+        ("--family xc7 --part lane", "--part must be one of lanes, dpu, dpu.result, array, over"),
         ("--family xc7 --fmax", "no open tool places xc7; there is: ecp5, ice40"),
         ("--family ecp5 --fmax --seeds 0", "--seeds must be at least 1, not 0"),
         ("--family ecp5 --fmax --device iCE40HX8K-CT256", "is of family ice40, not ecp5"),

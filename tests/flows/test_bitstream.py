@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from boards.loader import board_names, load_board
 from flows import bitstream
 from flows.cli import main
 from flows.synth import Design, Placement
@@ -69,11 +70,35 @@ def test_a_board_that_is_too_small(desk: Path, capsys: Capture) -> None:
     assert " block RAMs of 18 Kbit, the budget has 5,980 and 3" in error
 
 
+def test_the_budget_is_the_boards_and_not_the_dies() -> None:
+    """The tools place an LFE5U-12F as the 25F whose die it is."""
+    board = load_board("ulx3s_12f")
+    used = {"TRELLIS_COMB": 12_000, "TRELLIS_FF": 9000, "DP16KD": 32, "TRELLIS_IO": 40_000}
+    placed = {name: {"used": count, "available": 24_288} for name, count in used.items()}
+    assert bitstream.over_budget(board, placed) == []
+    more = placed | {name: {"used": 12_001, "available": 24_288} for name in used}
+    assert bitstream.over_budget(board, more) == [
+        "TRELLIS_COMB: 12001 of 12000 (budget.luts)",
+        "TRELLIS_FF: 12001 of 12000 (budget.ffs)",
+        "DP16KD: 12001 of 32 (budget.bram_blocks)",
+    ]
+
+
+@pytest.mark.parametrize("name", [n for n in board_names() if load_board(n).has_open_flow])
+def test_every_cell_of_a_budget_is_counted(name: str) -> None:
+    board = load_board(name)
+    cells = bitstream.PLACED[board.family]
+    large = {cell: {"used": 10**6, "available": 10**6} for cell in cells.values()}
+    assert len(bitstream.over_budget(board, large)) == len(cells)
+    assert set(cells) >= {"luts", "bram_blocks", "dsps"}
+
+
 @pytest.mark.slow
 def test_the_first_placement_that_is_fast_enough(
     desk: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached: list[Any] = []
+    used = {"TRELLIS_COMB": {"used": 9000, "available": 83640}}
 
     def implement(design: Design, *, seed: int, bitstream: Path) -> Placement:
         assert design.top == "bitwright_board" and "module bitwright_overlay(" in design.verilog
@@ -83,7 +108,8 @@ def test_the_first_placement_that_is_fast_enough(
             raise slack
         speed = design.clock_mhz + slack
         write_bytes(bitstream, b"bits")
-        placed = replace(PLACED, seed=seed, fmax_mhz=speed, bitstream=str(bitstream))
+        facts = {"seed": seed, "fmax_mhz": speed, "bitstream": str(bitstream)}
+        placed = replace(PLACED, **facts, utilization=dict(used))
         return replace(placed, met=slack >= 0)
 
     monkeypatch.setattr(bitstream, "implement", implement)
@@ -107,3 +133,12 @@ def test_the_first_placement_that_is_fast_enough(
     assert main(command) == 2
     assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8" in capsys.readouterr().out
     assert not file.exists()
+
+    used["DP16KD"] = {"used": 209, "available": 300}
+    reached[:] = [1.0]
+    assert main(command) == 2
+    error = capsys.readouterr().out
+    assert "does not fit board ulx3s_85f: DP16KD: 209 of 208 (budget.bram_blocks)" in error
+    assert not file.exists() and str(report) in error
+    facts = json.loads(report.read_text())
+    assert (facts["ok"], facts["met"], facts["bitstream"]) == (False, True, None)

@@ -1,8 +1,11 @@
 """cocotb with cocotbext-axi agrees with the C++ harness, in cycles and in every byte."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from flows import cocotb_run
 from flows.bench import Job
 from flows.cocotb_run import run
 from flows.harness import simulate
@@ -75,3 +78,11 @@ def test_writes_waves_when_asked(tmp_path):
     traced = run(bench, [copy_job(bench)], folder=tmp_path, waves=True).jobs[0]
     assert traced.measured == plain.measured
     assert b"$enddefinitions" in (tmp_path / "dump.vcd").read_bytes()
+
+
+def test_modules_beside_the_log_are_not_imported(monkeypatch):
+    """A run's folder may come from outside, and the simulator works in it."""
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    with cocotb_run._plain_environment():
+        assert "" not in sys.path and sys.path[0]
+    assert sys.path[0] == ""

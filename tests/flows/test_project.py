@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from flows.project import Project, load_project
+from ir import plugins
 from ir.config import plain
 from ir.errors import BitwrightError, ConfigError, UnknownPluginError
+from ir.files import read_text, write_text
 from ir.plan import uniform_plan
 from quant.recipe import load_preset
 
@@ -104,3 +106,27 @@ def test_a_preset_by_name_and_what_replaces_it() -> None:
     assert (lsq.optimizer, lsq.weight_decay) == ("sgd", 0.25e-4)
     assert (lsq.epochs, lsq.distillation.weight) == (7, 0.5)
     assert project().training.of_plan(PLAN, 0) == load_preset("short").recipe
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("clk_period_ns: 26.666666666666668", "clk_period_ns: 30.3", "no ECP5 PLL .*clk_period_ns"),
+        ("uart_baud: 500000", "uart_baud: 20000000", "makes no uart_baud of 20000000: it has 1.88"),
+    ],
+)
+def test_a_board_without_a_top_is_refused_with_the_config(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not when the chip is emitted, after the training."""
+    text = read_text(plugins.path("boards", "ulx3s_85f", ".yaml"))
+    assert old in text
+    file = write_text(tmp_path / "mine.yaml", text.replace(old, new))
+    find = plugins.path
+
+    def path(folder: str, name: str, suffix: str = ".py") -> Path:
+        return file if name == "mine" else find(folder, name, suffix)
+
+    monkeypatch.setattr(plugins, "path", path)
+    with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
+        project(board="mine").load_board()

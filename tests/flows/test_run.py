@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows import run
+from flows import artifacts, cocotb_run, run
+from flows.build import GRAPH, VERILOG, publish_hardware
 from flows.cli import main
+from flows.driver import live
 from flows.driver.device import Outcome
+from flows.hardware import Sized
+from flows.project import load_project
+from flows.run_folder import CONFIG, RunFolder, file_digest, resolved
+from hw.overlays.bit_serial import BitSerial
 from ir.errors import MismatchError
+from ir.files import read_json, read_text, write_json, write_text
+from ir.graph_file import graph_to_dict
+from tests.codegen.networks import mlp
 
 Capture = pytest.CaptureFixture[str]
 BOARD = "board=ulx3s_85f"
@@ -74,6 +83,49 @@ def test_the_first_difference_is_named() -> None:
         run._compare(found, golden, Network(), 10)  # type: ignore[arg-type]
     with pytest.raises(MismatchError, match="image 0: 10 cycles, predicted 11"):
         run._compare(right, golden, Network(), 11)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(desk: Path) -> Path:
+    """What a run leaves of a network with random weights, as far as `run` reads it."""
+    graph = mlp(width=3, bits=2)
+    config = BitSerial(
+        dm=1, dk=8, dn=1, lhs_depth=256, rhs_depth=256, ring_depth=32, table_depth=64
+    )
+    place = desk / "given"
+    write_text(place / CONFIG, resolved(load_project(Path("small.yaml"))))
+    write_json(place / GRAPH, graph_to_dict(graph))
+    sized = Sized(config=config, resources={}, limit="")
+    publish_hardware(RunFolder(path=place), graph, sized, np.zeros((1, 8, 8), np.int64))
+    return place
+
+
+def put_in(folder: Path, text: str) -> None:
+    """Other Verilog, with its digest where the folder keeps those of its files."""
+    write_text(folder / VERILOG, text)
+    entries = read_json(folder / artifacts.FILE)
+    entries["hw"]["files"][VERILOG] = file_digest(folder / VERILOG)
+    write_json(folder / artifacts.FILE, entries)
+
+
+@pytest.mark.parametrize("link", ["harness", "cocotb"])
+def test_verilog_of_others_is_not_compiled(
+    folder: Path, capsys: Capture, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verilator would compile and run what stands in $c."""
+    for builder in (live, cocotb_run):
+        monkeypatch.setattr(builder, "build", lambda *_, **__: pytest.fail("compiled"))
+    text = read_text(folder / VERILOG)
+    put_in(folder, text.replace("endmodule", 'initial $c("system(\\"id\\");"); endmodule', 1))
+    assert main(["run", "given", "--link", link]) == 2
+    error = capsys.readouterr().err
+    assert "given/hw/overlay.v is not what this version makes of hw/overlay.config.json" in error
+
+
+@pytest.mark.slow
+def test_a_folder_from_elsewhere_runs(folder: Path, capsys: Capture) -> None:
+    assert main(["run", "given", "--images", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bit_exact"]
 
 
 @pytest.mark.slow

@@ -96,6 +96,7 @@ def test_keys_depend_on_name_inputs_and_code_and_not_on_order() -> None:
     assert step_key("a", {"x": 1}, ["ir"]) != step_key("b", {"x": 1}, ["ir"])
     assert step_key("a", {"x": 1}, ["ir"]) != step_key("a", {"x": 1}, ["hw"])
     assert source_digest("ir") != source_digest("hw")
+    assert source_digest("ir/plan.py") != source_digest("ir/isa.py")
 
 
 def test_a_digest_sees_values_and_their_kinds() -> None:

@@ -88,6 +88,20 @@ def test_the_processing_system_has_the_boards_clock_and_ports() -> None:
     assert "PL0_REF_CTRL__FREQMHZ {100}" in large and "S_AXI_HP0_FPD]" in large
 
 
+@pytest.mark.parametrize(
+    ("name", "crystal"),
+    [
+        ("pynq_z1", "PCW_CRYSTAL_PERIPHERAL_FREQMHZ {50} "),
+        ("pynq_z2", "PCW_CRYSTAL_PERIPHERAL_FREQMHZ {50} "),
+        ("kv260", "PSU__PSS_REF_CLK__FREQMHZ {33.3333} "),
+        ("ultra96_v2", "PSU__PSS_REF_CLK__FREQMHZ {33.3333} "),
+    ],
+)
+def test_the_processing_system_knows_the_boards_crystal(name: str, crystal: str) -> None:
+    """All its clocks come from there, the fabric's among them."""
+    assert f"CONFIG.{crystal}" in (build_script(load_board(name)) or "")
+
+
 def test_a_board_that_vivado_does_not_know() -> None:
     with pytest.raises(
         ConfigError, match="board ulx3s_85f: an IP folder is for Vivado, part LFE5U"

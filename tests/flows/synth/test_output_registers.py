@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from boards.parts import find_part
 from flows.synth.output_registers import move_output_registers
-from flows.synth.parts import find_part
 from flows.synth.place import Design, synthesize_netlist
 
 PART = "LFE5U-25F-6BG256C"

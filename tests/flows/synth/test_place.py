@@ -1,6 +1,8 @@
 """Place and route: options, reports, what is kept, and what failures say."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,32 @@ def test_the_bitstream_lands_where_it_is_asked_for(programs: Path):
         found = implement(design(), bitstream=target, cache=programs / "cache")
         assert found.bitstream == str(target) and target.read_text() == "bits\n"
     assert sum(run.startswith("ecppack") for run in runs(programs)) == 1
+
+
+def test_a_netlist_that_other_code_changed_is_not_used_again(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A mistake that is found in one of the changes leaves no netlist behind."""
+    for name in ("output_registers", "inverted_resets", "nets"):
+        implement(design(), cache=programs / "cache")
+        known = place.source_digest
+
+        def edited(file: str, name: str = name, known: Callable[[str], str] = known) -> str:
+            return known(file) + ("'" if file == f"flows/synth/{name}.py" else "")
+
+        monkeypatch.setattr(place, "source_digest", edited)
+        implement(design(), cache=programs / "cache")
+    assert sum(run.startswith("yosys") for run in runs(programs)) == 4
+
+
+def test_another_packer_packs_again(programs: Path, monkeypatch: pytest.MonkeyPatch):
+    find = place.find_tool
+    for version in ("1.0", "1.0", "1.1"):
+        packer = replace(find("ecppack"), version=version)
+        tools = {"nextpnr-ecp5": find("nextpnr-ecp5"), "ecppack": packer}
+        monkeypatch.setattr(place, "find_tool", tools.__getitem__)
+        implement(design(), cache=programs / "cache", bitstream=programs / "top.bit")
+    assert sum(run.startswith("ecppack") for run in runs(programs)) == 2
 
 
 def test_a_part_that_is_too_small(programs: Path):

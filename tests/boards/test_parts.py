@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.synth.parts import find_part
+from boards.parts import find_part
 from ir.errors import ConfigError
 
 
