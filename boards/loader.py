@@ -61,8 +61,8 @@ LINK_BLOCKS = 1
 """Block RAMs of the host link, which stands beside an on-chip memory."""
 
 TOP_LUTS = {"ecp5": 1500, "ice40": 1700}
-"""LUTs of all that stands around an overlay on a board with an open flow: yosys 0.70 counts 1,443
-on ulx3s_85f and 1,607 on ice40_hx8k_evn."""
+"""LUTs of all that stands around an overlay on a board with an open flow: yosys 0.70 counts 1,367
+on ulx3s_85f and 1,578 on ice40_hx8k_evn."""
 
 
 def _require_positive(thing: object, *fields: str) -> None:

@@ -93,7 +93,13 @@ def published_overlay(run: RunFolder) -> OverlayConfig:
         )
     found = read_json(run / OVERLAY_CONFIG)
     sizes = {name: value for name, value in found.items() if name not in DESCRIBED}
-    return overlay_from(found["style"], sizes)
+    try:
+        return overlay_from(found["style"], sizes)
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{run / OVERLAY_CONFIG} is no overlay of this version ({error}): `bitwright compile "
+            "CONFIG` makes one"
+        ) from error
 
 
 def published_verilog(run: RunFolder, config: OverlayConfig) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flows import artifacts, cocotb_run, run
-from flows.build import GRAPH, VERILOG, publish_hardware
+from flows.build import GRAPH, OVERLAY_CONFIG, VERILOG, publish_hardware
 from flows.cli import main
 from flows.driver import live
 from flows.driver.device import Outcome
@@ -16,7 +16,7 @@ from flows.project import load_project
 from flows.run_folder import CONFIG, RunFolder, file_digest, resolved
 from hw.overlays.bit_serial import BitSerial
 from ir.errors import MismatchError
-from ir.files import read_json, read_text, write_json, write_text
+from ir.files import read_json, read_text, to_json, write_json, write_text
 from ir.graph_file import graph_to_dict
 from tests.codegen.networks import mlp
 
@@ -100,11 +100,11 @@ def folder(desk: Path) -> Path:
     return place
 
 
-def put_in(folder: Path, text: str) -> None:
-    """Other Verilog, with its digest where the folder keeps those of its files."""
-    write_text(folder / VERILOG, text)
+def put_in(folder: Path, name: str, text: str) -> None:
+    """Another file, with its digest where the folder keeps those of its files."""
+    write_text(folder / name, text)
     entries = read_json(folder / artifacts.FILE)
-    entries["hw"]["files"][VERILOG] = file_digest(folder / VERILOG)
+    entries["hw"]["files"][name] = file_digest(folder / name)
     write_json(folder / artifacts.FILE, entries)
 
 
@@ -116,10 +116,20 @@ def test_verilog_of_others_is_not_compiled(
     for builder in (live, cocotb_run):
         monkeypatch.setattr(builder, "build", lambda *_, **__: pytest.fail("compiled"))
     text = read_text(folder / VERILOG)
-    put_in(folder, text.replace("endmodule", 'initial $c("system(\\"id\\");"); endmodule', 1))
+    put_in(
+        folder, VERILOG, text.replace("endmodule", 'initial $c("system(\\"id\\");"); endmodule', 1)
+    )
     assert main(["run", "given", "--link", link]) == 2
     error = capsys.readouterr().err
     assert "given/hw/overlay.v is not what this version makes of hw/overlay.config.json" in error
+
+
+def test_an_overlay_of_another_version_is_told(folder: Path, capsys: Capture) -> None:
+    sizes = read_json(folder / OVERLAY_CONFIG)
+    put_in(folder, OVERLAY_CONFIG, to_json(sizes | {"ports": 2}))
+    assert main(["run", "given", "--link", "harness"]) == 2
+    error = capsys.readouterr().err
+    assert "hw/overlay.config.json is no overlay of this version" in error and "'ports'" in error
 
 
 @pytest.mark.slow
