@@ -20,6 +20,7 @@ from codegen.bounds import network_bounds, total_bound
 from codegen.cycles import MemoryTiming, predict
 from codegen.frontend.qonnx.importer import Imported, import_onnx
 from codegen.lower import CompiledNetwork, lower
+from codegen.styles import ANY
 from flows import toolchain
 from flows.artifacts import publish
 from flows.build import GRAPH, PLAN, publish_hardware
@@ -49,7 +50,7 @@ class ModelSettings:
     """What decides the results of a run on a model file.
 
     model: SHA-256 of the file. input_precision: of an input without a quantizer. inexact: whether
-    the nearest rule does where none is exact.
+    the nearest rule does where none is exact. overlay: of any style, since the bits are given.
     """
 
     name: str
@@ -59,7 +60,7 @@ class ModelSettings:
     board: str = "sim"
     input_precision: str = ""
     inexact: bool = False
-    overlay: OverlayBudget = field(default_factory=OverlayBudget)
+    overlay: OverlayBudget = field(default_factory=lambda: OverlayBudget(style=ANY))
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

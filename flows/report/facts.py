@@ -11,7 +11,7 @@ from codegen.lower import lower
 from codegen.resources import load_coefficients, predict_resources
 from flows.artifacts import publish
 from flows.compile import describe_overlay
-from flows.hardware import sizing_question
+from flows.hardware import budget_of
 from flows.layer_facts import layer_facts
 from flows.loop import LEAST_SHARE, Loop
 from flows.networks import Networks
@@ -162,7 +162,7 @@ def _iteration(loop: Loop, found: Round) -> dict[str, Any]:
 
 def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
     """{overlay: the model's counts on the run's board, boards: against each board's budget}."""
-    budget = sizing_question(space.project.overlay, space.board)
+    budget = budget_of(space.project.overlay, space.board)
     fit = load_coefficients(space.board.family)
     need = predict_resources(config, space.board.family)
     return {
@@ -178,7 +178,7 @@ def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
             "version": fit.version,
             "family": fit.family,
         },
-        "budget": {name: budget[name] for name in ("luts", "bram_blocks")},
+        "budget": budget.as_dict(),
         "boards": {name: _on_board(config, name) for name in board_names()},
     }
 
