@@ -28,6 +28,7 @@ from flows.console import table
 from flows.hardware import Sized, graph_digest, size_for
 from flows.layer_facts import Values, layer_facts
 from flows.measure import check_memory
+from flows.predicted_area import counted
 from flows.progress import Progress
 from flows.project import NAME, OverlayBudget, hash_of
 from flows.run_folder import RunFolder, file_digest, open_run, versions
@@ -200,7 +201,7 @@ def write_report(
             "lower_bound": total_bound(bounds).cycles,
             "per_layer": list(predicted.layers),
         },
-        "resources": dict(compiled.overlay.resources),
+        "resources": dict(compiled.overlay.resources) | counted(network.config, space.board.family),
         "iterations": [],
         "versions": versions(),
         "seconds": round(sum(space.steps.seconds.values()), 3),
