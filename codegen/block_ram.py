@@ -107,7 +107,7 @@ def _plan(memory: MemoryShape, unit: Unit) -> tuple[Fraction, Unit, int]:
     return cost + MUX_COST * muxes, unit, count
 
 
-TAP_BITS, ROW_BITS = layout(TAP).size, layout(ROW).size
+TAP_BITS, ROW_BITS, PARAM_BITS = layout(TAP).size, layout(ROW).size, PARAM_LAYOUT.size
 
 
 def memories(config: OverlayConfig) -> Counter[MemoryShape]:
@@ -125,7 +125,7 @@ def memories(config: OverlayConfig) -> Counter[MemoryShape]:
         (1 << PLANE_BITS, config.rhs_bits, 1),
         (config.table_depth, TAP_BITS, 1),
         (config.table_depth, ROW_BITS, 1),
-        (config.table_depth, PARAM_LAYOUT.size, config.requant_lanes),
+        (config.table_depth, PARAM_BITS, config.requant_lanes),
         (config.ring_depth, config.write_unit, units_per_word(config)),
     ):
         found[MemoryShape(depth=depth, width=width)] += count
@@ -133,6 +133,7 @@ def memories(config: OverlayConfig) -> Counter[MemoryShape]:
     return found
 
 
+@lru_cache(maxsize=64)
 def map_memories(config: OverlayConfig, family: str) -> Mapped:
     """What all memories of an overlay take."""
     found = [(map_memory(memory, family), n) for memory, n in memories(config).items()]

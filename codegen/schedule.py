@@ -141,6 +141,17 @@ def _pixel_pieces(tiling: Tiling, part: int) -> dict[str, int]:
     }
 
 
+def input_pieces(tiling: Tiling, part: int) -> int:
+    """Pieces of tensor `part` of a layer's input."""
+    cut = _pixel_pieces(tiling, part)
+    return _positions(tiling, tiling.input_pixels) * cut["groups"] * cut["chunks"]
+
+
+def _positions(tiling: Tiling, pixels: int) -> int:
+    """What pixels are as they pass: with packed neighbours a row's zeros are positions too."""
+    return pixels // tiling.shape.width * tiling.pushes if tiling.window else pixels
+
+
 def input_fetches(
     tiling: Tiling, addresses: Sequence[int], *, wait: bool, cut: int = 0
 ) -> tuple[list[Instruction], list[Instruction]]:
@@ -195,9 +206,7 @@ def _pixels_fetch(
     )
     word = begin * pixel_bits // config.memory_bits
     beats = ceil_div(end * pixel_bits, config.memory_bits) - word
-    units = end - begin
-    if tiling.window:  # a row's zeros are positions too
-        units = units // tiling.shape.width * tiling.pushes
+    units = _positions(tiling, end - begin)
     place = {"units": units, "keep": int(end < tiling.input_pixels)}
     return _fetch(Kind.RHS, address + word * config.bus_bytes, beats, **fields, **place)
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from codegen.resources import BLOCK_BITS, counted_blocks
+from codegen.budget import Budget
 from codegen.search import Point, Search
+from codegen.styles import Style
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
-from ir.errors import CapacityError, ConfigError
+from ir.errors import CapacityError
 from ir.graph import IntegerGraph
 
 
@@ -21,7 +22,7 @@ class Sizing:
     """The chosen overlay.
 
     cycles      of one image, START to irq, predicted
-    resources   {luts, ff, bram, dsp} predicted, by which model, and the budget
+    resources   {luts, ff, bram, dsp} predicted, by which model, and the budget of each
     clock       {mhz} predicted, by which model, and what is needed; None: no model for the family
     limit       what keeps it from being faster, with figures
     pareto      no point has both fewer LUTs and fewer cycles; the next size beyond the budget
@@ -39,49 +40,44 @@ class Sizing:
 def size(
     graph: IntegerGraph,
     *,
-    luts: int,
-    bram_blocks: int,
+    budget: Budget,
     family: str,
     memory_bits: int,
     latency: int,
-    bram_block_bits: int = BLOCK_BITS,
     must_run: Sequence[IntegerGraph] = (),
-    style: type[OverlayConfig] = BitSerial,
+    styles: Sequence[Style] = (BitSerial,),
     clock_mhz: float = 0.0,
     most: int | None = None,
 ) -> Sizing:
-    """The overlay with the fewest predicted cycles for `graph` within `luts` and `bram_blocks`.
+    """The overlay with the fewest predicted cycles for `graph` within the budget.
 
     family: whose resource model counts. latency: of the memory, in cycles. must_run: graphs that
     have to run on it as well, however long that takes. The accumulator holds any weights of the
-    graphs' precisions, so that training does not change it. most: not the whole front, but so many
-    overlays of the least bounds are looked at, in a fraction of the time. clock_mhz: overlays that
-    would not reach it are left out, where the family has a clock model (codegen/clock_model.py).
+    graphs' precisions, so that training does not change it. styles: what is chosen from
+    (codegen/styles.py). most: not the whole front, but so many overlays of the least bounds are
+    looked at, in a fraction of the time. clock_mhz: overlays that would not reach it are left out,
+    where the family has a clock model (codegen/clock_model.py).
 
-    Where an array's buffers exceed `bram_blocks`, layers may run in bands of rows and in parts of
+    Where an array's buffers exceed the block RAMs, layers may run in bands of rows and in parts of
     their sums: with shorter banks and more cycles, which the exact model counts.
 
     Raises CapacityError when not even the smallest overlay fits, ConfigError for a family without a
-    model or a budget that is not positive.
+    model.
     """
-    for name, value in (("luts", luts), ("bram_blocks", bram_blocks)):
-        if value < 1:
-            raise ConfigError(f"{name} must be positive, not {value}")
     search = Search(
         graph=graph,
         must_run=must_run,
-        style=style,
+        styles=styles,
         family=family,
         memory_bits=memory_bits,
         latency=latency,
-        luts=luts,
-        bram=counted_blocks(bram_blocks, bram_block_bits),
+        budget=budget,
         clock_mhz=clock_mhz,
     )
     if most is not None:
         return _quick(search, most)
     front = search.front()
-    inside = [point for point in front if point.luts <= luts]
+    inside = [point for point in front if point.luts <= budget.luts]
     if not inside:
         raise CapacityError(search.too_small())
     best = inside[-1]

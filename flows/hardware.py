@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from boards.loader import Board
+from codegen.budget import Budget
 from codegen.emit import emit_verilog
 from codegen.placeholder import with_bits
+from codegen.resources import counted_blocks
 from codegen.sizing import Sizing, size
 from flows.project import OVERLAYS, OverlayBudget
 from flows.steps import Steps, digest
@@ -19,6 +21,7 @@ from ir.graph import IntegerGraph, Linear
 from ir.graph_file import graph_to_dict
 
 SOURCES = ("ir", "hw", "codegen")
+BUDGET_KEYS = {"luts": "overlay.luts", "bram": "overlay.bram_blocks"}
 OVERLAYS_TRIED = (4, 64)
 """Fewest and most that a model of somebody else's is compiled for."""
 WEIGHTS_TRIED = 20_000_000
@@ -40,21 +43,40 @@ class Sized:
 
 
 def sizing_question(wanted: OverlayBudget, board: Board) -> dict[str, Any]:
-    """What sizing.size is asked, but for the graphs: the budget, the memory, the family, the style.
-
-    The budget is the config's, at most what the board leaves to an overlay.
-    """
-    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
+    """What sizing.size is asked, but for the graphs: budget, memory, family, clock, styles."""
     return {
-        "luts": min(wanted.luts or luts, luts),
-        "bram_blocks": min(wanted.bram_blocks or blocks, blocks),
-        "bram_block_bits": board.budget.bram_block_bits,
+        "budget": budget_of(wanted, board),
         "memory_bits": board.memory.bus_bits,
         "latency": board.memory.latency_cycles,
         "family": board.family,
         "clock_mhz": board.clock.frequency_hz / 1e6,
-        "style": plugins.load(OVERLAYS, wanted.style, OverlayConfig),
+        "styles": wanted.styles(),
     }
+
+
+def budget_of(wanted: OverlayBudget, board: Board) -> Budget:
+    """The config's budget, at most what the board leaves to an overlay."""
+    luts, blocks = board.luts_for_overlay, board.bram_blocks_for_buffers
+    pairs = {"luts": (wanted.luts, luts), "bram": (wanted.bram_blocks, blocks)}
+    capped = {name for name, (own, has) in pairs.items() if own is not None and own < has}
+    return Budget(
+        luts=min(wanted.luts or luts, luts),
+        ff=board.budget.ffs,
+        bram=counted_blocks(
+            min(wanted.bram_blocks or blocks, blocks), board.budget.bram_block_bits
+        ),
+        dsp=board.budget.dsps,
+        keys={name: key for name, key in BUDGET_KEYS.items() if name in capped},
+    )
+
+
+def _inputs(
+    question: Mapping[str, Any], graph: IntegerGraph, wanted: OverlayBudget, **others: Any
+) -> dict[str, Any]:
+    """What decides a sizing, as plain values."""
+    budget = asdict(question["budget"])
+    styles = [wanted.style, wanted.digits]
+    return {**question, "budget": budget, "styles": styles, "graph": graph_digest(graph), **others}
 
 
 def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
@@ -70,11 +92,7 @@ def size_overlay(space: Workspace, graph: IntegerGraph, title: str) -> Sized:
         widest = {layer.name: (bits, bits) for layer in graph.layers()}
         return _plain(size(graph, must_run=[with_bits(graph, widest)], **question))
 
-    inputs = question | {
-        "graph": graph_digest(graph),
-        "style": project.overlay.style,
-        "widest": max(project.priced),
-    }
+    inputs = _inputs(question, graph, project.overlay, widest=max(project.priced))
     return _sized(space.steps, title, inputs, work)
 
 
@@ -92,8 +110,7 @@ def size_for(
     def work() -> Mapping[str, Any]:
         return _plain(size(graph, most=most, **question))
 
-    inputs = question | {"graph": graph_digest(graph), "style": wanted.style, "most": most}
-    return _sized(steps, title, inputs, work)
+    return _sized(steps, title, _inputs(question, graph, wanted, most=most), work)
 
 
 def _sized(

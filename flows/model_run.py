@@ -20,6 +20,7 @@ from codegen.bounds import network_bounds, total_bound
 from codegen.cycles import MemoryTiming, predict
 from codegen.frontend.qonnx.importer import Imported, import_onnx
 from codegen.lower import CompiledNetwork, lower
+from codegen.styles import ANY
 from flows import toolchain
 from flows.artifacts import publish
 from flows.build import GRAPH, PLAN, publish_hardware
@@ -27,6 +28,7 @@ from flows.console import table
 from flows.hardware import Sized, graph_digest, size_for
 from flows.layer_facts import Values, layer_facts
 from flows.measure import check_memory
+from flows.predicted_area import counted
 from flows.progress import Progress
 from flows.project import NAME, OverlayBudget, hash_of, usable_board
 from flows.run_folder import RunFolder, file_digest, open_run, versions
@@ -49,7 +51,7 @@ class ModelSettings:
     """What decides the results of a run on a model file.
 
     model: SHA-256 of the file. input_precision: of an input without a quantizer. inexact: whether
-    the nearest rule does where none is exact.
+    the nearest rule does where none is exact. overlay: of any style, since the bits are given.
     """
 
     name: str
@@ -59,7 +61,7 @@ class ModelSettings:
     board: str = "sim"
     input_precision: str = ""
     inexact: bool = False
-    overlay: OverlayBudget = field(default_factory=OverlayBudget)
+    overlay: OverlayBudget = field(default_factory=lambda: OverlayBudget(style=ANY))
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -198,7 +200,7 @@ def write_report(
             "lower_bound": total_bound(bounds).cycles,
             "per_layer": list(predicted.layers),
         },
-        "resources": dict(compiled.overlay.resources),
+        "resources": dict(compiled.overlay.resources) | counted(network.config, space.board.family),
         "iterations": [],
         "versions": versions(),
         "seconds": round(sum(space.steps.seconds.values()), 3),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from boards.loader import Board, load_board
 from codegen.board_top import check_board_top
+from codegen.styles import Style, find_styles
 from ir import plugins
 from ir.config import load_config, plain
 from ir.errors import ConfigError, shorten
@@ -29,6 +30,7 @@ from quant.quantizer import FOLDER as QUANTIZERS
 from quant.recipe import Changes, Distillation, Recipe, load_preset, narrowest_weights
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+DIGITS = re.compile(r"([0-9]{1,2})x([0-9]{1,2})")
 OVERLAYS = "hw/overlays"
 ALL_WIDTHS = tuple(range(2, 9))
 MOST_ROUNDS = 100
@@ -56,19 +58,32 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayBudget:
-    """style: a file of `hw/overlays/`. luts, bram_blocks: what the overlay may take; none: all that
-    the board has."""
+    """style: a file of `hw/overlays/`, or `auto`: whichever is fastest. digits: "PxQ", bits of a
+    digit of weights and of activations; none: whichever of the style's are fastest. luts,
+    bram_blocks: what the overlay may take; none: all that the board has.
+
+    The loop needs a style whose cycles follow the bits, which is bit_serial."""
 
     style: str = "bit_serial"
+    digits: str | None = None
     luts: int | None = None
     bram_blocks: int | None = None
 
     def __post_init__(self) -> None:
-        plugins.path(OVERLAYS, self.style)
+        self.styles()
         for name in ("luts", "bram_blocks"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, not {shorten(value)}")
+
+    def styles(self) -> list[Style]:
+        """What sizing chooses from."""
+        if self.digits is None:
+            return find_styles(self.style)
+        found = DIGITS.fullmatch(self.digits)
+        if found is None:
+            raise ConfigError(f"digits must have the form PxQ, as 2x2, not {shorten(self.digits)}")
+        return find_styles(self.style, (int(found[1]), int(found[2])))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
     bitwright size examples/digits.yaml --board ulx3s_85f
     bitwright size build/digits/latest/model/plan.json --board arty_a7_100
+    bitwright size examples/digits.yaml --board ulx3s_85f --set overlay.style=auto
 
 Cycles depend on shapes and widths, not on weights: nothing is trained. A plan has its own widths, a
 config every layer at its widest choice.
@@ -28,7 +29,9 @@ from quant.integerize import snap
 from quant.net import build_net
 from quant.prepare import check_supported
 
-COLUMNS = ("array", "requantizers", "LUTs", "18 Kbit blocks", "cycles")
+COLUMNS = ("style", "digits", "array", "requantizers")
+COLUMNS += ("LUTs", "flip-flops", "18 Kbit blocks", "DSPs", "cycles")
+COUNTED = {"luts": "LUTs", "ff": "flip-flops", "bram": "block RAMs of 18 Kbit", "dsp": "DSPs"}
 
 
 def run(
@@ -65,16 +68,16 @@ def describe(result: Mapping[str, Any]) -> str:
     need, overlay = result["resources"], result["overlay"]
     budget = need["budget"]
     front = [
-        [f"{value:,}" if name != "array" else value for name, value in point.items()]
+        [value if isinstance(value, str) else f"{value:,}" for value in point.values()]
         for point in result["pareto"]
     ]
     lines = [
         f"{result['name']} on {result['board']}: {overlay['style']} "
-        f"{overlay['Dm']}x{overlay['Dk']}x{overlay['Dn']}, {result['config']['requant_lanes']} "
-        "requantizers",
+        f"{overlay['Dm']}x{overlay['Dk']}x{overlay['Dn']}, digits of {overlay['p']}x{overlay['q']} "
+        f"bits, {result['config']['requant_lanes']} requantizers",
         f"{result['cycles']['predicted']:,} cycles an image, {result['microseconds']:,} us; "
-        f"{need['luts']:,} of {budget['luts']:,} LUTs, {need['bram']:,} of {budget['bram']:,} "
-        "block RAMs of 18 Kbit: predicted",
+        f"{', '.join(f'{need[n]:,} of {budget[n]:,} {words}' for n, words in COUNTED.items())}: "
+        "predicted",
         *_clock_line(result["clock"]),
         f"limit: {result['limit']}",
         table(COLUMNS, front, "from fewer LUTs to fewer cycles"),
@@ -111,9 +114,10 @@ def _widest_plan(project: Project, data: Dataset) -> PrecisionPlan:
 def _plain(point: Point) -> dict[str, Any]:
     config = point.config
     return {
+        "style": config.style,
+        "digits": f"{config.p}x{config.q}",
         "array": f"{config.dm}x{config.dk}x{config.dn}",
         "requant_lanes": config.requant_lanes,
-        "luts": point.luts,
-        "bram": point.bram,
+        **point.resources.as_dict(),
         "cycles": point.cycles,
     }

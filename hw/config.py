@@ -117,6 +117,11 @@ class OverlayConfig:
         """The plug-in's name: its file name."""
         return type(self).__module__.rpartition(".")[2]
 
+    @classmethod
+    def digit_choices(cls) -> tuple[tuple[int, int], ...]:
+        """(p, q) that overlays of this style can have. Of several, p and q are its fields."""
+        return ((1, 1),)
+
     @property
     def p(self) -> int:
         """Bits of a weight digit: one digit-plane holds so many bit-planes."""

@@ -8,13 +8,14 @@ import numpy as np
 from boards.loader import board_names, load_board
 from codegen.cycles import MemoryTiming, predict, timeline
 from codegen.lower import lower
-from codegen.resources import counted_blocks, load_coefficients, predict_resources
+from codegen.resources import counted_blocks, predict_resources
 from flows.artifacts import publish
 from flows.compile import describe_overlay
-from flows.hardware import sizing_question
+from flows.hardware import budget_of
 from flows.layer_facts import layer_facts
 from flows.loop import LEAST_SHARE, Loop
 from flows.networks import Networks
+from flows.predicted_area import counted
 from flows.report.trace import perfetto
 from flows.rounds import Round, widths_of
 from flows.run_folder import versions
@@ -162,26 +163,9 @@ def _iteration(loop: Loop, found: Round) -> dict[str, Any]:
 
 def resource_facts(space: Workspace, config: OverlayConfig) -> dict[str, Any]:
     """{overlay: the model's counts on the run's board, boards: against each board's budget}."""
-    budget = sizing_question(space.project.overlay, space.board)
-    fit = load_coefficients(space.board.family)
-    need = predict_resources(config, space.board.family)
     return {
-        "overlay": {
-            "lut_cells": need.luts,
-            "lut_packed": None,
-            "comb": need.luts if fit.family == "ecp5" else None,  # TRELLIS_COMB
-            "ff": need.ff,
-            "bram": need.bram,
-            "dsp": need.dsp,
-            "carry": None,  # the model counts carries among the LUTs, where they take any
-            "tool": f"model of {fit.tool}",
-            "version": fit.version,
-            "family": fit.family,
-        },
-        "budget": {
-            "luts": budget["luts"],
-            "bram_blocks": counted_blocks(budget["bram_blocks"], budget["bram_block_bits"]),
-        },
+        "overlay": counted(config, space.board.family),
+        "budget": budget_of(space.project.overlay, space.board).as_dict(),
         "boards": {name: _on_board(config, name) for name in board_names()},
     }
 

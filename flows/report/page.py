@@ -99,7 +99,7 @@ def _tiles(summary: Mapping[str, Any]) -> str:
             f"{summary['performance']['estimated_throughput_fps']:,.0f}",
             "images a second, at the clock",
         ),
-        (f"{summary['resources']['lut_cells']:,}", f"LUTs, {escape(summary['resources']['tool'])}"),
+        (f"{summary['resources']['luts']:,}", f"LUTs, {escape(summary['resources']['tool'])}"),
         (f"{summary['bit_dependent_share']:.2f}", "bit_dependent_share, at least 0.6"),
     ]
     return '<div class="tiles">' + "".join(map(tile, tiles)) + "</div>"

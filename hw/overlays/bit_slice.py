@@ -28,11 +28,14 @@ class BitSlice(OverlayConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pair = (self.p, self.q)
-        if pair != BIT_PARALLEL and not set(pair) <= set(DIGIT_BITS):
+        if (self.p, self.q) not in self.digit_choices():
             raise ConfigError(
                 f"digits must be 1, 2 or 4 bits each, or 8x8, not {self.p}x{self.q} (p, q)"
             )
+
+    @classmethod
+    def digit_choices(cls) -> tuple[tuple[int, int], ...]:
+        return (*((p, q) for p in DIGIT_BITS for q in DIGIT_BITS), BIT_PARALLEL)
 
     def build(self) -> Overlay:
         return Overlay(config=self)

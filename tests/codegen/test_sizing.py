@@ -11,18 +11,22 @@ from typing import Any
 import pytest
 
 from codegen import clock_model
+from codegen.budget import Budget
 from codegen.buffers import fit_buffers, worst_case_acc_bits
-from codegen.candidates import candidates, column_choices, lane_choices, row_choices
+from codegen.candidates import column_choices, lane_choices, row_choices
 from codegen.clock_model import ClockModel
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
+from codegen.fitting import Fitting
 from codegen.lower import lower
 from codegen.placeholder import with_bits
 from codegen.random_network import RandomNetwork
 from codegen.read_timing import MemoryTiming
 from codegen.resources import predict_resources
 from codegen.sizing import Sizing, size
+from codegen.styles import Style, find_styles
 from hw.overlays.bit_serial import BitSerial
+from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError, ConfigError
 from ir.files import write_json
 from ir.graph import IntegerGraph
@@ -30,12 +34,25 @@ from ir.precision import Precision
 from tests.codegen.networks import d4, mlp
 
 D4, MLP = d4(width=8, bits=4), mlp(width=32, bits=3)
-BOARD: dict[str, Any] = {"bram_blocks": 200, "family": "xc7", "memory_bits": 64, "latency": 20}
+BOARD: dict[str, Any] = {"family": "xc7", "memory_bits": 64, "latency": 20}
+LIMITS = {"ff": 100_000, "bram": 200, "dsp": 200}
+
+
+def within(luts: int, **limits: int) -> Budget:
+    has = LIMITS | limits
+    return Budget(luts=luts, ff=has["ff"], bram=has["bram"], dsp=has["dsp"])
 
 
 @cache
 def sized(graph: IntegerGraph, luts: int, **changed: Any) -> Sizing:
-    return size(graph, luts=luts, **(BOARD | changed))
+    limits = {name: changed.pop(name) for name in LIMITS if name in changed}
+    return size(graph, budget=within(luts, **limits), **(BOARD | changed))
+
+
+def fitting(graph: IntegerGraph, styles: list[Style], **changed: Any) -> Fitting:
+    """All overlays for a graph, whatever they take."""
+    settings: dict[str, Any] = BOARD | {"budget": within(10**9, bram=10**9)} | changed
+    return Fitting(styles=styles, shapes=layer_shapes(graph), others=(), **settings)
 
 
 def cycles_on(graph: IntegerGraph, found: Sizing) -> int:
@@ -49,7 +66,7 @@ def test_the_answer_keeps_the_budget_and_its_cycles_are_the_models(graph: Intege
     assert found.resources["bram"] <= 200
     assert found.cycles == cycles_on(graph, found)
     assert found.resources["provenance"] == "predicted"
-    assert found.resources["budget"] == {"luts": 9000, "bram": 200}
+    assert found.resources["budget"] == {"luts": 9000} | LIMITS
     counts = predict_resources(found.config, "xc7").as_dict()
     assert {name: found.resources[name] for name in counts} == counts
 
@@ -80,15 +97,16 @@ def test_nothing_faster_fits():
 
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (50, 90))])
-def test_a_bound_is_never_above_the_exact_model(first: int):
-    shapes = layer_shapes(D4)
-    acc_bits = worst_case_acc_bits(shapes)
-    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[first::150]:
-        sizes = asdict(candidate)
-        bound = sizes.pop("bound")
-        assert sizes.pop("least") <= bound
-        config = fit_buffers(BitSerial(**sizes, acc_bits=acc_bits), shapes)
-        assert bound <= predict(lower(D4, config), MemoryTiming(latency=20)).cycles
+@pytest.mark.parametrize("bits", [5, 8])
+def test_a_bound_is_never_above_the_exact_model(first: int, bits: int):
+    """Nor are an array's least cycles and LUTs above those of its overlays."""
+    graph = d4(width=8, bits=bits)
+    found = fitting(graph, find_styles())
+    for floor, array in found.arrays[first::2000]:
+        for fitted in found.overlays(array)[:: 7 if bits == 5 else 3]:
+            exact = predict(lower(graph, fitted.config), MemoryTiming(latency=20)).cycles
+            assert array.least <= fitted.bound <= exact
+            assert floor <= fitted.resources.luts
 
 
 def test_choices_leave_out_sizes_that_cut_nothing_finer():
@@ -104,8 +122,10 @@ def test_choices_leave_out_sizes_that_cut_nothing_finer():
         48,
         64,
     ]  # rows of the kernel in a word
-    assert 13 not in row_choices(shapes, 64)  # as many tiles as 11, and no wider ring writes
-    assert {8, 16} <= set(row_choices(shapes, 64))
+    assert 13 not in row_choices(
+        BitSerial, shapes, 64
+    )  # as many tiles as 11, and no wider ring writes
+    assert {8, 16} <= set(row_choices(BitSerial, shapes, 64))
     assert max(column_choices(BitSerial, shapes, 64)) == 64  # a whole 8x8 image
 
 
@@ -135,11 +155,90 @@ def test_the_budget_of_the_next_size_buys_it():
 
 def test_block_rams_limit_too():
     rich = sized(MLP, 9000)
-    poor = sized(MLP, 9000, bram_blocks=12)
+    poor = sized(MLP, 9000, bram=12)
     assert poor.resources["bram"] <= 12 < rich.resources["bram"]
     assert poor.cycles > rich.cycles
     used = poor.resources["bram"]
     assert f"BRAM: {used} of 12; the next faster size needs " in poor.limit
+
+
+@pytest.mark.parametrize(("name", "label"), [("ff", "FF"), ("dsp", "DSP")])
+def test_flip_flops_and_dsps_limit_as_well(name: str, label: str):
+    rich = sized(MLP, 9900)
+    has = rich.resources[name] - 1
+    poor = sized(MLP, 9900, **{name: has})
+    assert poor.resources[name] <= has and poor.cycles > rich.cycles
+    assert f"{label}: {poor.resources[name]:,} of {has:,}; the next faster size needs" in poor.limit
+    quick = size(MLP, budget=within(9900, **{name: has}), most=10_000, **BOARD)
+    assert quick.resources[name] <= has and quick.cycles == poor.cycles
+
+
+def test_a_limit_says_when_it_is_the_configs():
+    budget = replace(within(9000), keys={"luts": "overlay.luts"})
+    found = size(MLP, budget=budget, **BOARD)
+    used = found.resources["luts"]
+    assert found.limit.startswith(f"LUT: {used:,} of the config's overlay.luts 9,000; the next ")
+    assert found.resources["capped_by"] == {"luts": "overlay.luts"}
+    few = replace(budget, luts=3000)
+    with pytest.raises(CapacityError, match=r"has 3,000 \(the config's overlay.luts\), 100,000, "):
+        size(MLP, budget=few, **BOARD)
+
+
+def test_all_styles_and_digits_are_looked_at():
+    """The best of all is the best of the best of each."""
+    styles = find_styles()
+    assert len(styles) == 3 * 3 + 1
+    graph, styles = mlp(width=8, bits=4), styles[::4]  # 1x1, 2x2, 4x4
+    each = [size(graph, budget=within(7200), styles=[s], **BOARD) for s in styles]
+    found = size(graph, budget=within(7200), styles=styles, **BOARD)
+    assert found.cycles == min(one.cycles for one in each) < each[0].cycles
+    assert len({one.cycles for one in each}) == len(styles)
+    assert isinstance(found.config, BitSlice)
+    points = {(p.luts, p.cycles) for one in each for p in one.pareto if p.luts <= 7200}
+    best = {
+        point
+        for point in points
+        if not any(o[0] <= point[0] and o[1] <= point[1] for o in points - {point})
+    }
+    assert {(p.luts, p.cycles) for p in found.pareto if p.luts <= 7200} == best
+
+
+def test_rows_of_wide_digits_fit_a_bus_word():
+    """A network of more rows than a bus word holds digits."""
+    wide = [style for style in find_styles() if style(dm=1, dk=1, dn=1).q > 1]
+    for style in wide:
+        rows = row_choices(style, layer_shapes(mlp(width=64, bits=4)), 64)
+        assert max(rows) == 64 // style(dm=1, dk=1, dn=1).q
+        style(dm=max(rows), dk=8, dn=1)  # is not refused
+
+
+@pytest.mark.parametrize(
+    ("style", "digits", "pairs"),
+    [
+        ("bit_serial", None, [(1, 1)]),
+        ("bit_slice", (2, 4), [(2, 4)]),
+        ("auto", (1, 1), [(1, 1)]),
+        ("auto", (8, 8), [(8, 8)]),
+    ],
+)
+def test_a_style_and_digits_can_be_fixed(
+    style: str, digits: tuple[int, int] | None, pairs: list[tuple[int, int]]
+):
+    configs = [make(dm=1, dk=8, dn=1) for make in find_styles(style, digits)]
+    assert [(config.p, config.q) for config in configs] == pairs
+
+
+def test_one_bit_digits_are_looked_at_once():
+    styles = [style(dm=1, dk=8, dn=1) for style in find_styles()]
+    assert [c.style for c in styles if (c.p, c.q) == (1, 1)] == ["bit_serial"]
+    assert len(find_styles("bit_slice")) == len(styles)
+
+
+def test_digits_that_a_style_does_not_have():
+    with pytest.raises(
+        ConfigError, match="style 'bit_serial' has no digits of 2x2 bits; it has: 1x1"
+    ):
+        find_styles("bit_serial", (2, 2))
 
 
 def image_network() -> IntegerGraph:
@@ -158,7 +257,7 @@ def image_network() -> IntegerGraph:
 def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...]):
     """Whole layers would leave room for a third of the array: twice the cycles."""
     graph = image_network()
-    found = sized(graph, 9500, must_run=others, bram_blocks=8)
+    found = sized(graph, 9500, must_run=others, bram=8)
     assert found.resources["bram"] <= 8
     assert all(len(layer.bands) > 1 for layer in lower(graph, found.config).layers)
     assert found.cycles == cycles_on(graph, found)
@@ -169,31 +268,22 @@ def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...
 
 
 def test_sums_in_parts_meet_a_bound_of_their_own():
-    """`least` holds for any cut, also where a cut makes less to do."""
+    """It holds for any cut, also where a cut makes less to do."""
     graph = image_network()
-    shapes = layer_shapes(graph)
-    for candidate in candidates(BitSerial, shapes, memory_bits=64, latency=20)[::1500]:
-        sizes = asdict(candidate)
-        bound, least = sizes.pop("bound"), sizes.pop("least")
-        assert least <= bound
-        config = fit_buffers(BitSerial(**sizes, acc_bits=16), shapes, most_lhs=1)
-        depth = config.rhs_depth
-        while depth >= 16:
+    found = fitting(graph, [BitSerial], budget=within(10**9, bram=8))
+    checked = 0
+    for _, array in found.arrays[::400]:
+        for fitted in (overlay for overlay in found.overlays(array) if overlay.cut):
             with contextlib.suppress(CapacityError):
-                cut = lower(graph, replace(config, rhs_depth=depth, k_split=1))
-                assert least <= predict(cut, MemoryTiming(latency=20)).cycles
-            depth //= 2
-
-
-def test_smaller_blocks_are_converted():
-    halves = sized(MLP, 9000, bram_blocks=24, bram_block_bits=9216)
-    assert halves.config == sized(MLP, 9000, bram_blocks=12).config
-    assert halves.resources["budget"]["bram"] == 12
+                cut = lower(graph, fitted.config)
+                assert fitted.bound <= predict(cut, MemoryTiming(latency=20)).cycles
+                checked += 1
+    assert checked > 5
 
 
 def test_weights_are_streamed_where_that_is_no_slower():
     """Several blocks of d4's column tiles would need its weights again; mlp has one column."""
-    kept, streamed = sized(D4, 9000), sized(mlp(width=64, bits=6), 9000, bram_blocks=12)
+    kept, streamed = sized(D4, 9000), sized(mlp(width=64, bits=6), 9000, bram=12)
     for layer in lower(D4, kept.config).layers:
         assert layer.tiling.order.resident or layer.tiling.order.block >= layer.tiling.col_tiles
     graph = mlp(width=64, bits=6)
@@ -237,20 +327,21 @@ def _silenced(node: Any) -> Any:
 
 
 def test_the_same_question_has_the_same_answer():
-    assert size(D4, luts=9000, **BOARD) == sized(D4, 9000)
+    assert size(D4, budget=within(9000), **BOARD) == sized(D4, 9000)
 
 
 def test_a_budget_that_no_overlay_fits():
-    with pytest.raises(CapacityError, match=r"smallest needs 6,\d+ LUTs.*budget has 3,000 and 200"):
+    with pytest.raises(CapacityError, match=r"smallest needs 6,\d+ LUTs.*budget has 3,000, 100"):
         sized(D4, 3000)
-    with pytest.raises(CapacityError, match=r"needs .* (\d+) block RAMs.*budget has 9,000 and 2$"):
-        sized(D4, 9000, bram_blocks=2)
+    with pytest.raises(CapacityError, match=r"(\d+) block RAMs.*has 9,000, 100,000, 2 and 200$"):
+        sized(D4, 9000, bram=2)
 
 
-@pytest.mark.parametrize("name", ["luts", "bram_blocks"])
-def test_a_budget_of_nothing(name: str):
-    with pytest.raises(ConfigError, match=f"{name} must be positive, not 0"):
-        sized(D4, **{"luts": 9000, name: 0})
+def test_a_budget_of_nothing():
+    with pytest.raises(ConfigError, match="luts must be positive, not 0"):
+        within(0)
+    with pytest.raises(ConfigError, match="dsp must not be negative, not -1"):
+        within(9000, dsp=-1)
 
 
 def test_a_family_without_a_model():
@@ -287,18 +378,18 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_overlays_that_miss_the_clock_are_left_out(clock: None) -> None:
-    any_clock = size(MLP, luts=9000, **BOARD)
+    any_clock = size(MLP, budget=within(9000), **BOARD)
     assert any_clock.clock and any_clock.clock["needed_mhz"] == 0
     needed = any_clock.clock["mhz"] + 1
-    found = size(MLP, luts=9000, clock_mhz=needed, **BOARD)
+    found = size(MLP, budget=within(9000), clock_mhz=needed, **BOARD)
     assert found.clock and found.clock["mhz"] >= needed
     assert found.cycles > any_clock.cycles and found.resources["luts"] < any_clock.resources["luts"]
     assert f"clock: {needed:g} MHz; next size would reach" in found.limit
-    quick = size(MLP, luts=9000, clock_mhz=needed, most=10_000, **BOARD)
+    quick = size(MLP, budget=within(9000), clock_mhz=needed, most=10_000, **BOARD)
     assert quick.cycles == found.cycles
     with pytest.raises(CapacityError, match=r"no overlay reaches 1000 MHz on xc7: the fastest"):
-        size(MLP, luts=9000, clock_mhz=1000, **BOARD)
+        size(MLP, budget=within(9000), clock_mhz=1000, **BOARD)
 
 
 def test_without_a_clock_model_none_is_predicted() -> None:
-    assert size(MLP, luts=9000, clock_mhz=1e6, **BOARD).clock is None
+    assert size(MLP, budget=within(9000), clock_mhz=1e6, **BOARD).clock is None

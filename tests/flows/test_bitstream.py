@@ -67,7 +67,7 @@ def test_a_board_that_is_too_small(desk: Path, capsys: Capture) -> None:
     assert main(["bitstream", "small.yaml", *chosen]) == 2
     error = capsys.readouterr().err
     assert "no overlay fits: the smallest needs " in error
-    assert " block RAMs of 18 Kbit, the budget has 5,980 and 3" in error
+    assert " DSPs; the budget has 5,980, 7,680, 3 and 0" in error
 
 
 def test_the_budget_is_the_boards_and_not_the_dies() -> None:

@@ -42,6 +42,8 @@ def test_every_example_loads(example: Path) -> None:
         ("quantizer=lqs", UnknownPluginError, "unknown quantizer 'lqs'.*'lsq'"),
         ("network.name=lstm", UnknownPluginError, "unknown net 'lstm'.*there is: d4, mlp"),
         ("overlay.style=bit", UnknownPluginError, "unknown overlay 'bit'.*bit_serial"),
+        ("overlay.digits=2by2", ConfigError, "overlay: digits must have the form PxQ, as 2x2, not"),
+        ("overlay.digits=2x2", ConfigError, "'bit_serial' has no digits of 2x2 bits; it has: 1x1"),
         ("cycle_budget=1.5", ConfigError, "cycle_budget as a fraction must be 0 to 1, not 1.5"),
         ("cycle_budget=0", ConfigError, "cycle_budget must be at least 1 cycle, not 0"),
         ("rounds=0", ConfigError, "rounds must be 1 to 100, not 0"),

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from boards.loader import load_board
 from flows import size
 from flows.cli import main
-from flows.project import load_project
+from flows.hardware import budget_of
+from flows.project import OverlayBudget, load_project
 from flows.run_folder import CONFIG, resolved
 
 Capture = pytest.CaptureFixture[str]
+AUTO = ("overlay.style=auto",)
 LARGER = ("overlay.luts=12000",)
 
 
@@ -32,7 +35,8 @@ def test_a_config_is_sized_at_its_widest_choice(desk: Path) -> None:
     inside = [point for point in found["pareto"] if point["luts"] <= 9000]
     assert inside[-1]["cycles"] == found["cycles"]["predicted"]
     assert found["microseconds"] == found["cycles"]["predicted"] / 100  # at 100 MHz
-    assert found["limit"].startswith("LUT: ")
+    used = found["resources"]["luts"]
+    assert found["limit"].startswith(f"LUT: {used:,} of the config's overlay.luts 9,000; ")
 
 
 def test_a_plan_is_sized_at_its_own_widths(plan: Path) -> None:
@@ -47,6 +51,28 @@ def test_a_board_and_a_budget_of_ones_own(desk: Path) -> None:
     assert found["config"]["fabric"] == "xc7"
     assert found["resources"]["family"] == "xc7"
     assert found["resources"]["budget"]["luts"] == 12_000
+
+
+def test_all_styles_are_searched_when_asked(desk: Path) -> None:
+    serial, found = size.run(Path("small.yaml")), size.run(Path("small.yaml"), AUTO)
+    assert found["cycles"]["predicted"] < serial["cycles"]["predicted"]
+    assert found["overlay"]["p"] * found["overlay"]["q"] > 1
+    assert {point["digits"] for point in found["pareto"]} > {"8x8"}
+    fixed = size.run(Path("small.yaml"), (*AUTO, "overlay.digits=2x2"))
+    assert {point["digits"] for point in fixed["pareto"]} == {"2x2"}
+    assert {point["style"] for point in fixed["pareto"]} == {"bit_slice"}
+
+
+def test_the_budget_is_the_boards_or_the_configs() -> None:
+    board = load_board("ulx3s_12f")
+    whole = budget_of(OverlayBudget(luts=50_000), board)
+    assert whole.as_dict() == {"luts": 10_500, "ff": 12_000, "bram": 23, "dsp": 28}
+    assert whole.keys == {}
+    part = budget_of(OverlayBudget(luts=9000, bram_blocks=4), board)
+    assert (part.luts, part.bram) == (9000, 4)
+    assert part.keys == {"luts": "overlay.luts", "bram": "overlay.bram_blocks"}
+    halves = budget_of(OverlayBudget(), load_board("ice40_hx8k_evn"))
+    assert halves.bram == 15 * 4096 // 18432  # blocks of 18 Kbit
 
 
 def test_the_command_line(desk: Path, capsys: Capture) -> None:

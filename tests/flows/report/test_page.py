@@ -67,7 +67,7 @@ FACTS: dict[str, Any] = {
         "accuracy": {"float": 0.98, "quantized": 0.97, "integer": 0.97},
         "bit_exact": True,
         "cycles": {"measured": 5000, "predicted": 5000, "lower_bound": 2500},
-        "resources": {"lut_cells": 8000, "tool": "model", "version": "1", "family": "xc7"},
+        "resources": {"luts": 8000, "tool": "model", "version": "1", "family": "xc7"},
         "iterations": [iteration(0, 9000, 0.98), iteration(1, 5000, 0.97)],
         "versions": {"torch": "2.13.0"},
         "best_round": 1,
