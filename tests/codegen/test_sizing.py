@@ -109,6 +109,22 @@ def test_a_bound_is_never_above_the_exact_model(first: int, bits: int):
             assert floor <= fitted.resources.luts
 
 
+def test_the_bound_of_a_layer_that_waits_for_its_input():
+    """A large image and little to compute: most cycles are the input's."""
+    network = RandomNetwork(
+        "wide",
+        image=(8, 24, 24),
+        weights=Precision(2, signed=True),
+        activations=Precision(8, signed=False),
+    )
+    graph = network.build(network.conv("image", "one", 4))[0]
+    found = fitting(graph, [BitSerial])
+    array = max((a for _, a in found.arrays if a.dn == 32), key=lambda a: (a.dm, a.dk))
+    fitted = min(found.overlays(array), key=lambda f: f.bound)
+    exact = predict(lower(graph, fitted.config), MemoryTiming(latency=20)).cycles
+    assert 0.85 * exact < fitted.bound <= exact
+
+
 def test_choices_leave_out_sizes_that_cut_nothing_finer():
     shapes = layer_shapes(D4)  # rows 8, 16, 16, 10
     assert lane_choices(BitSerial, shapes, 64) == [
