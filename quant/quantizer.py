@@ -35,9 +35,9 @@ class QuantizerSetup:
 class Quantizer(nn.Module, ABC):
     """Fake quantization of one tensor: forward(x) lies on the grid codes(x) * scale().
 
-    decays: whether weight decay acts on its parameters. rate: their learning rate, relative to the
-    recipe's for step sizes; adam_rate: the same once more under AdamW, whose updates are as large
-    as the learning rate, however small the gradient.
+    decays: whether weight decay acts on its parameters, as a term of the loss. rate: their learning
+    rate, relative to the recipe's for step sizes; adam_rate: the same once more under AdamW, whose
+    updates are as large as the learning rate, however small the gradient.
     """
 
     decays: ClassVar[bool] = False

@@ -218,8 +218,8 @@ class _Run:
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """Weight decay on weights alone, and on what a quantizer learns where it says so; that has a
-    learning rate of its own."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    learning rate of its own, and its decay is a term of the loss under AdamW too."""
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     seen: set[int] = set()
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
@@ -227,14 +227,20 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
                 continue
             seen.add(id(parameter))
             decays, factor = parameter.ndim > 1, 1.0
-            if isinstance(module, Quantizer):
-                decays, factor = module.decays, recipe.step_size_factor * module.rate
-                factor *= module.adam_rate if recipe.optimizer == "adamw" else 1.0
-            key = (recipe.weight_decay if decays else 0.0, factor)
+            quantizer = module if isinstance(module, Quantizer) else None
+            if quantizer is not None:
+                decays, factor = quantizer.decays, recipe.step_size_factor * quantizer.rate
+                factor *= quantizer.adam_rate if recipe.optimizer == "adamw" else 1.0
+            key = (recipe.weight_decay if decays else 0.0, factor, quantizer is None)
             groups.setdefault(key, []).append(parameter)
     settings: list[dict[str, Any]] = [
-        {"params": parameters, "weight_decay": decay, "factor": factor}
-        for (decay, factor), parameters in groups.items()
+        {
+            "params": parameters,
+            "weight_decay": decay,
+            "decoupled_weight_decay": decoupled,
+            "factor": factor,
+        }
+        for (decay, factor, decoupled), parameters in groups.items()
     ]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(settings, lr=recipe.learning_rate, momentum=0.9)

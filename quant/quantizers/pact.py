@@ -3,7 +3,9 @@
     y = clip(x, 0, alpha),   y^ = s * floor(y / s + 0.5),   s = alpha / (2^b - 1)
     dy^/dx = 1 where 0 < x < alpha,   dy^/dalpha = 1 where x >= alpha, else 0
 
-alpha is learned, one for each tensor of activations, with weight decay (the paper's L2 term).
+alpha is learned, one for each tensor of activations, with weight decay: the paper's L2 term, part
+of the loss. Where nothing is clipped it alone moves alpha, at Adam's pace then; AdamW's own decay,
+which is times the learning rate, would leave alpha where it starts.
 Weights are DoReFa's, as in the paper (SAWB came with the one after it). Start of alpha: the largest
 activation of the calibration images, where the paper starts from a constant that is large enough.
 Signed activations, which the paper has none of, clip at -alpha too.

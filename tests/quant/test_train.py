@@ -9,13 +9,16 @@ from torch import nn
 
 from ir.errors import ConfigError
 from ir.plan import uniform_plan
+from ir.precision import Precision
 from quant.checkpoint import load_checkpoint, save_checkpoint
 from quant.data import Augmentation, Dataset
 from quant.integerize import snap
 from quant.net import NetConfig, build_net
 from quant.prepare import QuantizerConfig, layer_names
+from quant.quantizer import QuantizerSetup
+from quant.quantizers.pact import Pact
 from quant.recipe import Recipe
-from quant.train import evaluate, fine_tune, fit, threads, train_float
+from quant.train import _optimizer, evaluate, fine_tune, fit, threads, train_float
 
 NET = NetConfig(name="mlp", width=16)
 RECIPE = Recipe(epochs=6, learning_rate=0.01, checkpoint_every_epochs=2)
@@ -227,3 +230,22 @@ def test_divergence_is_named(digits: Dataset) -> None:
 def test_wrong_recipe(fields: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Recipe(**{"epochs": 1, "learning_rate": 0.1, **fields})
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "moved"), [("adamw", 0.01), ("sgd", 0.01 * 1e-3 * 6.0)], ids=["adamw", "sgd"]
+)
+def test_decay_of_a_clipping_point_is_a_term_of_the_loss(optimizer: str, moved: float) -> None:
+    """Where nothing is clipped it alone moves the point; weights decay times the rate in both."""
+    net = nn.Sequential(
+        Pact(QuantizerSetup(precision=Precision(2, signed=False), role="activation")),
+        nn.Linear(3, 2, bias=False),
+    )
+    parameters = [parameter.data.fill_(6.0) for parameter in net.parameters()]
+    recipe = Recipe(epochs=1, learning_rate=0.01, weight_decay=1e-3, optimizer=optimizer)  # type: ignore[arg-type]
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    _optimizer(net, recipe).step()
+    clip, weight = parameters
+    assert 6.0 - clip.item() == pytest.approx(moved, rel=0.02)
+    assert 6.0 - weight[0, 0].item() == pytest.approx(0.01 * 1e-3 * 6.0, rel=0.02)
