@@ -21,7 +21,7 @@ from flows.synth.launch import content_key, fresh_folder, netlist_script, run_yo
 from flows.synth.packing import METHOD, packed_sites
 from flows.synth.tools import Tool, find_yosys
 from ir.errors import ConfigError, ToolError
-from ir.files import read_json, write_json, write_text
+from ir.files import read_json, read_text, write_json, write_text
 
 DEFAULT_CACHE = Path("build/cache/synth")
 TOP = "bitwright_overlay"
@@ -123,7 +123,11 @@ def _synthesize_blocks(
     yosys: Tool,
     places: Mapping[str, Path],
 ) -> None:
-    """One run of yosys for all blocks that are missing; their counts land at their places."""
+    """One run of yosys for all blocks that are missing; their counts land at their places.
+
+    Of a run that ends without a word half of the blocks are tried at a time: the packaged yosys has
+    4 GiB of memory and no message for having used them.
+    """
     folder = places[names[0]].parent / content_key([places[name].name for name in names])
     with hold(folder.with_suffix(".lock")):
         names = [name for name in names if _read(places[name]) is None]
@@ -131,7 +135,15 @@ def _synthesize_blocks(
             return
         started = time.monotonic()
         write_text(fresh_folder(folder) / "design.v", batch_text(blocks, names))
-        run_yosys(yosys, _script(fabric), folder, expects=["netlist.json"])
+        try:
+            run_yosys(yosys, _script(fabric), folder, expects=["netlist.json"])
+        except ToolError:
+            if len(names) == 1 or _told(folder):
+                raise
+            for half in (names[::2], names[1::2]):
+                _synthesize_blocks(blocks, half, fabric, yosys, places)
+            shutil.rmtree(folder, ignore_errors=True)
+            return
         seconds = time.monotonic() - started
         modules = read_json(folder / "netlist.json")["modules"]
         found = {name: _cells_of(modules, name, folder) for name in names}
@@ -141,6 +153,12 @@ def _synthesize_blocks(
             count = _count(fabric, cells, blocks)
             write_json(places[name], count | {"name": name, "count": 1, "seconds": share})
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _told(folder: Path) -> bool:
+    """Whether yosys said what is wrong, or never ran."""
+    log = folder / "yosys.log"
+    return not log.is_file() or "ERROR:" in read_text(log)
 
 
 def _cells_of(modules: Mapping[str, Any], name: str, folder: Path) -> list[Mapping[str, Any]]:

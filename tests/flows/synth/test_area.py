@@ -122,6 +122,28 @@ def test_a_failure_ends_with_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "no such cell" in log.read_text()
 
 
+def test_blocks_that_are_too_much_at_once_are_synthesized_apart(
+    counting: Path, tmp_path: Path, monkeypatch: Any
+):
+    whole = synthesized(tmp_path / "whole", top="pair", text=ADDER + PAIR)
+    able = area.find_yosys().binary.read_text().removeprefix("#!/bin/sh\n")
+    both = "grep -q always design.v && grep -q second design.v"
+    small = (
+        both
+        + " && {{ echo {} > yosys.log; exit 1; }}\n"
+        + able.replace("{", "{{").replace("}", "}}")
+    )
+    full = fake_yosys(tmp_path / "full", small.format("Executing ABC9_OPS"))
+    monkeypatch.setattr(area, "find_yosys", lambda: full)
+    found = synthesized(tmp_path / "cache", top="pair", text=ADDER + PAIR)
+    assert found.cells == whole.cells and counting.read_text().count("always") == 2
+    assert not [place for place in (tmp_path / "cache").iterdir() if place.is_dir()]
+    wrong = fake_yosys(tmp_path / "wrong", small.format("ERROR: no such cell"))
+    monkeypatch.setattr(area, "find_yosys", lambda: wrong)
+    with pytest.raises(ToolError, match="ERROR: no such cell"):
+        synthesized(tmp_path / "other", top="pair", text=ADDER + PAIR)
+
+
 @pytest.mark.parametrize(
     ("work", "reason"),
     [("exit 0", r"left no .*netlist\.json"), (netlist(), "ended without module tiny")],
