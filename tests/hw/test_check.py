@@ -1,10 +1,13 @@
 """Instructions are judged one cycle after they are taken; starvation after long silence."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from codegen.emit import emit_component
 from hw.check import STARVED_CYCLES, Check, Judge, Starvation
+from hw.config import OverlayConfig
 from hw.csr import Code
 from hw.fault import NO_STAGE
 from hw.kept import WRAPS, kept_bits
@@ -21,7 +24,11 @@ LEGAL[Stage.FETCH] |= {"hash": CONFIG.hash, "kind": Kind.LHS}
 
 
 def judged(stage: Stage, k_split: int = 0, **changes: int) -> Code:
-    dut, found = Check(config=replace(CONFIG, k_split=k_split), stage=stage), []
+    return judged_on(replace(CONFIG, k_split=k_split), stage, changes)
+
+
+def judged_on(config: OverlayConfig, stage: Stage, changes: dict[str, int]) -> Code:
+    dut, found = Check(config=config, stage=stage), []
 
     async def bench(ctx) -> None:
         ctx.set(dut.now, {**LEGAL[stage], **changes})
@@ -50,6 +57,19 @@ def test_every_limit_of_the_table(stage: Stage) -> None:
             assert judged(stage, **{name: field.least - 1}) is Code.ILLEGAL, name
         if field.most is not None and field.most < field.range[1]:
             assert judged(stage, **{name: field.most + 1}) is Code.ILLEGAL, name
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 5, 6, 7, 12])
+def test_parameters_of_all_row_groups_are_within_the_table(groups: int) -> None:
+    config = BitSerial(dm=groups, dk=8, dn=2, requant_lanes=1, table_depth=64)
+    most = 64 // groups
+    for row_tiles, base in ((1, 64 - groups), (most, 64 - most * groups)):
+        changes = {"row_tiles": row_tiles, "param_base": base, "columns": 2}
+        assert judged_on(config, Stage.RESULT, changes) is Code.NONE
+        changes["param_base"] += 1
+        assert judged_on(config, Stage.RESULT, changes) is Code.ILLEGAL
+    text = emit_component(Check(config=config, stage=Stage.RESULT), name="check")
+    assert not re.search(r"[\w\]]\s+\*\s+\d", text), "a product, for which yosys takes a multiplier"
 
 
 @pytest.mark.parametrize(
