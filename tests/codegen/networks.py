@@ -1,9 +1,10 @@
-"""The networks of quant/nets as integer graphs with random weights, for 8x8 digits."""
+"""Integer graphs with random weights: the networks of quant/nets, and one on a larger image."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
+from codegen.random_network import RandomNetwork
 from ir.graph import INT32, Conv, IntegerGraph, MatMul, Requantize, Tensor, accumulator_range
 from ir.nodes import Linear
 from ir.precision import Precision, narrowest, weight_precision
@@ -64,3 +65,14 @@ def _linear(
     if stride:
         return Conv(name, source.name, f"a{index}", weight, precision, stride, 1)
     return MatMul(name, source.name, f"a{index}", weight, precision)
+
+
+def image_network() -> IntegerGraph:
+    """Two convolutions over an image that is large beside the weights."""
+    network = RandomNetwork(
+        "image",
+        image=(8, 24, 24),
+        weights=Precision(4, signed=True),
+        activations=Precision(4, signed=False),
+    )
+    return network.build(network.conv(network.conv("image", "one", 8), "two", 8))[0]

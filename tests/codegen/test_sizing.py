@@ -1,6 +1,5 @@
 """Sizing: the fastest overlay within a budget, what limits it, and that nothing is missed."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -13,25 +12,21 @@ import pytest
 from codegen import clock_model
 from codegen.budget import Budget
 from codegen.buffers import fit_buffers, worst_case_acc_bits
-from codegen.candidates import column_choices, lane_choices, row_choices
 from codegen.clock_model import ClockModel
 from codegen.cycles import predict
 from codegen.device_layer import layer_shapes
-from codegen.fitting import Fitting
 from codegen.lower import lower
 from codegen.placeholder import with_bits
-from codegen.random_network import RandomNetwork
 from codegen.read_timing import MemoryTiming
 from codegen.resources import predict_resources
 from codegen.sizing import Sizing, size
-from codegen.styles import Style, find_styles
+from codegen.styles import find_styles
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import CapacityError, ConfigError
 from ir.files import write_json
 from ir.graph import IntegerGraph
-from ir.precision import Precision
-from tests.codegen.networks import d4, mlp
+from tests.codegen.networks import d4, image_network, mlp
 
 D4, MLP = d4(width=8, bits=4), mlp(width=32, bits=3)
 BOARD: dict[str, Any] = {"family": "xc7", "memory_bits": 64, "latency": 20}
@@ -47,12 +42,6 @@ def within(luts: int, **limits: int) -> Budget:
 def sized(graph: IntegerGraph, luts: int, **changed: Any) -> Sizing:
     limits = {name: changed.pop(name) for name in LIMITS if name in changed}
     return size(graph, budget=within(luts, **limits), **(BOARD | changed))
-
-
-def fitting(graph: IntegerGraph, styles: list[Style], **changed: Any) -> Fitting:
-    """All overlays for a graph, whatever they take."""
-    settings: dict[str, Any] = BOARD | {"budget": within(10**9, bram=10**9)} | changed
-    return Fitting(styles=styles, shapes=layer_shapes(graph), others=(), **settings)
 
 
 def cycles_on(graph: IntegerGraph, found: Sizing) -> int:
@@ -94,55 +83,6 @@ def test_nothing_faster_fits():
                 fastest = cycles if fastest is None else min(fastest, cycles)
     assert fastest is not None
     assert found.cycles <= fastest
-
-
-@pytest.mark.parametrize("first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (50, 90))])
-@pytest.mark.parametrize("bits", [5, 8])
-def test_a_bound_is_never_above_the_exact_model(first: int, bits: int):
-    """Nor are an array's least cycles and LUTs above those of its overlays."""
-    graph = d4(width=8, bits=bits)
-    found = fitting(graph, find_styles())
-    for floor, array in found.arrays[first::2000]:
-        for fitted in found.overlays(array)[:: 7 if bits == 5 else 3]:
-            exact = predict(lower(graph, fitted.config), MemoryTiming(latency=20)).cycles
-            assert array.least <= fitted.bound <= exact
-            assert floor <= fitted.resources.luts
-
-
-def test_the_bound_of_a_layer_that_waits_for_its_input():
-    """A large image and little to compute: most cycles are the input's."""
-    network = RandomNetwork(
-        "wide",
-        image=(8, 24, 24),
-        weights=Precision(2, signed=True),
-        activations=Precision(8, signed=False),
-    )
-    graph = network.build(network.conv("image", "one", 4))[0]
-    found = fitting(graph, [BitSerial])
-    array = max((a for _, a in found.arrays if a.dn == 32), key=lambda a: (a.dm, a.dk))
-    fitted = min(found.overlays(array), key=lambda f: f.bound)
-    exact = predict(lower(graph, fitted.config), MemoryTiming(latency=20)).cycles
-    assert 0.85 * exact < fitted.bound <= exact
-
-
-def test_choices_leave_out_sizes_that_cut_nothing_finer():
-    shapes = layer_shapes(D4)  # rows 8, 16, 16, 10
-    assert lane_choices(BitSerial, shapes, 64) == [
-        1,
-        2,
-        4,
-        8,
-        16,
-        24,
-        32,
-        48,
-        64,
-    ]  # rows of the kernel in a word
-    assert 13 not in row_choices(
-        BitSerial, shapes, 64
-    )  # as many tiles as 11, and no wider ring writes
-    assert {8, 16} <= set(row_choices(BitSerial, shapes, 64))
-    assert max(column_choices(BitSerial, shapes, 64)) == 64  # a whole 8x8 image
 
 
 def test_a_larger_budget_is_never_slower():
@@ -219,55 +159,6 @@ def test_all_styles_and_digits_are_looked_at():
     assert {(p.luts, p.cycles) for p in found.pareto if p.luts <= 7200} == best
 
 
-def test_rows_of_wide_digits_fit_a_bus_word():
-    """A network of more rows than a bus word holds digits."""
-    wide = [style for style in find_styles() if style(dm=1, dk=1, dn=1).q > 1]
-    for style in wide:
-        rows = row_choices(style, layer_shapes(mlp(width=64, bits=4)), 64)
-        assert max(rows) == 64 // style(dm=1, dk=1, dn=1).q
-        style(dm=max(rows), dk=8, dn=1)  # is not refused
-
-
-@pytest.mark.parametrize(
-    ("style", "digits", "pairs"),
-    [
-        ("bit_serial", None, [(1, 1)]),
-        ("bit_slice", (2, 4), [(2, 4)]),
-        ("auto", (1, 1), [(1, 1)]),
-        ("auto", (8, 8), [(8, 8)]),
-    ],
-)
-def test_a_style_and_digits_can_be_fixed(
-    style: str, digits: tuple[int, int] | None, pairs: list[tuple[int, int]]
-):
-    configs = [make(dm=1, dk=8, dn=1) for make in find_styles(style, digits)]
-    assert [(config.p, config.q) for config in configs] == pairs
-
-
-def test_one_bit_digits_are_looked_at_once():
-    styles = [style(dm=1, dk=8, dn=1) for style in find_styles()]
-    assert [c.style for c in styles if (c.p, c.q) == (1, 1)] == ["bit_serial"]
-    assert len(find_styles("bit_slice")) == len(styles)
-
-
-def test_digits_that_a_style_does_not_have():
-    with pytest.raises(
-        ConfigError, match="style 'bit_serial' has no digits of 2x2 bits; it has: 1x1"
-    ):
-        find_styles("bit_serial", (2, 2))
-
-
-def image_network() -> IntegerGraph:
-    """Two convolutions over an image that is large beside the weights."""
-    network = RandomNetwork(
-        "image",
-        image=(8, 24, 24),
-        weights=Precision(4, signed=True),
-        activations=Precision(4, signed=False),
-    )
-    return network.build(network.conv(network.conv("image", "one", 8), "two", 8))[0]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("others", [(), (with_bits(D4, {"fc": (8, 5)}),)], ids=["alone", "and-d4"])
 def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...]):
@@ -281,20 +172,6 @@ def test_few_block_rams_are_met_by_bands_of_rows(others: tuple[IntegerGraph, ...
     assert predict_resources(whole, "xc7").bram > 8
     for other in others:
         lower(other, found.config)
-
-
-def test_sums_in_parts_meet_a_bound_of_their_own():
-    """It holds for any cut, also where a cut makes less to do."""
-    graph = image_network()
-    found = fitting(graph, [BitSerial], budget=within(10**9, bram=8))
-    checked = 0
-    for _, array in found.arrays[::400]:
-        for fitted in (overlay for overlay in found.overlays(array) if overlay.cut):
-            with contextlib.suppress(CapacityError):
-                cut = lower(graph, fitted.config)
-                assert fitted.bound <= predict(cut, MemoryTiming(latency=20)).cycles
-                checked += 1
-    assert checked > 5
 
 
 def test_weights_are_streamed_where_that_is_no_slower():
