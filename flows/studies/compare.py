@@ -155,7 +155,7 @@ def _cache_off(config: Compare, prices: Prices, cell: Cell) -> dict[str, float]:
     budgets = config.cycle_budgets(prices)
     middle = budgets[len(budgets) // 2]
     return {
-        name: searched(cell, prices, name, middle, config.search(cell), shared=False)[1].seconds
+        name: searched(cell, prices, name, middle, config.search(cell))[1].seconds
         for name in config.allocators
     }
 

@@ -24,15 +24,10 @@ def below(
 
 
 def above(
-    said: str,
-    first: Sequence[float],
-    second: Sequence[float],
-    unit: str = "",
-    *,
-    folds: Sequence[int] = (),
+    said: str, first: Sequence[float], second: Sequence[float], *, folds: Sequence[int] = ()
 ) -> Judged:
     """Whether ``first`` is above ``second``; the effect is first - second, as in `below`."""
-    found = below(said, first, second, unit, folds=folds)
+    found = below(said, first, second, folds=folds)
     return found | {"verdict": verdict(paired(second, first))}
 
 

@@ -62,11 +62,9 @@ def searched(
     budget: int,
     settings: SearchSettings,
     store: Store | None = None,
-    *,
-    shared: bool = True,
 ) -> tuple[PrecisionPlan, Took]:
-    """The same, kept as a step of the cell. shared: whether `store` holds what others found, so
-    that a search without it is another step."""
+    """The same, kept as a step of the cell; with a store of what others found it is another one."""
+    shared = store is not None
 
     def work() -> dict[str, Any]:
         found = allocate(cell, prices, allocator, budget, settings, store)
@@ -74,7 +72,7 @@ def searched(
 
     result = cell.steps.do(
         "search",
-        f"{allocator}, {budget} cycles{'' if shared else ', nothing known'}",
+        f"{allocator}, {budget} cycles{', shared' if shared else ''}",
         cell.inputs
         | {
             "name": allocator,
