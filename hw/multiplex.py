@@ -13,8 +13,13 @@ Multiplex = Callable[[Module, Value, Value, Value], Value]
 
 
 def portable(m: Module, moves: Value, there: Value, here: Value) -> Value:
-    """Left to the synthesizer."""
-    return Mux(moves, there, here)
+    """Left to the synthesizer.
+
+    A signal, since whoever takes a bit of an expression has all of it written once more.
+    """
+    chosen = Signal(len(here), name="chosen")
+    m.d.comb += chosen.eq(Mux(moves, there, here))
+    return chosen
 
 
 def lut6(m: Module, moves: Value, there: Value, here: Value) -> Value:
