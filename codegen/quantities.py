@@ -47,7 +47,7 @@ def _array(config: OverlayConfig) -> dict[str, float]:
     Lanes made of the fabric's own cells know how many `tables` they are. Of portable ones `count`
     is the adder bits where digits have one bit, `tree` those of wider digits.
     """
-    units = (config.dm + (config.p == 1)) * config.dn
+    units = (config.dm + config.column_sums) * config.dn
     adders, registers = lane_bits(config.dk, config.p, config.q)
     single = config.p * config.q == 1
     size = find_fabric(config.fabric).lanes.size(config.dk, config.p, config.q)
@@ -113,6 +113,7 @@ def _result(config: OverlayConfig) -> dict[str, float]:
         "fixed": 1,
         "lane": lanes,
         "lane_bit": lanes * config.acc_bits,
+        "doubled": lanes * config.acc_bits * config.column_sums,
         "select": config.acc_bits * (config.dm - lanes),
         "row": config.dm,
         "row_bit": config.dm * ELEMENT_BITS,

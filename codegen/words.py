@@ -154,7 +154,7 @@ class Words:
             shape.pad_ones and any(part % self.config.dk for part in shape.parts)
         )
         bipolar = shape.weights.bipolar or (shape.row_bits is not None and shape.weights.signed)
-        return bipolar and whole and self.config.p == 1
+        return bipolar and whole and self.config.column_sums
 
     @cached_property
     def _tile_bits(self) -> tuple[int, ...]:

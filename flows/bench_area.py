@@ -66,7 +66,7 @@ class AreaJob:
     def units(self) -> int:
         """Dot-product units of the array, the row of column sums (hw/array.py) among them."""
         config = self.config()
-        return (config.dm + (config.p == 1)) * config.dn
+        return (config.dm + config.column_sums) * config.dn
 
     @property
     def bit_products(self) -> int:

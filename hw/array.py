@@ -91,7 +91,7 @@ class Array(wiring.Component):
         steps = self._follow(m)
         outputs = [self._row(m, f"{i}", word, rhs, steps) for i, word in enumerate(lhs)]
         m.d.comb += [self.out[i].eq(value) for i, value in enumerate(outputs)]
-        if config.p == 1:
+        if config.column_sums:
             ones = Signal(config.lhs_bits, init=-1)
             m.d.comb += self.column_sum.eq(self._row(m, "sum", ones, rhs, steps))
         return m

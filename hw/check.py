@@ -8,8 +8,6 @@ all others a cycle later.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import reduce
-from operator import add
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
@@ -20,6 +18,7 @@ from hw.csr import Code
 from hw.delay import delayed
 from hw.fault import FAULT, INDEX_BITS, NO_STAGE, first_fault, report
 from hw.kept import kept_bits, left_out
+from hw.product import times
 from hw.queue import spare_bits
 from ir.isa import FORMATS, INSTRUCTION_BITS, SLOT_BITS, Kind, Stage, layout
 
@@ -85,15 +84,9 @@ def _result(now: data.View, config: OverlayConfig) -> Iterator[Value]:
     yield now.columns > config.dn
     yield now.selects > now.period
     yield now.split & (not config.k_split)
-    entries = _times(kept("row_tiles"), config.row_groups)
+    entries = times(kept("row_tiles"), config.row_groups)
     yield kept("param_base") + entries > config.table_depth
     yield now.ring_words >= config.ring_depth
-
-
-def _times(value: Value, constant: int) -> Value:
-    """A sum of shifts: of a product yosys makes a multiplier of the fabric."""
-    places = (place for place in range(constant.bit_length()) if constant >> place & 1)
-    return reduce(add, (value << place for place in places))
 
 
 _RULES = {Stage.FETCH: _fetch, Stage.EXECUTE: _execute, Stage.RESULT: _result}

@@ -168,6 +168,11 @@ class OverlayConfig:
         return math.gcd(self.dm * self.q, 8)
 
     @property
+    def column_sums(self) -> bool:
+        """Whether the array has a row that sums activations: one-bit weights may be bipolar."""
+        return self.p == 1
+
+    @property
     def row_groups(self) -> int:
         """Groups of requant_lanes rows in a column of the array."""
         return self.dm // self.requant_lanes

@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import OverlayConfig
+from hw.product import times
 
 
 def sums_layout(config: OverlayConfig) -> data.StructLayout:
@@ -58,7 +59,7 @@ class PartialSums(wiring.Component):
         )
         read, write = kept.read_port(domain="comb"), kept.write_port()
         before = data.View(layout, read.data)
-        place = self.column * config.row_groups + self.group
+        place = times(self.column, config.row_groups) + self.group
         m.d.comb += [
             read.addr.eq(place),
             write.addr.eq(place),

@@ -48,6 +48,8 @@ class Requantizer(wiring.Component):
     Parameters
     ----------
     acc_bits : accumulator width
+    column_sums : there are any; without them no weights are bipolar, and nobody looks at
+                  `column_sum` and `bipolar`
 
     Members
     -------
@@ -67,8 +69,8 @@ class Requantizer(wiring.Component):
     hi: Signal
     code: Signal
 
-    def __init__(self, *, acc_bits: int) -> None:
-        self.acc_bits = acc_bits
+    def __init__(self, *, acc_bits: int, column_sums: bool) -> None:
+        self.acc_bits, self.column_sums = acc_bits, column_sums
         super().__init__(
             {
                 "acc": In(signed(acc_bits)),
@@ -100,11 +102,12 @@ class Requantizer(wiring.Component):
 
     def _multiply(self, m: Module) -> Signal:
         """acc * M + B, four cycles after the ports."""
-        acc = Signal(signed(self.acc_bits + 2))
+        acc = Signal(signed(self.acc_bits + 2 * self.column_sums))
         ahead, param = (Signal(PARAM_LAYOUT, name=f"param_{n}", reset_less=True) for n in (1, 2))
         multiplier = Signal(signed(_FACTOR))
+        doubled = (self.acc << 1) - self.column_sum
         m.d.sync += [
-            acc.eq(Mux(self.bipolar, (self.acc << 1) - self.column_sum, self.acc)),
+            acc.eq(Mux(self.bipolar, doubled, self.acc) if self.column_sums else self.acc),
             ahead.eq(self.param),
             param.eq(ahead),
             multiplier.eq(param.multiplier),

@@ -269,7 +269,9 @@ class Result(wiring.Component):
                 table.read_address.eq(param_address),
                 table.read_enable.eq(1),
             ]
-            m.submodules[f"lane_{lane}"] = unit = Requantizer(acc_bits=config.acc_bits)
+            m.submodules[f"lane_{lane}"] = unit = Requantizer(
+                acc_bits=config.acc_bits, column_sums=config.column_sums
+            )
             acc = Signal(signed(config.acc_bits), name=f"acc_{lane}")
             column_sum = Signal(signed(config.acc_bits), name=f"column_sum_{lane}")
             m.d.sync += [acc.eq(sums.rows[lane]), column_sum.eq(sums.column)]

@@ -22,9 +22,15 @@ def model(acc: int, column_sum: int, param: dict[str, int], settings: dict[str, 
     return max(settings["lo"], min(settings["hi"], code))
 
 
-def check(acc_bits: int, inputs: list[tuple[int, int, dict[str, int]]], settings: dict) -> None:
+def check(
+    acc_bits: int,
+    inputs: list[tuple[int, int, dict[str, int]]],
+    settings: dict,
+    *,
+    column_sums: bool = True,
+) -> None:
     """One input a cycle, its parameters a cycle ahead, its code REQUANTIZE_LATENCY behind."""
-    dut = Requantizer(acc_bits=acc_bits)
+    dut = Requantizer(acc_bits=acc_bits, column_sums=column_sums)
 
     async def drive(ctx) -> None:
         for name, value in settings.items():
@@ -73,6 +79,21 @@ def test_random_values_and_limits(rng, limits: tuple[int, int]) -> None:
     ]
     settings = {"bipolar": rng.randrange(2), "elements": 0, "shift": shift}
     check(24, inputs, settings | {"lo": limits[0], "hi": limits[1]})
+
+
+@pytest.mark.parametrize("acc_bits", [12, 24, 25, 26, 32])
+def test_without_column_sums_no_sum_is_bipolar(rng, acc_bits: int) -> None:
+    """Two bits fewer: up to 25 the lower product takes all of a sum."""
+    inputs = [
+        (
+            rng.choice([-(1 << (acc_bits - 1)), (1 << (acc_bits - 1)) - 1, rng.randrange(-99, 99)]),
+            rng.randrange(-99, 99),
+            {name: rng.randint(*field.range) for name, field in PARAM.items()},
+        )
+        for _ in range(100)
+    ]
+    settings = {"bipolar": 0, "shift": rng.randrange(24), "lo": CODES[0], "hi": CODES[1]}
+    check(acc_bits, inputs, settings | {"elements": 0}, column_sums=False)
 
 
 @pytest.mark.parametrize("shift", range(48))
