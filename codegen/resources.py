@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from codegen.block_ram import map_memories
-from codegen.quantities import lane_bits, quantities
-from hw.config import OverlayConfig, piece_bits
-from hw.ring import ELEMENT_BITS, most_units, units_per_word
+from codegen.quantities import quantities
+from hw.config import OverlayConfig
 from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 
@@ -102,7 +101,7 @@ def predict_resources(
 ) -> Resources:
     """What the model says of an overlay. Raises ConfigError for a family without a model."""
     fit = coefficients or load_coefficients(family)
-    amounts = whole_quantities(config) if "fixed" in fit.luts else quantities(config)
+    amounts = quantities(config)
     memories = map_memories(config, fit.family)
     return Resources(
         luts=memories.luts + round(_weighed(fit.luts, amounts)),
@@ -118,50 +117,6 @@ def _weighed(coefficients: Mapping[str, float], amounts: Mapping[str, float]) ->
 
 def dsps(config: OverlayConfig, family: str) -> int:
     """DSP multipliers: an accumulator (two bits longer when bipolar) times a 16-bit multiplier."""
-    bits = MULTIPLIER_BITS[family]
+    width = config.acc_bits + 2 * config.column_sums
     # one bit more than a multiplier holds is added outside of it
-    return config.requant_lanes * -(-(config.acc_bits + 1) // bits)
-
-
-def whole_quantities(config: OverlayConfig) -> dict[str, float]:
-    """{part: how many of it} of an overlay, for data that were fitted to whole overlays.
-
-    The next `make characterize` fits stage by stage (quantities.py), and this goes.
-
-    fixed        1: control, counters, sequencers
-    tree         adder bits of all units' trees (one-bit weights: one more row for column sums)
-    tree_ff      bits of their pipeline registers and of the operand words
-    accumulator  accumulator bits of all units, each with its drain register
-    rotator      legs of the multiplexers that rotate the activation banks
-    column       array columns: position, edge mask, bank address
-    row          array rows: codes collected and cut into planes or elements
-    lane         requantizer lanes
-    lane_bit     accumulator bits of the lanes: their products
-    select       legs of the multiplexers from the drain chain to the lanes
-    ring         legs of the multiplexers that place results in a bus word
-    ring_choice  and of the comparisons that choose them
-    gearbox      multiplexer bits of the shifters between bus words and pieces
-    bus          bits of the bus and of the longest piece: holding registers
-    """
-    dm, dn, lanes = config.dm, config.dn, config.requant_lanes
-    units = (dm + (config.p == 1)) * dn
-    piece, legs = piece_bits(config), most_units(config) - 1
-    width = config.memory_bits + piece
-    grain = 1 if config.rhs_bits % 8 or config.lhs_word_bits % 8 else 8
-    adders, registers = lane_bits(config.dk, config.p, config.q)
-    return {
-        "fixed": 1,
-        "tree": units * adders,
-        "tree_ff": units * registers + dm * config.lhs_bits + dn * config.rhs_bits,
-        "accumulator": units * config.acc_bits,
-        "rotator": config.rhs_bits * dn * (dn - 1),
-        "column": dn,
-        "row": dm * ELEMENT_BITS,
-        "lane": lanes,
-        "lane_bit": lanes * (config.acc_bits + 2),
-        "select": config.acc_bits * (dm - lanes),
-        "ring": config.memory_bits * legs,
-        "ring_choice": units_per_word(config) * legs,
-        "gearbox": width * 2 * ((width // grain).bit_length()),
-        "bus": width,
-    }
+    return config.requant_lanes * -(-(width - 1) // MULTIPLIER_BITS[family])
