@@ -1,13 +1,11 @@
 """The resource model: its parts, its data files, and how near it comes to what was measured."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codegen import resources
-from codegen.emit import emit_verilog
 from codegen.quantities import STAGES, lane_bits, quantities
 from codegen.resources import (
     Coefficients,
@@ -15,7 +13,6 @@ from codegen.resources import (
     families,
     load_coefficients,
     predict_resources,
-    whole_quantities,
 )
 from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
@@ -26,34 +23,22 @@ from ir.plugins import load
 
 CONFIG = BitSerial(dm=4, dk=16, dn=3, acc_bits=20, requant_lanes=2)
 FAMILIES = ("ecp5", "xc7")
-NEAR = {"xc7": (0.02, 0.05), "ecp5": (0.06, 0.13)}
-"""(mean, largest) error on held-out overlays: what was seen, and a little."""
+NEAR = {"luts": (0.05, 0.12), "ff": (0.05, 0.25)}
+"""(mean, largest) error on held-out overlays: of LUTs what must be, of FFs what was seen and a
+little."""
 
 
-def model(**parts: float) -> Coefficients:
+def model(luts: dict[str, float], ff: dict[str, float]) -> Coefficients:
     return Coefficients(
         family="xc7",
         tool="t",
         version="0",
         hardware="h",
-        luts=parts,
-        ff={"fixed": 7},
+        luts=luts,
+        ff=ff,
         errors={},
         overlays=(),
     )
-
-
-def test_quantities_count_what_the_hardware_has():
-    found = whole_quantities(CONFIG)
-    assert found["fixed"] == 1
-    assert found["accumulator"] == 5 * 3 * 20  # a row for the column sums
-    assert found["tree"] == 5 * 3 * (16 + 8 * 2 + 4 * 3 + 2 * 4 + 5)
-    assert found["tree_ff"] == 5 * 3 * (4 * 3 + 5) + (4 + 3) * 16
-    assert found["rotator"] == 16 * 3 * 2
-    assert found["lane_bit"] == 2 * 22
-    assert found["select"] == 20 * 2
-    assert found["ring"] == 64 * 7  # 4-bit units, a write of 8 of them
-    assert found["ring_choice"] == 16 * 7
 
 
 def test_stages_count_what_they_have():
@@ -91,19 +76,12 @@ def test_wider_digits_add_up_a_tree_for_each_bit(p: int, q: int, bits: tuple[int
     assert lane_bits(2, p, q) == bits
 
 
-def test_wider_digits_need_wider_words_and_no_column_sums():
-    found = whole_quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
-    assert found["accumulator"] == 4 * 3 * 20
-    assert found["rotator"] == 4 * 16 * 3 * 2
-    adders, registers = lane_bits(16, 2, 4)
-    assert found["tree"] == 4 * 3 * adders
-    assert found["tree_ff"] == 4 * 3 * registers + 16 * (4 * 2 + 3 * 4)
-
-
 def test_the_prediction_is_a_weighed_sum():
-    bare = predict_resources(CONFIG, "xc7", model(fixed=0.0))
-    found = predict_resources(CONFIG, "xc7", model(fixed=1000.0, column=10.0))
-    assert found.luts - bare.luts == 1000 + 3 * 10
+    ff = {"array.fixed": 7.0}
+    bare = predict_resources(CONFIG, "xc7", model({}, ff))
+    weighed = {"array.fixed": 1000.0, "array.unit": 10.0}
+    found = predict_resources(CONFIG, "xc7", model(weighed, ff))
+    assert found.luts - bare.luts == 1000 + 5 * 3 * 10
     assert found.ff == 7
 
 
@@ -120,14 +98,10 @@ def test_dsps_of_the_xc7_are_wider(acc_bits: int, wide: int):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_data_files_reproduce_their_own_predictions(family: str):
-    """As far as they describe today's hardware: `make characterize` brings them up to date."""
     fit = load_coefficients(family)
-    first = fit.overlays[0]
-    verilog = emit_verilog(BitSerial(**first["config"]))
-    current = hashlib.sha256(verilog.encode()).hexdigest() == first["verilog_sha256"]
-    assert fit.hardware
-    for row in fit.overlays if current else ():
-        style = load("hw/overlays", row.get("style", "bit_serial"), OverlayConfig)
+    assert fit.hardware and len(fit.overlays) >= 60
+    for row in fit.overlays:
+        style = load("hw/overlays", row["style"], OverlayConfig)
         predicted = predict_resources(style(**row["config"]), family).as_dict()
         assert predicted == row["predicted"]
 
@@ -135,7 +109,6 @@ def test_the_data_files_reproduce_their_own_predictions(family: str):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_block_rams_and_dsps_equal_every_synthesis(family: str):
     rows = load_coefficients(family).overlays
-    assert len(rows) >= 20
     for row in rows:
         for name in ("bram", "dsp"):
             assert row["predicted"][name] == row["measured"][name], row["config"]
@@ -144,10 +117,9 @@ def test_block_rams_and_dsps_equal_every_synthesis(family: str):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_luts_and_ffs_of_held_out_overlays_are_near(family: str):
     held_out = [row for row in load_coefficients(family).overlays if row["held_out"]]
-    assert len(held_out) >= 3
-    for name in ("luts", "ff"):
+    assert len(held_out) >= 30
+    for name, (mean, largest) in NEAR.items():
         errors = [abs(r["predicted"][name] / r["measured"][name] - 1) for r in held_out]
-        mean, largest = NEAR[family]
         assert sum(errors) / len(errors) <= mean
         assert max(errors) <= largest
         recorded = load_coefficients(family).errors[name]["held_out"]
