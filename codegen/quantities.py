@@ -6,12 +6,9 @@ A part is called stage.part; a stage's coefficients are fitted to the blocks tha
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from hw.config import OverlayConfig, piece_bits
 from hw.fabric import find_fabric
 from hw.kept import kept_bits, position_bits
-from hw.popcount import LEVELS_PER_STAGE, stages
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
 from hw.unpack import piece_grain
 from ir.isa import Stage
@@ -44,23 +41,18 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
 def _array(config: OverlayConfig) -> dict[str, float]:
     """Units (one-bit weights: one more row, for column sums), their lanes and accumulators.
 
-    Lanes made of the fabric's own cells know how many `tables` they are. Of portable ones `count`
-    is the adder bits where digits have one bit, `tree` those of wider digits.
+    Lanes are made of the fabric's own cells, and know how many `tables` and `registers` they are:
+    a family whose lanes are left to the synthesizer has no model.
     """
     units = (config.dm + config.column_sums) * config.dn
-    adders, registers = lane_bits(config.dk, config.p, config.q)
-    single = config.p * config.q == 1
     size = find_fabric(config.fabric).lanes.size(config.dk, config.p, config.q)
-    if size is not None:
-        adders, registers = 0, size.registers
+    assert size is not None, config.fabric
     return {
         "fixed": 1,
         "unit": units,
-        "tables": 0 if size is None else units * size.tables,
-        "count": units * adders if single else 0,
-        "tree": 0 if single else units * adders,
-        "wide_unit": 0 if single else units,
-        "registers": units * registers,
+        "tables": units * size.tables,
+        "wide_unit": 0 if config.p * config.q == 1 else units,
+        "registers": units * size.registers,
         "accumulator": units * config.acc_bits,
         "operand": config.dm * config.lhs_bits + config.dn * config.rhs_bits,
     }
@@ -149,28 +141,3 @@ def _address_bits(config: OverlayConfig) -> int:
     """Bits of the addresses of all buffers."""
     depths = (config.lhs_depth, config.rhs_depth, config.ring_depth, config.table_depth)
     return sum((depth - 1).bit_length() for depth in depths)
-
-
-@lru_cache(maxsize=1024)
-def lane_bits(lanes: int, p: int, q: int) -> tuple[int, int]:
-    """(adder output bits, register bits) of `Lanes`, its AND gates counted as adder bits."""
-    narrow, wide = sorted((p, q))
-    adders, registers, total = _tree_bits([wide] * lanes)
-    adders, registers = narrow * (adders + wide * lanes), narrow * registers
-    if p * q > 1:  # the trees and their correction, each moved to its place
-        terms = [total + place + 1 for place in range(narrow)] + [total + narrow]
-        last = _tree_bits(terms)
-        adders, registers = adders + last[0], registers + last[1]
-    return adders, registers
-
-
-def _tree_bits(row: list[int]) -> tuple[int, int, int]:
-    """(adder output bits, register bits, bits of the sum) of `registered_sum`."""
-    adders, registers = 0, 0
-    for _ in range(stages(len(row))):
-        for _ in range(LEVELS_PER_STAGE):
-            pairs = [max(a, b) + 1 for a, b in zip(row[::2], row[1::2], strict=False)]
-            adders += sum(pairs)
-            row = pairs + ([row[-1]] if len(row) % 2 else [])
-        registers += sum(row)
-    return adders, registers, row[0]

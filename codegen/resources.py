@@ -11,7 +11,7 @@ packing and placement: what a vendor's tool reports differs.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from codegen.block_ram import map_memories
 from codegen.quantities import quantities
 from hw.config import OverlayConfig
+from hw.fabric import fabric_of
 from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 
@@ -99,9 +100,12 @@ def load_coefficients(family: str) -> Coefficients:
 def predict_resources(
     config: OverlayConfig, family: str, coefficients: Coefficients | None = None
 ) -> Resources:
-    """What the model says of an overlay. Raises ConfigError for a family without a model."""
+    """What the model says of an overlay, made of the cells of the family that is counted.
+
+    Raises ConfigError for a family without a model.
+    """
     fit = coefficients or load_coefficients(family)
-    amounts = quantities(config)
+    amounts = quantities(replace(config, fabric=fabric_of(fit.family)))
     memories = map_memories(config, fit.family)
     return Resources(
         luts=memories.luts + round(_weighed(fit.luts, amounts)),

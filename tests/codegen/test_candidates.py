@@ -96,7 +96,7 @@ def test_rows_of_wide_digits_fit_a_bus_word():
 def test_sums_in_parts_meet_a_bound_of_their_own():
     """It holds for any cut, also where a cut makes less to do."""
     graph = image_network()
-    found = fitting(graph, [BitSerial], bram=8)
+    found = fitting(graph, [BitSerial], bram=7)
     checked = 0
     for _, array in found.arrays[::400]:
         for fitted in (overlay for overlay in found.overlays(array) if overlay.cut):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from codegen import resources
-from codegen.quantities import STAGES, lane_bits, quantities
+from codegen.quantities import STAGES, quantities
 from codegen.resources import (
     Coefficients,
     dsps,
@@ -15,6 +15,7 @@ from codegen.resources import (
     predict_resources,
 )
 from hw.config import OverlayConfig
+from hw.fabric import find_fabric
 from hw.overlays.bit_serial import BitSerial
 from hw.overlays.bit_slice import BitSlice
 from ir.errors import ConfigError
@@ -41,39 +42,37 @@ def model(luts: dict[str, float], ff: dict[str, float]) -> Coefficients:
     )
 
 
+def tables(family: str, lanes: int, p: int, q: int) -> int:
+    size = find_fabric(family).lanes.size(lanes, p, q)
+    assert size is not None
+    return size.tables
+
+
 def test_stages_count_what_they_have():
-    found = quantities(CONFIG)
+    found = quantities(replace(CONFIG, fabric="xc7"))
     assert {part.partition(".")[0] for part in found} == set(STAGES)
     assert found["array.unit"] == 5 * 3
-    assert found["array.count"] == 5 * 3 * (16 + 8 * 2 + 4 * 3 + 2 * 4 + 5)
-    assert found["array.tree"] == found["array.wide_unit"] == 0
+    assert found["array.tables"] == 5 * 3 * tables("xc7", 16, 1, 1)
+    assert found["array.wide_unit"] == 0
     assert found["operands.rotator"] == 16 * 3 * 2
     assert found["operands.part"] == 16 * 3
     assert found["unpacker.shift"] == 64 * 3 and found["unpacker.held"] == 64
     assert found["result.select"] == 20 * 2
     assert found["ring.choice"] == 16 * 7
-    native = quantities(replace(CONFIG, fabric="xc7"))
-    assert native["array.count"] == 0 and native["array.tables"] >= 5 * 3 * 10
-    wide = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20))
-    assert wide["array.count"] == 0 and wide["array.wide_unit"] == 4 * 3
+    wide = quantities(BitSlice(dm=4, dk=16, dn=3, p=2, q=4, acc_bits=20, fabric="xc7"))
+    assert wide["array.tables"] == 4 * 3 * tables("xc7", 16, 2, 4)
+    assert wide["array.wide_unit"] == 4 * 3
 
 
-@pytest.mark.parametrize(("lanes", "bits"), [(1, (1, 1)), (2, (2 + 2, 2)), (3, (3 + 2 + 3, 3))])
-def test_lanes_of_one_bit_are_a_popcount(lanes: int, bits: tuple[int, int]):
-    assert lane_bits(lanes, 1, 1) == bits
-
-
-@pytest.mark.parametrize(
-    ("p", "q", "bits"),
-    [  # two lanes: gates, then adders; trees of three bits (two-bit digits) or five (four-bit ones)
-        (1, 2, (4 + 3 + 5, 3 + 5)),
-        (2, 1, (4 + 3 + 5, 3 + 5)),
-        (2, 2, (2 * (4 + 3) + 6 + 7, 2 * 3 + 7)),
-        (1, 4, (8 + 5 + 7, 5 + 7)),
-    ],
-)
-def test_wider_digits_add_up_a_tree_for_each_bit(p: int, q: int, bits: tuple[int, int]):
-    assert lane_bits(2, p, q) == bits
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_overlay_is_counted_in_the_cells_of_the_family(family: str):
+    """A simulation's board has the portable fabric, and is told what the xc7's would take."""
+    lean, wide = (BitSlice(dm=2, dk=dk, dn=2, p=8, q=8, acc_bits=20) for dk in (8, 32))
+    assert predict_resources(wide, family) == predict_resources(
+        replace(wide, fabric=family), family
+    )
+    grown = predict_resources(wide, family).luts - predict_resources(lean, family).luts
+    assert grown > 0.8 * 4 * (tables(family, 32, 8, 8) - tables(family, 8, 8, 8))
 
 
 def test_the_prediction_is_a_weighed_sum():

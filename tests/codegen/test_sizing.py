@@ -130,10 +130,10 @@ def test_flip_flops_and_dsps_limit_as_well(name: str, label: str):
 
 
 def test_a_limit_says_when_it_is_the_configs():
-    budget = replace(within(9000), keys={"luts": "overlay.luts"})
+    budget = replace(within(8000), keys={"luts": "overlay.luts"})
     found = size(MLP, budget=budget, **BOARD)
     used = found.resources["luts"]
-    assert found.limit.startswith(f"LUT: {used:,} of the config's overlay.luts 9,000; the next ")
+    assert found.limit.startswith(f"LUT: {used:,} of the config's overlay.luts 8,000; the next ")
     assert found.resources["capped_by"] == {"luts": "overlay.luts"}
     few = replace(budget, luts=3000)
     with pytest.raises(CapacityError, match=r"has 3,000 \(the config's overlay.luts\), 100,000, "):
