@@ -7,7 +7,7 @@ A part is called stage.part; a stage's coefficients are fitted to the blocks tha
 from __future__ import annotations
 
 from hw.config import OverlayConfig, piece_bits
-from hw.fabric import find_fabric
+from hw.fabric import fabric_of, find_fabric
 from hw.kept import kept_bits, position_bits
 from hw.ring import ELEMENT_BITS, most_units, units_per_word
 from hw.unpack import piece_grain
@@ -18,10 +18,10 @@ STAGES = ("array", "operands", "unpacker", "execute", "result", "ring", "control
 LUTs that hold the small memories which block_ram.py does not count."""
 
 
-def quantities(config: OverlayConfig) -> dict[str, float]:
-    """{part: how many of it} of an overlay, in the words of today's model."""
+def quantities(config: OverlayConfig, family: str) -> dict[str, float]:
+    """{part: how many of it} of an overlay that is made of a family's cells."""
     stages_of = {
-        "array": _array(config),
+        "array": _array(config, family),
         "operands": _operands(config),
         "unpacker": _unpacker(config),
         "execute": _execute(config),
@@ -38,15 +38,15 @@ def quantities(config: OverlayConfig) -> dict[str, float]:
     }
 
 
-def _array(config: OverlayConfig) -> dict[str, float]:
+def _array(config: OverlayConfig, family: str) -> dict[str, float]:
     """Units (one-bit weights: one more row, for column sums), their lanes and accumulators.
 
     Lanes are made of the fabric's own cells, and know how many `tables` and `registers` they are:
     a family whose lanes are left to the synthesizer has no model.
     """
     units = (config.dm + config.column_sums) * config.dn
-    size = find_fabric(config.fabric).lanes.size(config.dk, config.p, config.q)
-    assert size is not None, config.fabric
+    size = find_fabric(fabric_of(family)).lanes.size(config.dk, config.p, config.q)
+    assert size is not None, family
     return {
         "fixed": 1,
         "unit": units,

@@ -11,7 +11,7 @@ packing and placement: what a vendor's tool reports differs.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 from codegen.block_ram import map_memories
 from codegen.quantities import quantities
 from hw.config import OverlayConfig
-from hw.fabric import fabric_of
 from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 
@@ -105,7 +104,7 @@ def predict_resources(
     Raises ConfigError for a family without a model.
     """
     fit = coefficients or load_coefficients(family)
-    amounts = quantities(replace(config, fabric=fabric_of(fit.family)))
+    amounts = quantities(config, fit.family)
     memories = map_memories(config, fit.family)
     return Resources(
         luts=memories.luts + round(_weighed(fit.luts, amounts)),

@@ -113,7 +113,7 @@ def _solve(samples: Sequence[Sample], stage: str, totals: Sequence[int]) -> dict
 
     An error of a stage counts as much as it changes the sum: small stages may be coarse.
     """
-    amounts = [quantities(sample.config) for sample in samples]
+    amounts = [quantities(sample.config, sample.measured.family) for sample in samples]
     parts = [part for part in amounts[0] if part.startswith(f"{stage}.")]
     matrix = np.array([[row[part] for part in parts] for row in amounts], float)
     weight = 1 / np.array([sample.measured.luts for sample in samples], float)

@@ -15,10 +15,10 @@ from hw.config import OverlayConfig
 from hw.overlays.bit_serial import BitSerial
 
 CONFIG = BitSerial(dm=4, dk=16, dn=4)
-PARTS = list(quantities(CONFIG))
+PARTS = list(quantities(CONFIG, "xc7"))
 LUTS = dict.fromkeys(PARTS, 0.0) | {
     "control.fixed": 2000.0,
-    "array.count": 1.5,
+    "array.tables": 1.5,
     "result.lane": 80.0,
 }
 FFS = dict.fromkeys(PARTS, 0.0) | {"control.fixed": 3000.0, "array.registers": 1.0}
@@ -27,7 +27,7 @@ BLOCKS = {"array": "dpu_16x1x1x20", "control": "\\bitwright_overlay.issuer"}
 
 def block(config: OverlayConfig, stage: str, factor: float) -> BlockCount:
     """A stage as one block, as the fabric would be if it followed LUTS and FFS, times `factor`."""
-    amounts = quantities(config)
+    amounts = quantities(config, "xc7")
     luts, ffs = (
         sum(value * amounts[part] for part, value in of.items() if part.startswith(f"{stage}."))
         for of in (LUTS, FFS)
@@ -87,7 +87,7 @@ def samples(factor: float = 1.0) -> list[Sample]:
 def test_known_coefficients_are_found():
     found = fit("xc7", samples(), hardware="h")
     assert set(found.ff) == set(found.luts) == set(PARTS)
-    assert found.luts["array.count"] == pytest.approx(1.5, abs=0.02)
+    assert found.luts["array.tables"] == pytest.approx(1.5, abs=0.02)
     assert found.ff["array.registers"] == pytest.approx(1.0, abs=0.02)
     assert found.errors["luts"]["fit"]["max"] < 0.001
     assert found.errors["luts"]["held_out"]["max"] < 0.002
