@@ -27,7 +27,8 @@ TABLE_MAPPING = {
 by itself; nextpnr's are two to four times that, and carry chains looked slower beside tables than
 they are. And it makes whatever it is given as fast as it can: a block by itself, whose longest path
 is short, took up to three times the tables that it takes in a whole overlay, whose longest path
-leaves it time. 4 ns is below every overlay's longest path, so that a whole one stays what it is."""
+leaves it time. 4 ns is below what a whole overlay reaches: 4x64x4 flattened takes 13,648 LUT4 and
+13,637 without it."""
 
 
 def content_key(identity: Sequence[Any]) -> str:

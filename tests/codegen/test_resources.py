@@ -24,7 +24,10 @@ from ir.plugins import load
 
 CONFIG = BitSerial(dm=4, dk=16, dn=3, acc_bits=20, requant_lanes=2)
 FAMILIES = ("ecp5", "xc7")
-NEAR = {"luts": (0.05, 0.12), "ff": (0.05, 0.25)}
+NEAR = {
+    "ecp5": {"luts": (0.05, 0.12), "ff": (0.02, 0.11)},
+    "xc7": {"luts": (0.05, 0.12), "ff": (0.03, 0.22)},
+}
 """(mean, largest) error on held-out overlays: of LUTs what must be, of FFs what was seen and a
 little."""
 
@@ -117,7 +120,7 @@ def test_block_rams_and_dsps_equal_every_synthesis(family: str):
 def test_luts_and_ffs_of_held_out_overlays_are_near(family: str):
     held_out = [row for row in load_coefficients(family).overlays if row["held_out"]]
     assert len(held_out) >= 30
-    for name, (mean, largest) in NEAR.items():
+    for name, (mean, largest) in NEAR[family].items():
         errors = [abs(r["predicted"][name] / r["measured"][name] - 1) for r in held_out]
         assert sum(errors) / len(errors) <= mean
         assert max(errors) <= largest
