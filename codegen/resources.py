@@ -19,6 +19,7 @@ from typing import Any
 from codegen.block_ram import map_memories
 from codegen.quantities import quantities
 from hw.config import OverlayConfig
+from hw.fabric import fabric_of, find_fabric
 from ir.errors import ConfigError, did_you_mean
 from ir.files import read_json
 
@@ -26,9 +27,6 @@ FOLDER = Path(__file__).with_name("resource_coefficients")
 COUNTED_AS = {"simulation": "xc7", "xcup": "xc7", "ice40": "ecp5"}
 """Families whose fabric another one's stands for. iCE40 has neither LUT memories nor wide
 multiplexers: an overlay takes about twice as many LUTs there."""
-
-MULTIPLIER_BITS = {"xc7": 24, "ecp5": 18}
-"""Bits of the wider operand of a DSP multiplier, without its sign."""
 
 BLOCK_BITS = 18432
 """Bits of the block RAM that all families are counted in."""
@@ -119,7 +117,7 @@ def _weighed(coefficients: Mapping[str, float], amounts: Mapping[str, float]) ->
 
 
 def dsps(config: OverlayConfig, family: str) -> int:
-    """DSP multipliers: an accumulator (two bits longer when bipolar) times a 16-bit multiplier."""
+    """DSP multipliers: one for an accumulator (two bits longer when bipolar), or one a half."""
     width = config.acc_bits + 2 * config.column_sums
-    # one bit more than a multiplier holds is added outside of it
-    return config.requant_lanes * -(-(width - 1) // MULTIPLIER_BITS[family])
+    halves = width > find_fabric(fabric_of(family)).multiplier_bits
+    return config.requant_lanes * (2 if halves else 1)

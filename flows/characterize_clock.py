@@ -34,7 +34,8 @@ SEED = 1
 MOST_CELLS = 9_000
 """Predicted LUTs of what is held out: placed it takes up to a tenth more, so fewer than 10,000."""
 FIT_DRAW, FIT = 21, 8
-HELD_OUT_DRAW, HELD_OUT = 22, 6
+SMALL_FIT_DRAW, SMALL_FIT = 22, 6
+HELD_OUT_DRAW, HELD_OUT = 23, 6
 CELL = {"ecp5": "TRELLIS_COMB"}
 _DIGITS = ((1, 1), (1, 1), (1, 2), (2, 2))
 _SIZES = {
@@ -85,8 +86,9 @@ def small_overlays(
 
 
 def fitted_overlays(family: str = FAMILY) -> list[OverlayConfig]:
-    """Those whose placements the model is fitted to."""
-    return small_overlays(FIT_DRAW, FIT, family)
+    """Those whose placements the model is fitted to: SMALL_FIT of them below MOST_CELLS."""
+    small = small_overlays(SMALL_FIT_DRAW, SMALL_FIT, family, most_cells=MOST_CELLS)
+    return small_overlays(FIT_DRAW, FIT, family) + small
 
 
 def held_out_overlays(family: str = FAMILY) -> list[OverlayConfig]:

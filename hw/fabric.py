@@ -21,6 +21,7 @@ class Fabric:
 
     multiplex, rotate : functions as hw.multiplex.portable and hw.rotate.portable
     cells : the fabric's own cells in them (hw/cells/)
+    multiplier_bits : of a multiplier block's wider side, signed; the other takes 16 of them all
     """
 
     lanes: type[Lanes]
@@ -28,12 +29,13 @@ class Fabric:
     multiplex: multiplex.Multiplex = multiplex.portable
     rotate: rotate.Rotate = rotate.portable
     cells: tuple[str, ...] = ()
+    multiplier_bits: int = 25
 
 
 FABRICS = {
     PORTABLE: Fabric(lanes=Lanes, accumulate=portable),
-    "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",)),
-    "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4),
+    "ecp5": Fabric(lanes=Ecp5Lanes, accumulate=ecp5_chain, cells=("CCU2C",), multiplier_bits=18),
+    "ice40": Fabric(lanes=Lut4Lanes, accumulate=lut4, multiplier_bits=18),
     "xc7": Fabric(
         lanes=Lut6Lanes,
         accumulate=lut6,

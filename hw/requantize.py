@@ -23,8 +23,6 @@ _OFFSET = PARAM["offset"].width
 _FACTOR = PARAM["multiplier"].width
 LOW_BITS = 17
 """Of the lower half of a sum: with a sign they fit a multiplier of 18 bits."""
-WHOLE_BITS = 25
-"""Sums that the wider side of a multiplier takes as they are, where it has one."""
 
 
 class Requantizer(wiring.Component):
@@ -37,7 +35,7 @@ class Requantizer(wiring.Component):
     stable while results are under way.
 
     The product is that of the halves of acc, each with its sum in a multiplier block with adder
-    (up to WHOLE_BITS the first takes all of acc):
+    (the first takes all of acc that multiplier_bits hold):
 
         low  = acc[:17] * M + B        high = acc[17:] * M + (low >> 17)
 
@@ -50,6 +48,8 @@ class Requantizer(wiring.Component):
     acc_bits : accumulator width
     column_sums : there are any; without them no weights are bipolar, and nobody looks at
                   `column_sum` and `bipolar`
+    multiplier_bits : of the wider side of the fabric's multiplier, LOW_BITS + 1 or more. A product
+                  that is wider is put together of several by carry chains of logic, within a cycle
 
     Members
     -------
@@ -69,8 +69,9 @@ class Requantizer(wiring.Component):
     hi: Signal
     code: Signal
 
-    def __init__(self, *, acc_bits: int, column_sums: bool) -> None:
+    def __init__(self, *, acc_bits: int, column_sums: bool, multiplier_bits: int) -> None:
         self.acc_bits, self.column_sums = acc_bits, column_sums
+        self.multiplier_bits = multiplier_bits
         super().__init__(
             {
                 "acc": In(signed(acc_bits)),
@@ -112,7 +113,7 @@ class Requantizer(wiring.Component):
             param.eq(ahead),
             multiplier.eq(param.multiplier),
         ]
-        whole = len(acc) <= WHOLE_BITS  # nothing is left for the upper half
+        whole = len(acc) <= self.multiplier_bits  # nothing is left for the upper half
         lower = Signal(signed(len(acc) if whole else LOW_BITS + 1))
         m.d.comb += lower.eq(acc if whole else acc[:LOW_BITS])
         low_product = Signal(signed(len(lower) + _FACTOR), reset_less=True)

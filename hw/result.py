@@ -11,6 +11,7 @@ from hw.config import OverlayConfig
 from hw.counted import counted, last_of
 from hw.delay import delayed
 from hw.emit import Emitter
+from hw.fabric import find_fabric
 from hw.kept import kept_layout
 from hw.partial import PartialSums, sums_layout
 from hw.ram import SharedRam
@@ -270,7 +271,9 @@ class Result(wiring.Component):
                 table.read_enable.eq(1),
             ]
             m.submodules[f"lane_{lane}"] = unit = Requantizer(
-                acc_bits=config.acc_bits, column_sums=config.column_sums
+                acc_bits=config.acc_bits,
+                column_sums=config.column_sums,
+                multiplier_bits=find_fabric(config.fabric).multiplier_bits,
             )
             acc = Signal(signed(config.acc_bits), name=f"acc_{lane}")
             column_sum = Signal(signed(config.acc_bits), name=f"column_sum_{lane}")

@@ -225,7 +225,7 @@ def requantizer_bench(stage: str, acc_bits: int = 32) -> Bench:
     first: to it they are one.
     """
     bench = Bench()
-    unit = Requantizer(acc_bits=acc_bits, column_sums=True)
+    unit = Requantizer(acc_bits=acc_bits, column_sums=True, multiplier_bits=LOW_BITS + 1)
     bench.add(unit)
     total, param = bench.inner("total"), PARAM_LAYOUT(bench.inner("param_2"))
     low_product, high_product = bench.inner("low_product"), bench.inner("high_product")

@@ -87,7 +87,7 @@ def test_the_prediction_is_a_weighed_sum():
     assert found.ff == 7
 
 
-@pytest.mark.parametrize(("acc_bits", "wide"), [(16, 1), (17, 1), (18, 2), (32, 2)])
+@pytest.mark.parametrize(("acc_bits", "wide"), [(15, 1), (16, 1), (17, 2), (32, 2)])
 def test_dsps_follow_the_accumulator(acc_bits: int, wide: int):
     config = replace(CONFIG, acc_bits=acc_bits)
     assert dsps(config, "ecp5") == 2 * wide

@@ -4,6 +4,7 @@ from itertools import pairwise, product
 
 import pytest
 
+from hw.fabric import FABRICS
 from hw.requantize import REQUANTIZE_LATENCY, Requantizer
 from ir.isa import PARAM
 from tests.hw.streams import simulate
@@ -28,9 +29,10 @@ def check(
     settings: dict,
     *,
     column_sums: bool = True,
+    multiplier_bits: int = 25,
 ) -> None:
     """One input a cycle, its parameters a cycle ahead, its code REQUANTIZE_LATENCY behind."""
-    dut = Requantizer(acc_bits=acc_bits, column_sums=column_sums)
+    dut = Requantizer(acc_bits=acc_bits, column_sums=column_sums, multiplier_bits=multiplier_bits)
 
     async def drive(ctx) -> None:
         for name, value in settings.items():
@@ -50,10 +52,10 @@ def check(
     assert codes == [model(*one, expected) for one in inputs]
 
 
-@pytest.mark.parametrize("acc_bits", [4, 16, 32])
+@pytest.mark.parametrize(("acc_bits", "multiplier_bits"), [(4, 25), (16, 18), (17, 18), (32, 25)])
 @pytest.mark.parametrize("bipolar", [0, 1])
 @pytest.mark.parametrize("shift", [0, 1, 17, 47])
-def test_extremes(acc_bits: int, bipolar: int, shift: int) -> None:
+def test_extremes(acc_bits: int, multiplier_bits: int, bipolar: int, shift: int) -> None:
     ends = [-(1 << (acc_bits - 1)), -1, 0, 1, (1 << (acc_bits - 1)) - 1]
     sums = ends if bipolar else [0]
     multipliers = [*PARAM["multiplier"].range, 0, 1, -1]
@@ -63,8 +65,8 @@ def test_extremes(acc_bits: int, bipolar: int, shift: int) -> None:
         for acc, column_sum, m, b in product(ends, sums, multipliers, offsets)
     ]
     settings = {"bipolar": bipolar, "shift": shift, "elements": 0, "lo": CODES[0], "hi": CODES[1]}
-    check(acc_bits, inputs, settings)
-    check(acc_bits, inputs, settings | ELEMENTS)
+    check(acc_bits, inputs, settings, multiplier_bits=multiplier_bits)
+    check(acc_bits, inputs, settings | ELEMENTS, multiplier_bits=multiplier_bits)
 
 
 @pytest.mark.parametrize("limits", [(0, 255), (-128, 127), (0, 0), (-1, 0), CODES, (5, 6)])
@@ -82,9 +84,10 @@ def test_random_values_and_limits(rng, limits: tuple[int, int]) -> None:
     check(24, inputs, settings | {"lo": limits[0], "hi": limits[1]})
 
 
-@pytest.mark.parametrize("acc_bits", [12, 24, 25, 26, 32])
-def test_without_column_sums_no_sum_is_bipolar(rng, acc_bits: int) -> None:
-    """Two bits fewer: up to 25 the lower product takes all of a sum."""
+@pytest.mark.parametrize("multiplier_bits", sorted({f.multiplier_bits for f in FABRICS.values()}))
+@pytest.mark.parametrize("acc_bits", [12, 18, 19, 24, 25, 26, 32])
+def test_without_column_sums_no_sum_is_bipolar(rng, acc_bits: int, multiplier_bits: int) -> None:
+    """Two bits fewer: so much longer are the sums that the lower product takes all of."""
     inputs = [
         (
             rng.choice([-(1 << (acc_bits - 1)), (1 << (acc_bits - 1)) - 1, rng.randrange(-99, 99)]),
@@ -94,7 +97,8 @@ def test_without_column_sums_no_sum_is_bipolar(rng, acc_bits: int) -> None:
         for _ in range(100)
     ]
     settings = {"bipolar": 1, "shift": rng.randrange(24), "lo": CODES[0], "hi": CODES[1]}
-    check(acc_bits, inputs, settings | {"elements": 0}, column_sums=False)
+    settings["elements"] = 0
+    check(acc_bits, inputs, settings, column_sums=False, multiplier_bits=multiplier_bits)
 
 
 @pytest.mark.parametrize("shift", range(48))
