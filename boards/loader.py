@@ -56,7 +56,7 @@ PART = re.compile(r"[A-Za-z0-9-]+")
 """A part's name goes into scripts as it is."""
 PLATFORM = re.compile(r"[a-z0-9_]+\.[A-Z][A-Za-z0-9_]*Platform")
 OPEN_FLOWS = ("nextpnr-ecp5", "nextpnr-ice40")
-ON_CHIP_LATENCY = 2
+ON_CHIP_LATENCY = 3
 LINK_BLOCKS = 1
 """Block RAMs of the host link, which stands beside an on-chip memory."""
 

@@ -248,9 +248,14 @@ class Judge(wiring.Component):
         report(m, queues, when=lost, code=Code.ILLEGAL)
         report(m, queues, when=self.wrong_row, code=Code.ILLEGAL, stage=Stage.FETCH)
         others = [self.stages[stage] for stage in Stage if stage is not Stage.FETCH]
-        later, found = Signal(FAULT), Signal(FAULT)
-        first_fault(m, found, [*others, queues, starvation.fault])
-        m.d.sync += later.eq(found)
+        # whether there is one, and each of them: which is the first is found a cycle later
+        sources = [*others, queues, starvation.fault]
+        seen, later, valid = Signal(data.ArrayLayout(FAULT, len(sources))), Signal(FAULT), Signal()
+        m.d.sync += valid.eq(Cat(source.valid for source in sources).any())
+        for kept, source in zip(seen, sources, strict=True):
+            m.d.sync += kept.eq(source)
+        first_fault(m, later, list(seen))
+        m.d.comb += later.valid.eq(valid)
         first_fault(m, self.fault, [self.stages[Stage.FETCH], later])
         m.d.comb += self.index.eq(place)
         for stage in Stage:

@@ -216,10 +216,18 @@ class Result(wiring.Component):
 
         row_end: the row tile ends in this cycle; row_last: it is the layer's last one. Registers
         say where it begins and where the one behind it does; first_behind is that of the first.
+        The one after this cycle's is a register too: the way to the block RAMs is long as it is.
         """
-        entry, entry_now, begin, behind, first_behind = (
+        entry, entry_now, entry_after, begin, behind, first_behind = (
             Signal(range(self.config.table_depth), name=name)
-            for name in ("entry", "entry_now", "row_begin", "row_behind", "first_behind")
+            for name in (
+                "entry",
+                "entry_now",
+                "entry_after",
+                "row_begin",
+                "row_behind",
+                "first_behind",
+            )
         )
         following = Mux(row_last, now.param_base, behind)
         with m.If(row_end):
@@ -229,13 +237,22 @@ class Result(wiring.Component):
                 behind.eq(Mux(row_last, first_behind, behind + now.selects)),
             ]
         with m.Elif(active):
-            m.d.comb += entry.eq(Mux(column_end, begin, entry_now + 1))
+            m.d.comb += entry.eq(Mux(column_end, begin, entry_after))
         with m.Else():
             m.d.comb += entry.eq(entry_now)
-        m.d.sync += [entry_now.eq(entry), first_behind.eq(now.param_base + now.selects)]
+        m.d.sync += [
+            entry_now.eq(entry),
+            entry_after.eq(entry + 1),
+            first_behind.eq(now.param_base + now.selects),
+        ]
         with m.If(fresh):
             first = now.param_base
-            m.d.sync += [entry_now.eq(first), begin.eq(first), behind.eq(first + now.selects)]
+            m.d.sync += [
+                entry_now.eq(first),
+                entry_after.eq(first + 1),
+                begin.eq(first),
+                behind.eq(first + now.selects),
+            ]
         return entry
 
     def _sums(self, m: Module, group: Value) -> data.View:

@@ -1,4 +1,4 @@
-"""On-chip memory behind the overlay's memory port, with the reference timing at latency 2."""
+"""On-chip memory behind the overlay's memory port, with the reference timing at latency 3."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from amaranth.lib.wiring import In, Out
 from hw.bus.axi import PAGE_BYTES, read_channels, write_channels
 from hw.ram import SharedRam
 
-LATENCY = 2
-"""Cycles from a burst's address to its first word, and from its last word to its answer."""
+LATENCY = 3
+"""Cycles from a burst's address to its first word, and from its last word to its answer. A burst is
+taken into registers first: its address is late in its cycle, and the way to the block RAMs long."""
 
 OUTSTANDING = 16
 OKAY, DECERR = 0, 3
@@ -30,7 +31,7 @@ class Bursts(wiring.Component):
     put : In(1), put_word, put_length : In    word address and beats - 1; not while `full`
     step : In(1)                              the word that is shown is done
     valid : Out(1), word : Out, last : Out(1) the word that is shown; it is its burst's last
-    full : Out(1)                             OUTSTANDING bursts are waiting
+    full : Out(1)                             OUTSTANDING bursts may be waiting in the next cycle
     """
 
     put: Signal
@@ -77,7 +78,7 @@ class Bursts(wiring.Component):
             direct.eq(kept & ends & (count == 0)),
             write.data.eq(burst),
             write.en.eq(self.put & kept & ~direct),
-            self.full.eq(count == OUTSTANDING),
+            self.full.eq(count + self.put >= OUTSTANDING),
         ]
         m.d.sync += [
             write.addr.eq(write.addr + write.en),
@@ -96,7 +97,7 @@ class OnChipMemory(wiring.Component):
     """A memory of `size_bytes`: AXI4 for the overlay, single bytes for the host.
 
     Channels as the reference memory's with L = LATENCY: a burst accepted at edge t offers beat k at
-    max(t + 2 + k, the edge after the beat before was taken), an answer comes two edges after the
+    max(t + L + k, the edge after the beat before was taken), an answer comes L edges after the
     last word; no cost between bursts; OUTSTANDING bursts a direction and one more. Words beyond the
     memory answer DECERR and are not written.
 
@@ -183,9 +184,10 @@ class OnChipMemory(wiring.Component):
         return Cat(inside, address[(self.size_bytes - 1).bit_length() :].any())
 
     def _bursts(self, m: Module, name: str, address: Value, length: Value, put: Value) -> Bursts:
+        """Bursts that are put a cycle after they were accepted."""
         bursts = Bursts(word_bits=(self.depth - 1).bit_length() + 1)
         m.submodules[name] = bursts
-        m.d.comb += [
+        m.d.sync += [
             bursts.put.eq(put),
             bursts.put_word.eq(self._word(address)),
             bursts.put_length.eq(length),
@@ -236,10 +238,10 @@ class OnChipMemory(wiring.Component):
         accepted = self.awvalid & self.awready
         bursts = self._bursts(m, "writes", self.awaddr, self.awlen, accepted)
         # words are written a cycle after they were taken: a burst's first may come with its address
-        held, taken = Signal(), Signal()
+        held, taken, ended = Signal(), Signal(), Signal()
         word, strobes = Signal(self.memory_bits), Signal(self.bus_bytes)
         owed, answers = Signal(range(2 * OUTSTANDING)), Signal(range(2 * OUTSTANDING))
-        failed, ends = Signal(), Signal()
+        failed, ends, beyond = Signal(), Signal(), Signal()
         m.d.comb += [
             self.awready.eq(~bursts.full & (answers < OUTSTANDING)),
             self.wready.eq((owed != 0) | accepted),
@@ -251,12 +253,14 @@ class OnChipMemory(wiring.Component):
         m.d.sync += [
             held.eq(taken),
             owed.eq(owed + accepted - (taken & self.wlast)),
-            answers.eq(answers + ends - (self.bvalid & self.bready)),
+            ended.eq(ends),
+            beyond.eq(bursts.word[-1]),
+            answers.eq(answers + ended - (self.bvalid & self.bready)),
         ]
         with m.If(taken):
             m.d.sync += [word.eq(self.wdata), strobes.eq(self.wstrb)]
         # answers are few and in order: one that failed makes all that are waiting fail
-        with m.If(ends & bursts.word[-1]):
+        with m.If(ended & beyond):
             m.d.sync += failed.eq(1)
         with m.Elif(answers == 0):
             m.d.sync += failed.eq(0)
