@@ -195,19 +195,25 @@ class OnChipMemory(wiring.Component):
         return bursts
 
     def _reads(self, m: Module, rams: list[SharedRam]) -> None:
-        """Word addresses go to the memory as they come; what it shows is registered once more."""
+        """Word addresses go to the memory as they come; what it shows is registered once more.
+
+        That register alone takes it, without a reset, so that it is the block RAMs' own.
+        """
         bursts = self._bursts(m, "reads", self.araddr, self.arlen, self.arvalid & self.arready)
         read, last, outside = Signal(), Signal(), Signal()
         moves, step = Signal(), Signal()
         grant, granted, answered = Signal(), Signal(), Signal()
-        shown = Cat(ram.read_data for ram in rams)
+        shown = Signal(self.memory_bits, reset_less=True)
         host = self.host_request & ~self.host_write & ~granted & ~answered
+        offset = self.host_address[: self.offset_bits]
         m.d.comb += [
             self.arready.eq(~bursts.full),
             moves.eq(~self.rvalid | self.rready),
             step.eq(bursts.valid & (~read | moves)),
             bursts.step.eq(step),
-            grant.eq(host & ~bursts.valid & ~read),
+            grant.eq(host & ~bursts.valid & ~read & ~self.rvalid),
+            self.rdata.eq(shown),
+            self.host_byte.eq(shown.word_select(offset, 8)),
         ]
         for ram in rams:
             m.d.comb += [
@@ -216,18 +222,16 @@ class OnChipMemory(wiring.Component):
                 ),
                 ram.read_enable.eq(step | grant),
             ]
-        offset = self.host_address[: self.offset_bits]
         m.d.sync += [
             granted.eq(grant),
             answered.eq(granted),
-            self.host_byte.eq(shown.word_select(offset, 8)),
         ]
         with m.If(~read | moves):
             m.d.sync += [read.eq(step), last.eq(bursts.last), outside.eq(bursts.word[-1])]
         with m.If(moves):
             m.d.sync += [
                 self.rvalid.eq(read),
-                self.rdata.eq(shown),
+                shown.eq(Cat(ram.read_data for ram in rams)),
                 self.rlast.eq(last),
                 self.rresp.eq(Mux(outside, DECERR, OKAY)),
             ]

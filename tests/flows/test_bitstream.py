@@ -117,7 +117,7 @@ def test_the_first_placement_that_is_fast_enough(
     reached[:] = [-1.0, 1.0, 50.0]  # MHz beyond the board's clock
     assert main(command) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["seed"], result["fmax_mhz"], result["clock_mhz"]) == (2, 38.5, 37.5)
+    assert (result["seed"], result["fmax_mhz"], result["clock_mhz"]) == (2, 63.5, 62.5)
     file, report = map(Path, result["files"])
     assert file.read_bytes() == b"bits" and file.name == "ulx3s_85f.bit"
     assert json.loads(report.read_text())["utilization"] == PLACED.utilization
