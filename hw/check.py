@@ -250,11 +250,11 @@ class Judge(wiring.Component):
         others = [self.stages[stage] for stage in Stage if stage is not Stage.FETCH]
         # whether there is one, and each of them: which is the first is found a cycle later
         sources = [*others, queues, starvation.fault]
-        seen, later, valid = Signal(data.ArrayLayout(FAULT, len(sources))), Signal(FAULT), Signal()
+        seen, later, valid = [Signal(FAULT) for _ in sources], Signal(FAULT), Signal()
         m.d.sync += valid.eq(Cat(source.valid for source in sources).any())
         for kept, source in zip(seen, sources, strict=True):
             m.d.sync += kept.eq(source)
-        first_fault(m, later, list(seen))
+        first_fault(m, later, seen)
         m.d.comb += later.valid.eq(valid)
         first_fault(m, self.fault, [self.stages[Stage.FETCH], later])
         m.d.comb += self.index.eq(place)
