@@ -21,6 +21,7 @@ from flows.hardware import verilog_of
 from hw.csr import OFFSETS
 from hw.overlays.bit_serial import BitSerial
 from hw.tops import protocol
+from hw.tops.memory import LATENCY
 from ir.errors import ConfigError, MismatchError, ToolError
 from ir.golden import execute
 from tests.codegen.networks import d4
@@ -31,8 +32,6 @@ CONFIG = BitSerial(dm=2, dk=8, dn=2, lhs_depth=256, rhs_depth=256, ring_depth=32
 NARROW = replace(CONFIG, memory_bits=32, fabric="ice40")
 BANDS = replace(CONFIG, rhs_depth=64, fabric="xc7")
 """So few words that the first layer runs in six bands of rows."""
-
-LATENCY = 2
 
 
 def network_on(config: BitSerial) -> CompiledNetwork:
