@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hw.tops.memory import DECERR, LATENCY, OKAY, OnChipMemory
+from hw.tops.memory import DECERR, LATENCY, OKAY, OUTSTANDING, OnChipMemory
 from tests.hw.streams import gap, idle, simulate
 
 SIZE = 8192
@@ -279,3 +279,45 @@ async def host_access(ctx, dut: Any, write: int, address: int, value: int) -> li
 def test_a_memory_is_a_power_of_two_of_pages(size: int) -> None:
     with pytest.raises(ValueError, match=f"a power of two of at least 4096, not {size}"):
         OnChipMemory(memory_bits=64, size_bytes=size)
+
+
+def test_bursts_that_wait_are_all_answered() -> None:
+    """More than may wait, while no word is taken; the host's read waits behind the word shown."""
+    dut = make()
+    master = Master(dut)
+    lengths = [1 + i % 3 for i in range(40)]
+    held = 60
+
+    async def ask(ctx) -> None:
+        await master.send(
+            ctx, "ar", [{"addr": 64 * i, "len": n - 1} for i, n in enumerate(lengths)]
+        )
+
+    async def take(ctx) -> None:
+        await idle(ctx, held)
+        assert len(master.taken["ar"]) <= OUTSTANDING + 1 + LATENCY
+        ctx.set(dut.rready, 1)
+        await idle(ctx, sum(lengths) + 40)
+
+    simulate(dut, ask, take, background=[master.watch], limit=LIMIT)
+    ends = [n for n, (_, word) in enumerate(master.taken["r"], 1) if word["last"]]
+    assert ends == [sum(lengths[: i + 1]) for i in range(len(lengths))]
+
+
+def test_the_host_waits_for_the_word_that_is_shown() -> None:
+    dut = make()
+    master = Master(dut)
+    done: list[int] = []
+
+    async def bench(ctx) -> None:
+        await master.send(ctx, "ar", [{"addr": 0, "len": 0}])
+        await idle(ctx, LATENCY + 2)
+        ctx.set(dut.host_request, 1)
+        for _ in range(10):
+            done.append(ctx.get(dut.host_done))
+            await ctx.tick()
+        assert not any(done), "while a word stands"
+        ctx.set(dut.rready, 1)
+        await ctx.tick().until(dut.host_done)
+
+    simulate(dut, bench, background=[master.watch], limit=LIMIT)
