@@ -52,7 +52,8 @@ class Control(wiring.Component):
     lite channels
     values : Out                     {register: what it holds}, those of KEPT
     start, finished, leftover, bus_idle, stopping, busy, clear, irq : as of hw.job.Job
-    fault : In(FAULT), timed_out : In(1), blamed, index : as of hw.job.Job
+    memory_fault, program_fault : In(FAULT)    of those and the cycle budget's the first counts
+    timed_out : In(1), blamed, index : as of hw.job.Job
     events : In(one bit a counter)   in the order of hw.csr.COUNTERS; CYCLES counts by itself
     """
 
@@ -79,7 +80,8 @@ class Control(wiring.Component):
     start: Signal
     finished: Signal
     leftover: Signal
-    fault: data.View
+    memory_fault: data.View
+    program_fault: data.View
     timed_out: Signal
     blamed: Signal
     index: Signal
@@ -102,7 +104,8 @@ class Control(wiring.Component):
                 "start": Out(1),
                 "finished": In(1),
                 "leftover": In(1),
-                "fault": In(FAULT),
+                "memory_fault": In(FAULT),
+                "program_fault": In(FAULT),
                 "timed_out": In(1),
                 "blamed": Out(2),
                 "index": In(INDEX_BITS),
@@ -126,7 +129,8 @@ class Control(wiring.Component):
         self._write(m, job)
         late = Signal(FAULT)
         report(m, late, when=self._over(m), code=Code.CYCLES)
-        first_fault(m, job.fault, [self.fault, late])
+        # all in one: what a late one says, no address, must not hold back what an early one says
+        first_fault(m, job.fault, [self.memory_fault, self.program_fault, late])
         self._read(m, job)
         return m
 

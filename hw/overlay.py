@@ -24,7 +24,6 @@ from hw.csr import ADDRESS_BITS, COUNTERS
 from hw.delay import delayed, delayed_view
 from hw.emit import READY_TO_STEP
 from hw.execute import ISSUE_TO_READ, Execute
-from hw.fault import first_fault
 from hw.fetch import ReadIssuer
 from hw.kept import hand_over
 from hw.operands import READ_LATENCY, Operands
@@ -244,8 +243,9 @@ class Overlay(wiring.Component):
         self, m: Module, control: Control, port: Port, judge: Judge, *, issued: Value
     ) -> None:
         """The memory's faults and the program's; the array counts as the program's progress."""
-        first_fault(m, control.fault, [port.fault, judge.fault])
         m.d.comb += [
+            control.memory_fault.eq(port.fault),
+            control.program_fault.eq(judge.fault),
             judge.waits.eq(port.waits | ~control.busy),
             judge.progress.eq(port.moves | issued),
             judge.blamed.eq(control.blamed),

@@ -97,9 +97,10 @@ class Writer(wiring.Component):
             self.wdata.eq(self.ring_word),
             self.wlast.eq(last),
             self.ring_enable.eq(~self.wvalid | self.wready),
-            self.ring_address.eq(Mux(self.wvalid, following, self.position)),
         ]
-        m.d.sync += [
+        passing = Mux(self.wready & ~last, following + 1, following)
+        m.d.sync += [  # a register: a ring of tables is a long way off
+            self.ring_address.eq(Mux(self.wvalid, passing, Mux(begun, following, self.position))),
             self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, went)),
             self.awvalid.eq(Mux(self.awvalid, ~self.awready, ~self.wvalid & waits)),
             self.wvalid.eq(Mux(self.wvalid, ~(self.wready & last), begun)),
