@@ -94,6 +94,13 @@ def load_coefficients(family: str) -> Coefficients:
         raise ConfigError(f"{place} is no resource model; run make characterize") from error
 
 
+def said_by(family: str) -> str:
+    """Whose figures a family's are: a prediction, and of which model."""
+    model = load_coefficients(family).family
+    stands = "" if model == family else f", which stands for {family}"
+    return f"predicted by the model of {model}{stands}"
+
+
 def predict_resources(
     config: OverlayConfig, family: str, coefficients: Coefficients | None = None
 ) -> Resources:

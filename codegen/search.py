@@ -20,7 +20,7 @@ from codegen.device_layer import layer_shapes
 from codegen.fitting import Fitted, Fitting
 from codegen.lower import lower
 from codegen.read_timing import MemoryTiming
-from codegen.resources import Resources, load_coefficients, predict_resources
+from codegen.resources import Resources, load_coefficients, predict_resources, said_by
 from codegen.styles import Style
 from hw.config import OverlayConfig
 from ir.errors import CapacityError
@@ -157,7 +157,9 @@ class Search:
                     continue
                 if smallest is None or self._lack(needs) < self._lack(smallest):
                     smallest = needs
-        return self._too_slow() if smallest is None else self.budget.shortage(smallest)
+        if smallest is None:
+            return self._too_slow()
+        return f"{self.budget.shortage(smallest)} ({said_by(self.family)})"
 
     def _too_slow(self) -> str:
         """That even the fastest overlay misses the clock."""

@@ -77,7 +77,7 @@ def describe(result: Mapping[str, Any]) -> str:
         f"bits, {result['config']['requant_lanes']} requantizers",
         f"{result['cycles']['predicted']:,} cycles an image, {result['microseconds']:,} us; "
         f"{', '.join(f'{need[n]:,} of {budget[n]:,} {words}' for n, words in COUNTED.items())}: "
-        "predicted",
+        f"predicted by the model of {need['family']}",
         *_clock_line(result["clock"]),
         f"limit: {result['limit']}",
         table(COLUMNS, front, "from fewer LUTs to fewer cycles"),

@@ -68,6 +68,7 @@ def test_a_board_that_is_too_small(desk: Path, capsys: Capture) -> None:
     error = capsys.readouterr().err
     assert "no overlay fits: the smallest needs " in error
     assert " DSPs; the budget has 5,980, 7,680, 3 and 0" in error
+    assert error.rstrip().endswith("(predicted by the model of ecp5, which stands for ice40)")
 
 
 def test_the_budget_is_the_boards_and_not_the_dies() -> None:

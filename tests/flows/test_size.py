@@ -83,6 +83,7 @@ def test_the_command_line(desk: Path, capsys: Capture) -> None:
     text = capsys.readouterr().out
     assert f"{found['cycles']['predicted']:,} cycles an image" in text
     assert f"limit: {found['limit']}" in text
+    assert "DSPs: predicted by the model of xc7\n" in text
     assert found["pareto"][0]["array"] in text
 
 
