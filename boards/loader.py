@@ -60,6 +60,11 @@ ON_CHIP_LATENCY = 3
 LINK_BLOCKS = 1
 """Block RAMs of the host link, which stands beside an on-chip memory."""
 
+LEAST_PERIOD_NS, MOST_PERIOD_NS = 0.5, 10_000.0
+BAUDS = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 500_000, 576_000, 921_600)
+BAUDS += (1_000_000, 1_152_000, 1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000)
+"""What a serial port of a host can be set to, and no frame takes longer than the driver waits."""
+
 TOP_LUTS = {"ecp5": 1500, "ice40": 1700}
 """LUTs of all that stands around an overlay on a board with an open flow: yosys 0.70 counts 1,367
 on ulx3s_85f and 1,578 on ice40_hx8k_evn."""
@@ -102,7 +107,12 @@ class Clock:
     oscillator_period_ns: float
 
     def __post_init__(self) -> None:
-        _require_positive(self, "clk_period_ns", "oscillator_period_ns")
+        for name in ("clk_period_ns", "oscillator_period_ns"):
+            if not LEAST_PERIOD_NS <= getattr(self, name) <= MOST_PERIOD_NS:
+                raise ConfigError(
+                    f"{name} must be {LEAST_PERIOD_NS:g} to {MOST_PERIOD_NS:g}, not "
+                    f"{getattr(self, name)}"
+                )
 
     @property
     def frequency_hz(self) -> float:
@@ -114,18 +124,17 @@ class Clock:
 class Memory:
     """The memory behind the overlay's AXI port, in the words of the reference memory.
 
-    `bus_bits` a beat, first beat `latency_cycles` after its address, at most `outstanding` bursts
-    a direction. An on-chip memory is made of the same block RAMs that the overlay's buffers use.
+    `bus_bits` a beat, first beat `latency_cycles` after its address. An on-chip memory is made of
+    the same block RAMs that the overlay's buffers use.
     """
 
     place: Literal["external", "on_chip"]
     bus_bits: Literal[32, 64, 128, 256]
     latency_cycles: int
-    outstanding: int = 16
     size_bytes: int
 
     def __post_init__(self) -> None:
-        _require_positive(self, "latency_cycles", "outstanding", "size_bytes")
+        _require_positive(self, "latency_cycles", "size_bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +203,28 @@ class Board:
 
     def _check_top(self) -> None:
         """A board with an open flow gets a top, which needs pins and a memory of its own."""
-        _require_positive(self, "uart_baud")
+        if self.uart_baud not in BAUDS:
+            raise ConfigError(
+                f"uart_baud must be a serial port's: {', '.join(map(str, BAUDS))}, not "
+                f"{self.uart_baud}"
+            )
         if not self.has_open_flow:
+            if self.memory.place == "on_chip":
+                raise ConfigError(
+                    "memory.place must be external: only a board with an open flow gets a top, and "
+                    "with it a memory on chip"
+                )
             return
         if self.pins is None:
             raise ConfigError(
                 f"pins is missing: toolchain {self.toolchain!r} needs clock, uart_rx and uart_tx"
             )
-        find_part(self.part)
+        for name, most in find_part(self.part).most.items():
+            if getattr(self.budget, name) > most:
+                raise ConfigError(
+                    f"budget.{name} must be at most {most}, which is all that {self.part} has, not "
+                    f"{getattr(self.budget, name)}"
+                )
         self._check_constraints(self.pins)
         size = self.memory.size_bytes
         if self.memory.place != "on_chip" or self.memory.latency_cycles != ON_CHIP_LATENCY:

@@ -19,9 +19,35 @@ ECP5_PACKAGES = {
 }
 """{how the ordering code ends: nextpnr's name}."""
 
+_ECP5_HOLDS = {
+    "12": (12_000, 32, 28),
+    "25": (24_288, 56, 28),
+    "45": (43_848, 108, 72),
+    "85": (83_640, 208, 156),
+}
+"""{size: LUTs and as many flip-flops, block RAMs, multipliers}. A 12F is sold with half of a 25F's
+die, which nextpnr would fill."""
+
+_ECP5_SIZES = {
+    "CABGA256": ("12", "25", "45"),
+    "TQFP144": ("12", "25", "45"),
+    "CABGA554": ("45", "85"),
+    "CABGA756": ("85",),
+}
+"""{package: the sizes it comes with}, where these are not all."""
+
 _ECP5 = re.compile(r"LFE5(U|UM|UM5G)-(12|25|45|85)F-([678])([A-Z]{2}\d{3})[CI]?")
 _ICE40 = re.compile(r"iCE40(HX|LP|UP)(\d+K)-([A-Z]+\d+)", re.IGNORECASE)
-_ICE40_DEVICES = ("hx1k", "hx4k", "hx8k", "lp1k", "lp4k", "lp8k", "up3k", "up5k")
+_ICE40_HOLDS = {
+    "hx1k": (1280, 16, 0),
+    "hx4k": (3520, 20, 0),
+    "hx8k": (7680, 32, 0),
+    "lp1k": (1280, 16, 0),
+    "lp4k": (3520, 20, 0),
+    "lp8k": (7680, 32, 0),
+    "up3k": (2800, 20, 4),
+    "up5k": (5280, 30, 8),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +56,20 @@ class Part:
 
     synthesis    options of yosys' synth_<family>
     placement    options of nextpnr-<family>: device, package, speed grade
+    holds        LUTs and as many flip-flops, block RAMs, multipliers
     """
 
     name: str
     family: str
     synthesis: str
     placement: tuple[str, ...]
+    holds: tuple[int, int, int]
+
+    @property
+    def most(self) -> dict[str, int]:
+        """{key of a board's budget: what the part has of it}."""
+        luts, blocks, multipliers = self.holds
+        return {"luts": luts, "ffs": luts, "bram_blocks": blocks, "dsps": multipliers}
 
     @property
     def placer(self) -> str:
@@ -70,15 +104,25 @@ def _ecp5(name: str, line: str, size: str, speed: str, package: str) -> Part:
         raise ConfigError(
             f"part {name}: unknown package {package}; there is: {', '.join(ECP5_PACKAGES)}"
         )
+    housing = ECP5_PACKAGES[package]
+    sizes = _ECP5_SIZES.get(housing, tuple(_ECP5_HOLDS))
+    if size not in sizes:
+        raise ConfigError(f"part {name}: package {package} comes with {', '.join(sizes)} k LUTs")
+    if size == "12" and line != "U":
+        raise ConfigError(f"part {name}: there is no LFE5{line}-12F")
     device = {"U": "", "UM": "um-", "UM5G": "um5g-"}[line] + f"{size}k"
-    placement = (f"--{device}", "--package", ECP5_PACKAGES[package], "--speed", speed)
-    return Part(name=name, family="ecp5", synthesis="", placement=placement)
+    placement = (f"--{device}", "--package", housing, "--speed", speed)
+    return Part(
+        name=name, family="ecp5", synthesis="", placement=placement, holds=_ECP5_HOLDS[size]
+    )
 
 
 def _ice40(name: str, line: str, size: str, package: str) -> Part:
     device = f"{line}{size}".lower()
-    if device not in _ICE40_DEVICES:
-        raise ConfigError(f"part {name}: no iCE40 device {device}; there is: {_ICE40_DEVICES}")
+    if device not in _ICE40_HOLDS:
+        raise ConfigError(
+            f"part {name}: no iCE40 device {device}; there is: {', '.join(_ICE40_HOLDS)}"
+        )
     ultra = device.startswith("up")
     # the 4k dies are 8k dies: nextpnr names their packages so
     housing = package.lower() + (":4k" if "4k" in device else "")
@@ -87,4 +131,5 @@ def _ice40(name: str, line: str, size: str, package: str) -> Part:
         family="ice40",
         synthesis="-device u -dsp" if ultra else f"-device {device[:2]}",
         placement=(f"--{device}", "--package", housing),
+        holds=_ICE40_HOLDS[device],
     )

@@ -14,7 +14,7 @@ from codegen.emit import emit_verilog, without_memory_zeros
 from hw.config import OverlayConfig
 from hw.shared import Library
 from hw.tops.top import TOP, BoardParameters, Top
-from ir.errors import CapacityError, ConfigError
+from ir.errors import ConfigError
 
 MODULE = re.compile(r"^module (\w+)\(", re.MULTILINE)
 
@@ -81,15 +81,6 @@ def check_board_top(board: Board) -> None:
             _parameters(board, top_pins(board), None)
         except ConfigError as error:
             raise ConfigError(f"{board_file(board.name)}: {error}") from error
-
-
-def check_board_memory(board: Board, needs: int) -> None:
-    """CapacityError when a network's images do not fit the board's memory."""
-    if needs > board.memory.size_bytes:
-        raise CapacityError(
-            f"the network needs {needs} bytes of memory, board {board.name} has "
-            f"{board.memory.size_bytes}; take narrower widths or another board"
-        )
 
 
 def _parameters(board: Board, pins: Pins, clocks_per_bit: int | None) -> BoardParameters:

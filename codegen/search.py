@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
+from codegen.bounds import network_bounds, total_bound
 from codegen.budget import Budget
 from codegen.candidates import Array
 from codegen.clock_model import clock_families, load_clock_model, predict_clock_mhz
@@ -142,8 +143,16 @@ class Search:
                 f"clock: {self.clock_mhz:g} MHz; next size would reach {reached:.1f} (predicted)"
             )
         return " and ".join(reasons) or (
-            f"the network: no larger array is faster ({budget.of('luts', best.luts)} LUTs)"
+            f"{self._no_budget(best)}: no larger array is faster "
+            f"({budget.of('luts', best.luts)} LUTs)"
         )
+
+    def _no_budget(self, best: Point) -> str:
+        """What it is that holds the best point back where no budget does."""
+        bound = total_bound(network_bounds(lower(self.graph, best.config)))
+        if bound.limited_by in ("read", "write"):
+            return f"the memory's {self.memory_bits} bits a cycle"
+        return "the network"
 
     def too_small(self) -> str:
         """Why no overlay fits: the needs against the budget of the one that lacks least."""

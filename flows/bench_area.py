@@ -34,6 +34,7 @@ from ir.errors import ConfigError
 
 PARTS = ("lanes", "dpu", "dpu+result", "array", "overlay")
 OF_A_UNIT = PARTS[:3]
+SEEDS = 5
 COUNTED = ("lut_cells", "lut_packed", "comb", "ff", "bram", "dsp", "carry")
 ARRAY_BLOCKS = ("dpu", "bitwright_overlay.array")
 """How the names of the blocks begin that make the array of an overlay."""
@@ -110,7 +111,7 @@ def add_area(parser: argparse.ArgumentParser) -> None:
         option = name.replace("_", "-")
         parser.add_argument(f"--{option}", type=int, metavar="N", help="default: the bench's")
     parser.add_argument("--fmax", action="store_true", help="place and route it too")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="placements (default 5)")
+    parser.add_argument("--seeds", type=int, metavar="N", help=f"placements (default {SEEDS})")
     parser.add_argument("--device", help=f"ordering code; default {DEVICES}")
 
 
@@ -153,15 +154,17 @@ def measure_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     if job.part == "overlay":
         answer["outside_array"] = round(outside_array(found), 4)
     if arguments.fmax:
-        answer |= _fmax(verilog, top, device, arguments.seeds)
+        answer |= _fmax(verilog, top, device, arguments.seeds or SEEDS)
     return answer | {"ok": True}
 
 
 def _device(arguments: argparse.Namespace, job: AreaJob) -> str:
     """The part to place on. ConfigError before anything slow: it cannot be placed."""
     if not arguments.fmax:
+        if arguments.seeds is not None or arguments.device:
+            raise ConfigError("--seeds and --device are about placements: add --fmax")
         return ""
-    if arguments.seeds < 1:
+    if arguments.seeds is not None and arguments.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, not {arguments.seeds}")
     if job.family not in DEVICES:
         raise ConfigError(

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ir.errors import ConfigError
+
 Measure = Callable[[str], Mapping[str, Any]]
 
 
@@ -161,7 +163,13 @@ def measure_table(
             print(f"bench area {words}", file=sys.stderr, flush=True)
             answers[words] = measure(f"area {words}")
         rows.append(_row(line, words, answers[words]))
+    if not rows:
+        raise ConfigError(f"no line's metric has {word!r}; there is: {_metrics(lines)}")
     return {"rows": rows, "ok": all(row["met"] != "no" for row in rows)}
+
+
+def _metrics(lines: Sequence[Line]) -> str:
+    return "; ".join(line.metric for line in lines)
 
 
 def _row(line: Line, words: str, answer: Mapping[str, Any]) -> dict[str, Any]:

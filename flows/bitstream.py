@@ -6,13 +6,13 @@ be less than the die holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from boards.loader import Board
 from boards.parts import find_part
-from codegen.board_top import BoardTop, check_board_memory, emit_board_top, top_pins
+from codegen.board_top import BoardTop, emit_board_top, top_pins
 from codegen.lower import lower
 from flows import compile as compiling
 from flows.project import load_project
@@ -50,7 +50,6 @@ def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mappin
     with open_workspace("bitstream", config, overrides, steps=STEPS) as space:
         model, overlay, _ = compiling.compile_model(space)
         network = lower(model.graph, overlay.config)
-        check_board_memory(space.board, network.memory_bytes)
         top = emit_board_top(space.board, overlay.config)
         space.progress.begin(f"place and route for {space.board.part}")
         placed = _implement(space, top, seeds)
@@ -66,7 +65,7 @@ def run(config: Path, overrides: tuple[str, ...] = (), seeds: int = 3) -> Mappin
             "memory": {"needs": network.memory_bytes, "has": space.board.memory.size_bytes},
             **asdict(placed),
         }
-        place = space.run / FOLDER / f"{space.board.name}.json"
+        place = _report_of(space)
         write_json(place, report)
         if over:
             raise CapacityError(
@@ -135,20 +134,27 @@ def _implement(space: Workspace, top: BoardTop, seeds: int) -> Placement:
         clock_mhz=_wanted_mhz(space),
     )
     place = folder / f"{board.name}{find_part(board.part).suffix}"
-    place.unlink(missing_ok=True)
+    judged = place.with_suffix(".unjudged")
+    for old in (place, judged, _report_of(space)):
+        old.unlink(missing_ok=True)
     missed = []
     for seed in range(1, seeds + 1):
-        found = implement(design, seed=seed, bitstream=place)
+        found = implement(design, seed=seed, bitstream=judged)
         over = over_budget(board, found.utilization)
         if found.met and not over:
-            return found
-        place.unlink()
+            judged.replace(place)
+            return replace(found, bitstream=str(place))
+        judged.unlink()
         missed.append(found)
         if over:
             break
         space.progress.say(f"seed {seed}: {found.fmax_mhz:.1f} MHz")
     best = max(missed, key=lambda placed: placed.fmax_mhz)
-    return Placement(**{**asdict(best), "bitstream": None})
+    return replace(best, bitstream=None)
+
+
+def _report_of(space: Workspace) -> Path:
+    return space.run / FOLDER / f"{space.board.name}.json"
 
 
 def _wanted_mhz(space: Workspace) -> float:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from codegen.lower import lower
 from flows import model_run, quantize
 from flows.build import Model, publish_hardware
 from flows.hardware import Sized, size_overlay
+from flows.measure import check_memory
 from flows.model_inputs import first_input
 from flows.model_run import (
     ModelSettings,
@@ -81,10 +83,13 @@ def _run_model(
 
 
 def compile_model(space: Workspace) -> tuple[Model, Sized, bool]:
-    """(the run's model, its overlay, whether files had to be made)."""
+    """(the run's model, its overlay, whether files had to be made). CapacityError: it does not fit
+    the board's memory."""
     model = quantize.obtain_model(space)
     overlay = size_overlay(space, model.graph, "size an overlay")
-    made = publish_hardware(space.run, model.graph, overlay, space.data.test.images[0])
+    network = lower(model.graph, overlay.config)
+    check_memory(network, space.board.memory.size_bytes)
+    made = publish_hardware(space.run, model.graph, overlay, space.data.test.images[0], network)
     return model, overlay, made
 
 

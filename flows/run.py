@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from boards.loader import Board, board_names, load_board
-from codegen.board_top import check_board_memory
 from codegen.lower import CompiledNetwork, lower
 from codegen.random_network import random_codes
 from flows import compile as compiling
@@ -30,6 +29,7 @@ from flows.driver.live import cocotb_link, harness_link
 from flows.driver.serial_port import SerialPort
 from flows.driver.uart import UartLink
 from flows.execute import bench_of
+from flows.measure import check_memory
 from flows.model_inputs import first_input
 from flows.model_run import ModelSettings, compile_model, is_model, open_model, settings_of
 from flows.project import Project, load_project, usable_board
@@ -214,11 +214,13 @@ def _open(kind: str, port: str, subject: Subject) -> Iterator[Link]:
 @contextlib.contextmanager
 def _uart(port: str, board: Board, network: CompiledNetwork, logs: Path) -> Iterator[Link]:
     _check_serial(board)
-    check_board_memory(board, network.memory_bytes)
+    check_memory(network, board.memory.size_bytes)
     with contextlib.ExitStack() as stack:
         if port == SIMULATED:
             port = stack.enter_context(simulated_board(board, network.config, logs))
-        yield UartLink(stack.enter_context(SerialPort(port, board.uart_baud)))
+        link = UartLink(stack.enter_context(SerialPort(port, board.uart_baud)))
+        check_memory(network, link.info.memory_bytes)  # of the bitstream that is loaded
+        yield link
 
 
 def _board_of(config: Path, overrides: tuple[str, ...]) -> Board:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from codegen.frontend.torch_module import to_graph
+from codegen.lower import lower
 from codegen.search import Point
 from codegen.sizing import size
 from flows.compile import describe_overlay
 from flows.console import table
 from flows.hardware import sizing_question
+from flows.measure import check_memory
 from flows.networks import untrained
 from flows.project import Project, load_project
 from flows.run_folder import CONFIG
@@ -40,6 +42,7 @@ def run(
     """config: a YAML file, or the plan.json of a run, whose config lies beside its folder.
 
     The sizes, predicted cycles and resources beside the budget, what limits them, and the front.
+    CapacityError: no overlay fits, or the network does not fit the board's memory.
     """
     is_plan = config.suffix == ".json"
     settings = (*overrides, *([f"board={board}"] if board else []))
@@ -48,6 +51,7 @@ def run(
     plan = load_plan(config) if is_plan else _widest_plan(project, data)
     graph = to_graph(snap(untrained(project, data, plan)), project.name)
     found = size(graph, **sizing_question(project.overlay, target))
+    needs = check_memory(lower(graph, found.config), target.memory.size_bytes)
     return {
         "name": project.name,
         "board": target.name,
@@ -57,6 +61,7 @@ def run(
         "cycles": {"predicted": found.cycles},
         "microseconds": round(found.cycles * target.clock.clk_period_ns / 1e3, 3),
         "resources": dict(found.resources),
+        "memory": {"needs": needs, "has": target.memory.size_bytes},
         "clock": found.clock and dict(found.clock),
         "limit": found.limit,
         "pareto": [_plain(point) for point in found.pareto],
@@ -96,7 +101,7 @@ def _clock_line(clock: Mapping[str, Any] | None) -> list[str]:
 
 def _config_beside(plan: Path) -> Path:
     """The config of the run in whose model/ a plan lies."""
-    place = plan.absolute().parents[1] / CONFIG
+    place = plan.absolute().parent.parent / CONFIG
     if not place.is_file():
         raise ConfigError(
             f"{plan} must lie in the model/ of a run, whose {CONFIG} says what network it is for; "

@@ -33,7 +33,11 @@ from ir.files import read_text
 LIVE_SOURCES = ("live.cpp", "device.h", "memory.h", "script.h")
 MOST_BYTES = 32768  # of memory in a line
 START_TIMEOUT_S = 60.0
+CYCLES_A_LINE = 100_000
 LINE_TIMEOUT_S = 600.0
+END_S = 10.0
+"""For a simulator under cocotb to notice that its driver is gone, and to end."""
+
 POLL_S = 0.2
 
 
@@ -66,7 +70,11 @@ class LiveLink:
             self._ask(f"store {address + begin} {data[begin : begin + MOST_BYTES].hex()}")
 
     def wait_irq(self, cycles: int) -> bool:
-        return self._ask(f"irq {cycles}") == "1"
+        """In parts, so that a job may take as long as it takes, and an end is noticed meanwhile."""
+        for begin in range(0, cycles, CYCLES_A_LINE):
+            if self._ask(f"irq {min(CYCLES_A_LINE, cycles - begin)}") == "1":
+                return True
+        return False
 
     def _check(self, offset: int, response: int) -> None:
         if response:
@@ -146,6 +154,8 @@ def cocotb_link(
         except ToolError as error:
             thread.join(POLL_S)
             raise (errors or [error])[0] from error
+        finally:  # the connection is closed by now
+            thread.join(END_S)
         if errors:
             raise errors[0]
 

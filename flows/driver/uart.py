@@ -18,6 +18,8 @@ SLOWEST_HZ = 20_000
 
 LEAST_WAIT_S = 10.0
 POLL_S = 0.002
+LONGEST_FRAME = 2 * (protocol.size_of(ANSWER_HEADER) + 0xFFFF + protocol.CRC_BYTES)
+"""Bytes that any answer can have on the wire, were all of them stuffed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,17 +76,35 @@ class UartLink:
 
     def _hello(self) -> Info:
         """INFO, after which no number of an earlier host can be mistaken for one of ours."""
-        answer = self._ask(Opcode.INFO, 0, protocol.INFO_BYTES)
+        answer = self._done(Opcode.INFO, 0, protocol.INFO_BYTES)
         info = Info(**protocol.unpack(protocol.INFO, answer))
         if info.version != protocol.VERSION:
             raise ConfigError(
                 f"{self.name}: the device speaks version {info.version} of the protocol, this "
                 f"driver {protocol.VERSION}"
             )
+        self._check_size(Opcode.INFO, answer, protocol.INFO_BYTES)
+        if info.most_data < protocol.REGISTER_BYTES:
+            raise ToolError(
+                self.name, reason=f"the device says that a frame holds {info.most_data} bytes"
+            )
         return info
 
     def _ask(self, opcode: Opcode, address: int, count: int, data: bytes = b"") -> bytes:
-        """The data of the answer."""
+        """The data of the answer, as many bytes as the request asks for."""
+        answer = self._done(opcode, address, count, data)
+        self._check_size(opcode, answer, protocol.answered(opcode, count))
+        return answer
+
+    def _check_size(self, opcode: Opcode, answer: bytes, expected: int) -> None:
+        if len(answer) != expected:
+            raise ToolError(
+                self.name,
+                reason=f"{opcode.name} was answered with {len(answer)} bytes instead of {expected}",
+            )
+
+    def _done(self, opcode: Opcode, address: int, count: int, data: bytes = b"") -> bytes:
+        """The data of the answer, which says OKAY."""
         for _ in range(TRIES):
             status, answer = self._exchange(opcode, address, count, data)
             if status != Status.BUSY:
@@ -118,14 +138,7 @@ class UartLink:
 
     def _answer(self, opcode: Opcode, deadline: float) -> bytes | None:
         """The body of the answer to this request; None when it does not come until `deadline`."""
-        while True:
-            frame = self._frame()
-            if frame is None:
-                data = self._port.read(deadline)
-                if not data:
-                    return None
-                self._received += data
-                continue
+        while (frame := self._frame(deadline)) is not None:
             body = protocol.from_wire(frame)
             if body is None or len(body) < protocol.size_of(ANSWER_HEADER):
                 continue
@@ -134,12 +147,23 @@ class UartLink:
             ours = (found["sequence"], found["opcode"]) == (self._sequence, opcode | ANSWER)
             if ours and found["status"] in set(Status):
                 return body
+        return None
 
-    def _frame(self) -> bytes | None:
-        """What stands before the next FLAG, which is taken along; None: there is none yet."""
-        end = self._received.find(FLAG)
-        if end < 0:
-            return None
-        frame = bytes(self._received[:end])
-        del self._received[: end + 1]
-        return frame
+    def _frame(self, deadline: float) -> bytes | None:
+        """What stands before the next FLAG, which is taken along; None: there is none in time,
+        however much else comes."""
+        seen = 0
+        while time.monotonic() < deadline:
+            end = self._received.find(FLAG, seen)
+            if end >= 0:
+                frame = bytes(self._received[:end])
+                del self._received[: end + 1]
+                return frame
+            if len(self._received) > LONGEST_FRAME:
+                self._received.clear()
+            seen = len(self._received)
+            data = self._port.read(deadline)
+            if not data:
+                break
+            self._received += data
+        return None

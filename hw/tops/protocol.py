@@ -119,6 +119,13 @@ REQUESTS = (
     Request(opcode=Opcode.WRITE_MEMORY, sends=None, answers=0, doc="bytes into the memory"),
 )
 
+
+def answered(opcode: Opcode, count: int) -> int:
+    """Bytes of data in the answer, if it is OKAY, to a request with this `count`."""
+    size = next(request.answers for request in REQUESTS if request.opcode == opcode)
+    return count if size is None else size
+
+
 STATUSES = {
     Status.OKAY: "done",
     Status.OPCODE: "there is no such opcode",

@@ -120,9 +120,12 @@ class Top(wiring.Component):
         if parameters.leds:
             beat = Signal(HEARTBEAT_BITS)
             m.d.sync += beat.eq(beat + 1)
-            lights = Cat(beat[-1], system.irq)[: parameters.leds]
+            lights = Signal.like(self.leds)
             dark = "leds" in parameters.inverted
-            m.d.comb += self.leds.eq(~lights if dark else lights)
+            m.d.comb += [
+                lights.eq(Cat(beat[-1], system.irq)),
+                self.leds.eq(~lights if dark else lights),
+            ]
         return m
 
     def _clock(self, m: Module) -> Signal:

@@ -21,7 +21,7 @@ def test_every_board_loads(name: str):
 
 def test_the_simulation_board_has_the_reference_memory():
     memory = load_board("sim").memory
-    assert (memory.bus_bits, memory.latency_cycles, memory.outstanding) == (64, 20, 16)
+    assert (memory.bus_bits, memory.latency_cycles) == (64, 20)
 
 
 def test_on_chip_memory_is_taken_from_the_block_ram():
@@ -84,7 +84,7 @@ def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (
             "clk_period_ns: 16.0",
             "clk_period_ns: -1",
-            "clk_period_ns must be positive, not -1.0",
+            "clk_period_ns must be 0.5 to 10000, not -1.0",
         ),
         ("bus_bits: 64", "bus_bits: 48", "memory.bus_bits must be one of 32, 64, 128, 256"),
         ("latency_cycles: 3", "latency_cycles: 0", "memory: latency_cycles must be positive"),
@@ -94,7 +94,15 @@ def board_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("place: on_chip", "place: external", "memory must have place on_chip and latency_"),
         ("part: LFE5U-85F", "part: xc7z020", r"part 'xc7z020-.*' is not of family 'ecp5', whose"),
         ("toolchain: nextpnr-ecp5", "toolchain: vivado", "toolchain must be 'nextpnr-ecp5' for"),
-        ("uart_baud: 500000", "uart_baud: 0", "uart_baud must be positive, not 0"),
+        ("uart_baud: 500000", "uart_baud: 0", "uart_baud must be a serial port's: 9600, .*not 0"),
+        ("uart_baud: 500000", "uart_baud: 12345", "uart_baud must be a serial .*, not 12345"),
+        ("clk_period_ns: 16.0", "clk_period_ns: 1e-300", "clk_period_ns must be 0.5 to 10000, "),
+        ("luts: 83640", "luts: 83641", "budget.luts must be at most 83640, which is all that LFE"),
+        ("ffs: 83640", "ffs: 90000", "budget.ffs must be at most 83640"),
+        ("bram_blocks: 208", "bram_blocks: 209", "budget.bram_blocks must be at most 208"),
+        ("dsps: 156", "dsps: 157", "budget.dsps must be at most 156"),
+        ("LFE5U-85F-", "LFE5U-12F-", "budget.luts must be at most 12000"),
+        ("place: on_chip", "outstanding: 4", "unknown key 'memory.outstanding'"),
         ("pins:", "pinz:", r"unknown key 'pinz' \(did you mean 'pins'\?\)"),
         ("  uart_rx: {site: M1, io_type: LVCMOS33}\n", "", "pins.uart_rx is missing"),
         ("site: M1,", "site: L4,", "pins: uart_tx and uart_rx are both at site L4"),
@@ -149,6 +157,15 @@ def test_what_an_ice40_has_no_word_for(
     write_text(board_file, text.replace(old, new))
     monkeypatch.setattr(plugins, "path", lambda folder, name, suffix: board_file)
     with pytest.raises(ConfigError, match=f"mine.yaml: .*{message}"):
+        load_board("mine")
+
+
+def test_a_memory_on_chip_needs_a_top(board_file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    text = read_text(plugins.path(loader.FOLDER, "pynq_z2", loader.SUFFIX))
+    write_text(board_file, text.replace("place: external", "place: on_chip"))
+    monkeypatch.setattr(plugins, "path", lambda folder, name, suffix: board_file)
+    with pytest.raises(ConfigError, match="mine.yaml: memory.place must be external: only a boar"):
         load_board("mine")
 
 

@@ -37,5 +37,9 @@ def test_a_part_without_an_open_flow():
 def test_an_unknown_package_or_device():
     with pytest.raises(ConfigError, match="unknown package BG999; there is: BG256"):
         find_part("LFE5U-85F-6BG999C")
-    with pytest.raises(ConfigError, match="no iCE40 device hx3k"):
+    with pytest.raises(ConfigError, match="no iCE40 device hx3k; there is: hx1k, hx4k, hx8k"):
         find_part("iCE40HX3K-CT256")
+    with pytest.raises(ConfigError, match="package TG144 comes with 12, 25, 45 k LUTs"):
+        find_part("LFE5U-85F-6TG144C")
+    with pytest.raises(ConfigError, match="there is no LFE5UM-12F"):
+        find_part("LFE5UM-12F-6BG381C")

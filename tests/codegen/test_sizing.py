@@ -199,6 +199,11 @@ def test_no_size_is_faster_than_the_network_allows():
     assert found.pareto[-1].config == found.config
 
 
+def test_no_size_is_faster_than_the_memory_allows():
+    found = sized(mlp(width=64, bits=2), 500_000)
+    assert found.limit.startswith("the memory's 64 bits a cycle: no larger array is faster (")
+
+
 def test_other_graphs_run_on_it_as_well():
     wide = with_bits(D4, {layer.name: (8, 8) for layer in D4.layers()})
     alone = sized(D4, 9000)
@@ -226,7 +231,9 @@ def test_the_same_question_has_the_same_answer():
 def test_a_budget_that_no_overlay_fits():
     with pytest.raises(CapacityError, match=r"smallest needs 6,\d+ LUTs.*budget has 3,000, 100"):
         sized(D4, 3000)
-    with pytest.raises(CapacityError, match=r"(\d+) block RAMs.*has 9,000, 100,000, 2 and 200 \(predicted by"):
+    with pytest.raises(
+        CapacityError, match=r"(\d+) block RAMs.*has 9,000, 100,000, 2 and 200 \(predicted by"
+    ):
         sized(D4, 9000, bram=2)
 
 

@@ -183,6 +183,8 @@ def test_the_clock_is_the_median_of_the_seeds(
         ("--family ecp5 --fmax --seeds 0", "--seeds must be at least 1, not 0"),
         ("--family ecp5 --fmax --device iCE40HX8K-CT256", "is of family ice40, not ecp5"),
         ("--family ecp5 --fmax --device LFE5", "has no open flow"),
+        ("--family ecp5 --seeds 3", "--seeds and --device are about placements: add --fmax"),
+        ("--family ice40 --device iCE40HX8K-CT256", "are about placements: add --fmax"),
         ("--family xc7 --lanes 8 --array 2x16x2", "--lanes 8 and --array 2x16x2 differ"),
         ("--family xc7 --digits 2", "--digits must have the form NxN"),
         ("--family xc7 --acc-bits 99", "acc_bits must be 4 to 32, not 99"),

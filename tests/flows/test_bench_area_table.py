@@ -6,6 +6,7 @@ import pytest
 
 from flows.bench_area_table import LINES, Line, describe, measure_table
 from flows.bench_verb import parse_line
+from ir.errors import ConfigError
 
 CELLS = Line(
     metric="cells", words="--family xc7", value="lut_cells", must=150, aim=130, peers="P 9"
@@ -47,6 +48,8 @@ def test_a_command_runs_once_and_lines_can_be_chosen():
     measure_table(measure, lines=(CELLS, SHARE))
     assert asked == ["area --family xc7"]
     assert len(measure_table(measure, lines=(CELLS, SHARE), word="SHARE")["rows"]) == 1
+    with pytest.raises(ConfigError, match="no line's metric has 'zzz'; there is: cells; "):
+        measure_table(measure, lines=(CELLS, SHARE), word="zzz")
 
 
 def test_without_place_and_route():

@@ -133,7 +133,7 @@ def test_the_first_placement_that_is_fast_enough(
     reached[:] = [CapacityError("the design does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8")]
     assert main(command) == 2
     assert "does not fit LFE5U-85F-6BG381C: TRELLIS_COMB: 9 of 8" in capsys.readouterr().out
-    assert not file.exists()
+    assert not file.exists() and not report.exists(), "nothing is said of an earlier run"
 
     used["DP16KD"] = {"used": 209, "available": 300}
     reached[:] = [1.0]

@@ -92,6 +92,15 @@ def test_what_does_not_fit(desk: Path, capsys: Capture) -> None:
     assert "no overlay fits: the smallest needs" in capsys.readouterr().err
 
 
+def test_a_network_that_the_boards_memory_does_not_hold(desk: Path, capsys: Capture) -> None:
+    wide = ["--set", "network.width=256", "--set", "overlay.luts=10500", "--board", "ulx3s_12f"]
+    for verb in ("size", "compile"):
+        assert main([verb, "small.yaml", *wide]) == 2
+        assert "bytes of memory, the board has 16384; take narrower" in capsys.readouterr().err
+    found = size.run(Path("small.yaml"), LARGER, board="ulx3s_85f")
+    assert 0 < found["memory"]["needs"] < found["memory"]["has"] == 131_072
+
+
 def test_a_board_that_there_is_not(desk: Path, capsys: Capture) -> None:
     assert main(["size", "small.yaml", "--board", "ulx3s"]) == 2
     assert "unknown board 'ulx3s'" in capsys.readouterr().err
@@ -100,6 +109,8 @@ def test_a_board_that_there_is_not(desk: Path, capsys: Capture) -> None:
 def test_a_plan_without_its_run(plan: Path, capsys: Capture) -> None:
     alone = plan.parents[2] / "plan.json"
     alone.write_bytes(plan.read_bytes())
+    assert main(["size", "/plan.json"]) == 2
+    assert "/plan.json must lie in the model/ of a run" in capsys.readouterr().err
     assert main(["size", str(alone)]) == 2
     assert "plan.json must lie in the model/ of a run, whose config.resolved.yaml" in (
         capsys.readouterr().err

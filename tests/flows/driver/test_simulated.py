@@ -10,6 +10,7 @@ import pytest
 
 from boards.loader import load_board
 from codegen.lower import CompiledNetwork, lower
+from flows.driver import live
 from flows.driver.board_sim import board_design, simulated_board
 from flows.driver.device import Driver
 from flows.driver.link import Link
@@ -102,6 +103,18 @@ def test_a_simulated_overlay_runs_a_network(
         link.write_memory(0, long)
         assert link.read_memory(0, len(long)) == long
         assert link.wait_irq(10) is False
+
+
+def test_a_long_job_is_waited_for_in_parts(
+    network: CompiledNetwork,
+    images: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the same cycles: the device stands still between two parts."""
+    monkeypatch.setattr(live, "CYCLES_A_LINE", 37)
+    with harness_link(bench_of([network], verilog_of(CONFIG), latency=LATENCY), tmp_path) as link:
+        check(link, network, images)
 
 
 def test_bands_of_rows_on_a_fabrics_own_cells(images: np.ndarray, tmp_path: Path) -> None:

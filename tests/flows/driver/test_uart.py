@@ -159,6 +159,39 @@ def test_a_device_that_says_nothing() -> None:
         link(port)
 
 
+@pytest.mark.parametrize("flood", [b"A" * 4096, bytes([FLAG]) * 4096])
+def test_a_device_that_never_stops(flood: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is over when it is over, and what is no answer is not kept."""
+
+    class Endless(Port):
+        def read(self, deadline: float) -> bytes:
+            return flood
+
+    monkeypatch.setattr(uart, "ANSWER_S", 0.1)
+    port, most = Endless([nothing] * uart.TRIES), 0
+    device = object.__new__(UartLink)
+    with pytest.raises(ToolError, match="no answer to INFO, asked 5 times"):
+        device.__init__(port)  # type: ignore[misc, arg-type]
+    most = len(device._received)
+    assert most <= uart.LONGEST_FRAME + len(flood)
+
+
+def test_answers_of_another_size_are_no_answers() -> None:
+    port = Port()
+    device = link(port)
+    port.do = lambda asked, data: b"abc"  # type: ignore[method-assign]
+    for ask in (
+        lambda: device.read32(0x10),
+        lambda: device.write32(0x10, 1),
+        lambda: device.read_memory(0, 8),
+        lambda: device.write_memory(0, bytes(8)),
+    ):
+        with pytest.raises(ToolError, match="was answered with 3 bytes instead of [048]"):
+            ask()
+    with pytest.raises(ToolError, match="a frame holds 0 bytes"):
+        link(Port(most_data=0))
+
+
 def test_another_version_of_the_protocol() -> None:
     with pytest.raises(ConfigError, match="the device speaks version 9 of the protocol, this dri"):
         link(Port(version=9))
