@@ -216,44 +216,35 @@ class Result(wiring.Component):
 
         row_end: the row tile ends in this cycle; row_last: it is the layer's last one. Registers
         say where it begins and where the one behind it does; first_behind is that of the first.
-        The one after this cycle's is a register too: the way to the block RAMs is long as it is.
+        The entry after each goes with it, added before it is known which one is next: that comes
+        late, and the way to the block RAMs is long as it is.
         """
-        entry, entry_now, entry_after, begin, behind, first_behind = (
-            Signal(range(self.config.table_depth), name=name)
-            for name in (
-                "entry",
-                "entry_now",
-                "entry_after",
-                "row_begin",
-                "row_behind",
-                "first_behind",
-            )
+        depth = range(self.config.table_depth)
+        places = data.StructLayout({"entry": depth, "after": depth})
+        place, begin, chosen, following = (
+            Signal(places, name=name)
+            for name in ("entry_now", "row_begin", "entry", "row_following")
         )
-        following = Mux(row_last, now.param_base, behind)
+        behind, first_behind = Signal(depth, name="row_behind"), Signal(depth)
+        base = Mux(row_last, now.param_base, behind)
+        m.d.comb += [following.entry.eq(base), following.after.eq(base + 1), chosen.eq(place)]
         with m.If(row_end):
-            m.d.comb += entry.eq(following)
+            m.d.comb += chosen.eq(following)
             m.d.sync += [
                 begin.eq(following),
                 behind.eq(Mux(row_last, first_behind, behind + now.selects)),
             ]
+        with m.Elif(active & column_end):
+            m.d.comb += chosen.eq(begin)
         with m.Elif(active):
-            m.d.comb += entry.eq(Mux(column_end, begin, entry_after))
-        with m.Else():
-            m.d.comb += entry.eq(entry_now)
-        m.d.sync += [
-            entry_now.eq(entry),
-            entry_after.eq(entry + 1),
-            first_behind.eq(now.param_base + now.selects),
-        ]
+            m.d.comb += [chosen.entry.eq(place.after), chosen.after.eq(place.after + 1)]
+        m.d.sync += [place.eq(chosen), first_behind.eq(now.param_base + now.selects)]
         with m.If(fresh):
             first = now.param_base
-            m.d.sync += [
-                entry_now.eq(first),
-                entry_after.eq(first + 1),
-                begin.eq(first),
-                behind.eq(first + now.selects),
-            ]
-        return entry
+            m.d.sync += behind.eq(first + now.selects)
+            for pair in (place, begin):
+                m.d.sync += [pair.entry.eq(first), pair.after.eq(first + 1)]
+        return chosen.entry
 
     def _sums(self, m: Module, group: Value) -> data.View:
         """The accumulators of a row group of the column at the chain's end; its column sum."""

@@ -96,6 +96,9 @@ class Ring(wiring.Component):
         first, word = self.write.place[:place_bits], self.write.place[place_bits:]
         here, beyond = Signal(len(word)), Signal(len(word))  # the run's first word, and the next
         m.d.sync += [write.eq(self.write), here.eq(word), beyond.eq(word + 1)]
+        end = Signal(place_bits + 1)  # the run's, in units from its first word's begin
+        units = Mux(self.write.element, element_units(self.config), self.write.units)
+        m.d.comb += end.eq(first + units)
         for index in range(per_word):
             unit = SharedRam(width=width, depth=self.config.ring_depth)
             m.submodules[f"unit_{index}"] = unit
@@ -111,16 +114,11 @@ class Ring(wiring.Component):
                 unit.read_enable.eq(self.read_enable),
                 self.word.word_select(index, width).eq(unit.read_data),
             ]
-            coming = Signal(place_bits, name=f"coming_{index}")
-            m.d.comb += coming.eq(Const(index, place_bits) - first)
-            is_reached = Mux(
-                self.write.element,
-                coming < element_units(self.config),
-                coming < self.write.units,
-            )
+            below = first > index
+            is_reached = Mux(below, end > index + per_word, end > index)
             m.d.sync += [
-                turn.eq(coming),
-                wraps.eq(first > index),
+                turn.eq(Const(index, place_bits) - first),
+                wraps.eq(below),
                 reached.eq(self.write.valid & is_reached),
             ]
         return m

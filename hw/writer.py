@@ -98,9 +98,9 @@ class Writer(wiring.Component):
             self.wlast.eq(last),
             self.ring_enable.eq(~self.wvalid | self.wready),
         ]
-        passing = Mux(self.wready & ~last, following + 1, following)
-        m.d.sync += [  # a register: a ring of tables is a long way off
-            self.ring_address.eq(Mux(self.wvalid, passing, Mux(begun, following, self.position))),
+        with m.If(begun | (taken & ~last)):  # a register: a ring of tables is a long way off
+            m.d.sync += self.ring_address.eq(self.ring_address + 1)
+        m.d.sync += [
             self.idle.eq(~self.awvalid & ~self.wvalid & ~waits & self._answered(m, went)),
             self.awvalid.eq(Mux(self.awvalid, ~self.awready, ~self.wvalid & waits)),
             self.wvalid.eq(Mux(self.wvalid, ~(self.wready & last), begun)),
